@@ -1,0 +1,1 @@
+"""The judge: facts of a machine in, findings, verdicts and remedies out."""

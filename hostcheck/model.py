@@ -1,0 +1,214 @@
+"""The words of a judgement: finding, verdict, chain, remedy; and the provider's view of a VM.
+
+Pure data, frozen, serialisable with msgspec. Everything that is printed, stored or put on a page is one of these.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Status(StrEnum):
+    """What one check found. SKIP does not apply, UNKNOWN could not tell; both say why in the summary."""
+
+    PASS = "pass"  # noqa: S105 - a check's result, not a password
+    WARN = "warn"
+    FAIL = "fail"
+    SKIP = "skip"
+    UNKNOWN = "unknown"
+
+
+class Verdict(StrEnum):
+    """The answer to one question about one machine."""
+
+    PROVEN = "PROVEN"
+    DEGRADED = "DEGRADED"
+    CAPABLE = "CAPABLE"
+    MISCONFIGURED = "MISCONFIGURED"
+    BLOCKED_FIRMWARE = "BLOCKED_FIRMWARE"
+    BLOCKED_POLICY = "BLOCKED_POLICY"
+    CONFLICT = "CONFLICT"
+    UNSUPPORTED = "UNSUPPORTED"
+    UNKNOWN = "UNKNOWN"
+
+    @property
+    def works(self) -> bool:
+        """A guest ran: nothing less counts."""
+        return self in (Verdict.PROVEN, Verdict.DEGRADED)
+
+
+class Link(StrEnum):
+    """One link of the chain from the host's CPU to a guest that ran, in order."""
+
+    CPU = "cpu"
+    FIRMWARE = "firmware"
+    MODULE = "module"
+    NESTED_PARAMETER = "nested-parameter"
+    OFFERED = "offered"
+    VM_ASKS = "vm-asks"
+    VM_GOT = "vm-got"
+    GUEST_CPU = "guest-cpu"
+    GUEST_MODULE = "guest-module"
+    DEVICE = "device"
+    ACCESS = "access"
+    GUEST_RAN = "guest-ran"
+
+    @property
+    def title(self) -> str:
+        return LINK_TITLES[self]
+
+
+LINK_TITLES: dict[Link, str] = {
+    Link.CPU: "CPU",
+    Link.FIRMWARE: "Firmware",
+    Link.MODULE: "Kernel module",
+    Link.NESTED_PARAMETER: "Nested parameter",
+    Link.OFFERED: "Offered to guests",
+    Link.VM_ASKS: "VM asks",
+    Link.VM_GOT: "VM got it",
+    Link.GUEST_CPU: "Guest CPU shows it",
+    Link.GUEST_MODULE: "Guest module",
+    Link.DEVICE: "/dev/kvm",
+    Link.ACCESS: "Access",
+    Link.GUEST_RAN: "Guest ran",
+}
+
+
+class Where(StrEnum):
+    """Where a remedy has to be carried out."""
+
+    HOST_SHELL = "host shell"
+    HOST_FIRMWARE = "host firmware setup"
+    HYPERVISOR = "hypervisor of this VM"
+    MANIFEST = "manifest"
+    GUEST_SHELL = "guest shell"
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """One observation behind a finding: where it was read and what it said."""
+
+    source: str
+    text: str
+
+
+class Remedy(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How to mend a broken link. `commands` may be empty where no command exists (a firmware menu)."""
+
+    title: str
+    where: Where
+    commands: tuple[str, ...] = ()
+    then: str = ""
+    """What has to follow for it to take effect: module reload, reboot, full power cycle."""
+    proved_in: str = ""
+    """The test scenario in which these commands were run and turned the verdict; empty when never run there."""
+
+
+class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one check says about one machine."""
+
+    check: str
+    status: Status
+    summary: str
+    link: Link | None = None
+    evidence: tuple[Evidence, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
+    follows: str = ""
+    """The check id of the root cause this one is a consequence of; empty when it stands on its own."""
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A verdict on one question with the sentence that gives the reason, and the check that decided it."""
+
+    verdict: Verdict
+    reason: str
+    decided_by: str = ""
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """Everything said about one machine (host or VM) from its own report."""
+
+    name: str
+    runs_guests: Answer
+    guests_nest: Answer
+    findings: tuple[Finding, ...]
+    emulated_cpu: bool = False
+    """The machine itself runs on an emulated CPU (QEMU TCG, Bochs): true results, meaningless speed."""
+
+    def finding(self, check: str) -> Finding | None:
+        return next((f for f in self.findings if f.check == check), None)
+
+
+class Accelerator(StrEnum):
+    """What executes a VM's instructions."""
+
+    KVM = "kvm"
+    TCG = "tcg"
+
+
+class Asked(StrEnum):
+    """What a VM's configuration says about hardware virtualization."""
+
+    ON = "on"
+    OFF = "off"
+    UNSTATED = "unstated"
+
+
+class VmView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the provider says of a VM: asked for, configured, really got. Read back, never assumed."""
+
+    name: str
+    """`namespace/name`."""
+    provider: str
+    """For people, such as `libvirt qemu:///system`."""
+    running: bool
+    asked: Asked
+    asked_where: str = ""
+    """`file:line` of the setting, or the provider's own place."""
+    feature: str = ""
+    """`vmx` or `svm`: the one that the provider chose for this VM."""
+    got: bool | None = None
+    """The live VM has the feature; None when the provider cannot tell."""
+    accelerator: Accelerator | None = None
+    evidence: tuple[Evidence, ...] = ()
+
+
+class Arrival(StrEnum):
+    """What became of the report that a VM should send."""
+
+    ARRIVED = "arrived"
+    NOT_AWAITED = "not-awaited"
+    SILENT = "silent"
+    REFUSED = "refused"
+
+
+class ChainLink(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One cell of the matrix: a link of the chain on one machine."""
+
+    link: Link
+    status: Status
+    summary: str
+    check: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
+
+
+class Chain(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The whole path for one subject: every link once, in order, and the first that is broken."""
+
+    subject: str
+    """Host name, or `namespace/name` of a VM."""
+    kind: str
+    """`host` or `vm`."""
+    verdict: Verdict
+    """For a host: can its guests nest. For a VM: does it run guests."""
+    sentence: str
+    links: tuple[ChainLink, ...]
+    runs_guests: Answer
+    guests_nest: Answer
+    broken: Link | None = None
+    host: str = ""
+    """The subject name of the host that a VM runs on; empty for a host."""
+    provider: str = ""
+    emulated_cpu: bool = False
+    findings: tuple[Finding, ...] = ()
+    """All findings, also those that belong to no link."""

@@ -1,0 +1,1 @@
+"""The builder: manifests in, virtual machines with proven nesting out."""

@@ -1,0 +1,78 @@
+"""The few verbs of a provider. One module per provider under `provision.providers`; none prints, all raise ProviderError.
+
+Everything is idempotent on (namespace, name); state lives with the VM, not on the caller's disk.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from hostcheck.model import Evidence, VmView
+from hostcheck.report import Report
+from provision.model import FieldAccount, VmSpec
+
+
+class ProviderError(Exception):
+    """What went wrong, where, and what to do: `str()` is one line for the user, `hint` the next step."""
+
+    def __init__(self, message: str, *, hint: str = "", refused: bool = False) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.refused = refused
+        """The request cannot work here (exit 3), as against a broken or misused set-up (exit 2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change that an apply will make."""
+
+    action: str
+    """A verb: create, replace, start, keep."""
+    what: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an apply will do for one VM, in order, and what it takes from the manifest."""
+
+    vm: VmSpec
+    steps: tuple[Step, ...]
+    accounts: tuple[FieldAccount, ...]
+    notes: tuple[str, ...]
+    """Said aloud to the user, such as: the CPU will be emulated, and why."""
+    evidence: tuple[Evidence, ...]
+    native: str
+    """The provider's own language: domain XML for libvirt."""
+
+
+Progress = Callable[[str], None]
+"""Called with one short line whenever something worth showing happens."""
+
+
+class Provider(Protocol):
+    """One hypervisor endpoint. Close it when done; also a context manager at the caller's choice."""
+
+    name: str
+    """For people: `libvirt qemu:///embed`."""
+
+    def host_report(self) -> Report | None:
+        """The host's own report when this endpoint is this machine; None when it is elsewhere."""
+
+    def plan(self, vm: VmSpec) -> Plan:
+        """Wanted against observed, without side effects. Raises ProviderError when it cannot work."""
+
+    def apply(self, plan: Plan, progress: Progress) -> None:
+        """Carry out the plan; safe to repeat after being killed at any point."""
+
+    def observe(self, vm: VmSpec) -> VmView | None:
+        """Read the live VM back; None when it does not exist."""
+
+    def fetch_report(self, vm: VmSpec, timeout: float, progress: Progress) -> bytes:
+        """The guest's fresh report, at most `timeout` seconds. Raises ProviderError when none came."""
+
+    def destroy(self, namespace: str, name: str) -> tuple[str, ...]:
+        """Remove exactly what apply made; the names of what was removed, empty when nothing was there."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
