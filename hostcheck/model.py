@@ -54,11 +54,12 @@ class Link(StrEnum):
     GUEST_RAN = "guest-ran"
 
     @property
-    def title(self) -> str:
-        return LINK_TITLES[self]
+    def label(self) -> str:
+        """For people."""
+        return LINK_LABELS[self]
 
 
-LINK_TITLES: dict[Link, str] = {
+LINK_LABELS: dict[Link, str] = {
     Link.CPU: "CPU",
     Link.FIRMWARE: "Firmware",
     Link.MODULE: "Kernel module",

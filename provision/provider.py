@@ -1,4 +1,4 @@
-"""The few verbs of a provider. One module per provider under `provision.providers`; none prints, all raise ProviderError.
+"""The few verbs of a provider. One module per provider under `provision.providers`; none prints.
 
 Everything is idempotent on (namespace, name); state lives with the VM, not on the caller's disk.
 """
