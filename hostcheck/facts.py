@@ -44,9 +44,9 @@ class CpuIdentity(msgspec.Struct, frozen=True):
 class Cpuid(msgspec.Struct, frozen=True):
     """The bits of CPUID itself, whatever the kernel made of them."""
 
-    vmx: bool = False
-    svm: bool = False
-    hypervisor: bool = False
+    vmx: bool
+    svm: bool
+    hypervisor: bool
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -62,14 +62,11 @@ class Module(msgspec.Struct, frozen=True):
     state: str
     parameters: dict[str, str] = {}
 
-    @property
-    def running(self) -> bool:
-        return self.state in ("loaded", "builtin")
-
 
 class Device(msgspec.Struct, frozen=True):
     """The node /dev/kvm and what opening it answered (`ok` or an errno name)."""
 
+    open: str
     path: str = "/dev/kvm"
     type: str = ""
     mode: str = ""
@@ -79,21 +76,20 @@ class Device(msgspec.Struct, frozen=True):
     group: str = ""
     major: int = 0
     minor: int = 0
-    open: str = ""
 
 
 class Api(msgspec.Struct, frozen=True):
     """KVM's version and what KVM_CREATE_VM answered (`ok` or an errno name)."""
 
-    version: int = 0
+    version: int
     create_vm: str = ""
 
 
 class Offered(msgspec.Struct, frozen=True):
     """What KVM_GET_SUPPORTED_CPUID lets a guest have."""
 
-    vmx: bool = False
-    svm: bool = False
+    vmx: bool
+    svm: bool
     nested_paging: bool | None = None
 
 

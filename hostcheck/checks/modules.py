@@ -2,6 +2,7 @@
 
 from hostcheck import remedies
 from hostcheck.checks import Outcome, check
+from hostcheck.checks.device import NOT_THERE
 from hostcheck.facts import Facts, Module
 from hostcheck.model import Evidence, Link, Status
 
@@ -10,10 +11,11 @@ TRUE = ("y", "1")
 
 
 def running_backend(facts: Facts) -> tuple[str, Module] | None:
-    """The module that gives KVM its engine, if one is loaded or built in."""
+    """The module that gives KVM its engine. One that is built in runs only if something is behind /dev/kvm."""
+    has_driver = facts.device.value is not None and facts.device.value.open not in ("", *NOT_THERE)
     for name in KVM_BACKENDS:
         module = (facts.modules.known or {}).get(name)
-        if module is not None and module.running:
+        if module is not None and (module.state == "loaded" or (module.state == "builtin" and has_driver)):
             return name, module
     return None
 

@@ -1,0 +1,217 @@
+"""The chain of one subject: every link from the host's CPU to a guest that ran, and the first that is broken.
+
+It joins what the host said of itself, what the provider says of the VM, and what the VM's own report says. Pure.
+"""
+
+from hostcheck.judge import VERDICT_OF
+from hostcheck.model import (
+    Accelerator,
+    Answer,
+    Arrival,
+    Asked,
+    Chain,
+    ChainLink,
+    Finding,
+    Judgement,
+    Link,
+    Remedy,
+    Status,
+    Verdict,
+    VmView,
+    Where,
+)
+
+HOST_CHECKS = {
+    Link.CPU: "cpu.virtualization",
+    Link.FIRMWARE: "firmware.virtualization",
+    Link.MODULE: "kvm.module",
+    Link.NESTED_PARAMETER: "nested.parameter",
+    Link.OFFERED: "nested.offered",
+}
+OWN_CHECKS = {Link.DEVICE: "kvm.device", Link.ACCESS: "kvm.access", Link.GUEST_RAN: "kvm.run"}
+GUEST_CHECKS = {Link.GUEST_CPU: "cpu.virtualization", Link.GUEST_MODULE: "kvm.module", **OWN_CHECKS}
+LINK_OF_CHECK = {check: link for link, check in (HOST_CHECKS | OWN_CHECKS).items()} | {"nested.run": Link.GUEST_RAN}
+NOT_RUN = (Status.SKIP, Status.UNKNOWN)
+
+
+def host_chain(host: Judgement) -> Chain:
+    """A host: can its guests nest, and if not, which link is broken."""
+    links = []
+    for link in Link:
+        if link in HOST_CHECKS or link in OWN_CHECKS:
+            links.append(_of_finding(link, host.finding((HOST_CHECKS | OWN_CHECKS)[link])))
+        else:
+            links.append(ChainLink(link, Status.SKIP, "a question about a VM"))
+    nested = host.finding("nested.run")
+    if nested is not None and nested.status not in NOT_RUN:
+        links[-1] = _of_finding(Link.GUEST_RAN, nested)
+    answer = host.guests_nest
+    return Chain(
+        subject=host.name,
+        kind="host",
+        verdict=answer.verdict,
+        sentence=_host_sentence(host),
+        links=tuple(links),
+        runs_guests=host.runs_guests,
+        guests_nest=host.guests_nest,
+        broken=None if answer.verdict.works else LINK_OF_CHECK.get(answer.decided_by),
+        emulated_cpu=host.emulated_cpu,
+        findings=host.findings,
+    )
+
+
+def _host_sentence(host: Judgement) -> str:
+    can = {True: "can run VMs that run VMs", False: "cannot run VMs that run VMs"}
+    answer = host.guests_nest
+    match answer.verdict:
+        case Verdict.CAPABLE:
+            return f"{host.name} should be able to run VMs that run VMs, which was not tried: {answer.reason}"
+        case Verdict.UNKNOWN:
+            return f"whether {host.name} can run VMs that run VMs is not known: {answer.reason}"
+        case verdict:
+            return f"{host.name} {can[verdict.works]}: {answer.reason}"
+
+
+def vm_chain(
+    view: VmView,
+    guest: Judgement | None,
+    host: Judgement | None,
+    arrival: Arrival = Arrival.ARRIVED,
+    detail: str = "",
+) -> Chain:
+    """A VM: does it run guests, and if not, which link is broken.
+
+    `guest` is the judgement of the VM's own report, None when there is none; `arrival` and `detail` then say why.
+    `host` is None when the host was not examined.
+    """
+    links = [_host_link(link, host, view) for link in HOST_CHECKS]
+    links.append(_asks(view))
+    links.append(_got(view))
+    for link, check in GUEST_CHECKS.items():
+        if guest is None:
+            links.append(ChainLink(link, Status.UNKNOWN, detail or "the VM sent no report"))
+        else:
+            links.append(_of_finding(link, guest.finding(check)))
+    runs, nests = _answers(guest, detail)
+    emulated = view.accelerator is Accelerator.TCG or (guest is not None and guest.emulated_cpu)
+    if runs.verdict is Verdict.PROVEN and emulated:
+        runs = Answer(Verdict.DEGRADED, f"{runs.reason}, but the CPU is emulated by QEMU TCG", runs.decided_by)
+    broken = None
+    if not runs.verdict.works:
+        broken = _broken_of_vm(links)
+        if broken is not None and broken not in GUEST_CHECKS:
+            cause = next(link for link in links if link.link is broken)
+            on = f"on host {host.name}: " if broken in HOST_CHECKS and host else ""
+            runs = Answer(VERDICT_OF.get(cause.check, Verdict.MISCONFIGURED), on + cause.summary, cause.check)
+    return Chain(
+        subject=view.name,
+        kind="vm",
+        verdict=runs.verdict,
+        sentence=_vm_sentence(view.name, runs, arrival),
+        links=tuple(links),
+        runs_guests=runs,
+        guests_nest=nests,
+        broken=broken,
+        host=host.name if host else "",
+        provider=view.provider,
+        emulated_cpu=emulated,
+        findings=guest.findings if guest else (),
+    )
+
+
+def _answers(guest: Judgement | None, detail: str) -> tuple[Answer, Answer]:
+    if guest is not None:
+        return guest.runs_guests, guest.guests_nest
+    nothing = Answer(Verdict.UNKNOWN, detail or "the VM sent no report")
+    return nothing, nothing
+
+
+def _vm_sentence(name: str, runs: Answer, arrival: Arrival) -> str:
+    match runs.verdict:
+        case Verdict.PROVEN | Verdict.DEGRADED:
+            return f"{name} runs VMs: {runs.reason}"
+        case Verdict.UNKNOWN if arrival is Arrival.NOT_AWAITED:
+            return f"whether {name} runs VMs is not known: its report was not awaited"
+        case Verdict.UNKNOWN | Verdict.CAPABLE:
+            return f"whether {name} runs VMs is not known: {runs.reason}"
+        case _:
+            return f"{name} cannot run VMs: {runs.reason}"
+
+
+def _of_finding(link: Link, finding: Finding | None) -> ChainLink:
+    if finding is None:
+        return ChainLink(link, Status.UNKNOWN, "not judged")
+    return ChainLink(link, finding.status, finding.summary, finding.check, finding.evidence, finding.remedies)
+
+
+def _host_link(link: Link, host: Judgement | None, view: VmView) -> ChainLink:
+    if view.accelerator is Accelerator.TCG:
+        return ChainLink(link, Status.SKIP, "not used: QEMU TCG emulates this VM's CPU")
+    if host is None:
+        return ChainLink(link, Status.UNKNOWN, "the host was not examined")
+    if view.asked is Asked.OFF and (finding := host.finding(HOST_CHECKS[link])) and finding.status is Status.FAIL:
+        return ChainLink(link, Status.SKIP, f"not asked of the host, which could not: {finding.summary}", finding.check)
+    return _of_finding(link, host.finding(HOST_CHECKS[link]))
+
+
+def _asks(view: VmView) -> ChainLink:
+    where = f" ({view.asked_where})" if view.asked_where else ""
+    match view.asked:
+        case Asked.ON:
+            feature = f", as {view.feature}" if view.feature else ""
+            return ChainLink(
+                Link.VM_ASKS, Status.PASS, f"nested virtualization is asked for{feature}{where}", "vm.asks"
+            )
+        case Asked.OFF:
+            return ChainLink(
+                Link.VM_ASKS,
+                Status.FAIL,
+                f"nested virtualization is off in the VM's configuration{where}",
+                "vm.asks",
+                view.evidence,
+                (
+                    Remedy(
+                        f"set performanceProfile.nestedVirtualization: true in the VMClass{where}, then apply again",
+                        Where.MANIFEST,
+                        ("nestproof apply FILE --wait",),
+                        "apply power-cycles the VM: a running one keeps its CPU",
+                    ),
+                ),
+            )
+        case Asked.UNSTATED:
+            return ChainLink(Link.VM_ASKS, Status.UNKNOWN, "the provider does not say", "vm.asks", view.evidence)
+
+
+def _got(view: VmView) -> ChainLink:
+    if view.asked is Asked.OFF and not view.got:
+        return ChainLink(Link.VM_GOT, Status.SKIP, "not asked for", "vm.got", view.evidence)
+    if not view.running:
+        return ChainLink(Link.VM_GOT, Status.UNKNOWN, "the VM is not running", "vm.got", view.evidence)
+    match view.got:
+        case True:
+            by = f" under {view.accelerator.value.upper()}" if view.accelerator else ""
+            return ChainLink(Link.VM_GOT, Status.PASS, f"the live VM has {view.feature}{by}", "vm.got", view.evidence)
+        case False:
+            summary = f"the live VM does not have {view.feature or 'vmx or svm'}, whatever its configuration asks"
+            remedy = Remedy(
+                "power the VM off and apply again: a running VM keeps the CPU that it was started with",
+                Where.HOST_SHELL,
+                ("nestproof destroy FILE", "nestproof apply FILE --wait"),
+            )
+            return ChainLink(Link.VM_GOT, Status.FAIL, summary, "vm.got", view.evidence, (remedy,))
+        case None:
+            return ChainLink(Link.VM_GOT, Status.UNKNOWN, "the provider cannot tell", "vm.got", view.evidence)
+
+
+def _broken_of_vm(links: list[ChainLink]) -> Link | None:
+    """The first broken link after the last one that holds: a link that holds proves those before it.
+
+    What a configuration asks for proves nothing, so VM_ASKS does not count as holding.
+    """
+    broken = None
+    for link in links:
+        if link.status is Status.PASS and link.link is not Link.VM_ASKS:
+            broken = None
+        elif link.status is Status.FAIL and broken is None:
+            broken = link.link
+    return broken

@@ -1,0 +1,64 @@
+"""The front door: one click group, sub-commands imported when they are called."""
+
+import sys
+from importlib import import_module
+from importlib.metadata import version
+
+import click
+
+COMMANDS = {
+    "check": "commands.check:check",
+    "explain": "commands.explain:explain",
+    "lint": "commands.lint:lint",
+    "plan": "commands.apply:plan",
+    "apply": "commands.apply:apply",
+    "destroy": "commands.destroy:destroy",
+    "matrix": "commands.matrix:matrix",
+    "agent": "commands.agent:agent",
+}
+
+
+class Front(click.Group):
+    """A group that knows its commands by name and imports one when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[name].split(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+
+@click.group(
+    cls=Front,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 it works, 1 internal error, 2 wrong input or set-up, 3 it does not work, "
+    "4 warnings with --fail-on warn, 5 could not tell, 130 interrupted.",
+)
+@click.option("--debug", is_flag=True, help="On failure show where in the program it happened.")
+@click.version_option(version("nestproof"), "-V", "--version", message="nestproof %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """Tell whether a VM that must run VMs really can, because it ran one; and if not, which link is broken.
+
+    \b
+    nestproof check                          judge this machine
+    nestproof apply FILE... --wait           create the VMs of the manifests and prove them
+    nestproof destroy FILE...                remove them again
+    nestproof matrix --html matrix.html      everything known so far, as one page
+    """
+    ctx.obj = debug
+
+
+def main() -> None:
+    """Run the command line; every failure ends as one line and a documented exit code."""
+    from commands.failures import run
+
+    sys.exit(run(cli, sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

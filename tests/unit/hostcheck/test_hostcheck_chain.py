@@ -1,0 +1,133 @@
+"""Chains: host, provider's view and guest joined, with the right link named as broken."""
+
+from machines import (
+    amd_host,
+    as_nobody,
+    guest_without_feature,
+    intel_host,
+    no_device,
+    not_offered,
+    ok,
+    pvm_vm,
+    report,
+    tcg_guest,
+)
+
+from hostcheck.chain import host_chain, vm_chain
+from hostcheck.judge import judge
+from hostcheck.model import Accelerator, Arrival, Asked, Chain, Link, Status, Verdict, VmView
+
+
+def cell(chain: Chain, link: Link) -> Status:
+    return next(entry.status for entry in chain.links if entry.link is link)
+
+
+def view(**changes: object) -> VmView:
+    values: dict[str, object] = {
+        "name": "default/vm",
+        "provider": "libvirt qemu:///system",
+        "running": True,
+        "asked": Asked.ON,
+        "asked_where": "vm.yaml:9",
+        "feature": "svm",
+        "got": True,
+        "accelerator": Accelerator.KVM,
+    }
+    return VmView(**(values | changes))  # type: ignore[arg-type]
+
+
+HOST = judge(report(amd_host()), "kvm07")
+NESTED_OFF = judge(
+    report(
+        not_offered(amd_host()) | {"kvm.modules": ok({"kvm_amd": {"state": "loaded", "parameters": {"nested": "0"}}})}
+    ),
+    "kvm07",
+)
+GOOD_GUEST = judge(report(amd_host() | {"cpu.cpuid": ok({"vmx": False, "svm": True, "hypervisor": True})}), "vm")
+BLIND_GUEST = judge(report(guest_without_feature()), "vm")
+
+
+def test_every_chain_has_every_link_once_in_order() -> None:
+    for chain in (host_chain(HOST), vm_chain(view(), GOOD_GUEST, HOST), vm_chain(view(), None, None, Arrival.SILENT)):
+        assert [entry.link for entry in chain.links] == list(Link)
+
+
+def test_a_good_host() -> None:
+    chain = host_chain(HOST)
+    assert (chain.verdict, chain.broken) == (Verdict.PROVEN, None)
+    assert cell(chain, Link.VM_ASKS) is Status.SKIP
+    assert cell(chain, Link.GUEST_RAN) is Status.PASS
+
+
+def test_a_pvm_host_breaks_at_the_cpu_for_nesting_and_still_ran_a_guest() -> None:
+    chain = host_chain(judge(report(pvm_vm()), "cloud"))
+    assert (chain.verdict, chain.broken) == (Verdict.UNSUPPORTED, Link.CPU)
+    assert chain.runs_guests.verdict is Verdict.DEGRADED
+    assert cell(chain, Link.GUEST_RAN) is Status.PASS
+
+
+def test_a_proven_vm() -> None:
+    chain = vm_chain(view(), GOOD_GUEST, HOST)
+    assert (chain.verdict, chain.broken, chain.host) == (Verdict.PROVEN, None, "kvm07")
+
+
+def test_under_tcg_the_host_does_not_matter_and_the_emulation_is_said() -> None:
+    chain = vm_chain(view(accelerator=Accelerator.TCG), judge(report(tcg_guest()), "vm"), judge(report(pvm_vm()), "h"))
+    assert (chain.verdict, chain.broken) == (Verdict.DEGRADED, None)
+    assert chain.emulated_cpu and "emulated" in chain.sentence
+    assert cell(chain, Link.CPU) is Status.SKIP
+
+
+def test_emulation_is_said_even_if_the_guest_does_not_notice() -> None:
+    chain = vm_chain(view(accelerator=Accelerator.TCG), GOOD_GUEST, HOST)
+    assert chain.verdict is Verdict.DEGRADED and "TCG" in chain.sentence
+
+
+def test_off_in_the_manifest_is_the_cause_whatever_else_is_missing() -> None:
+    off = view(asked=Asked.OFF, got=False)
+    for host in (HOST, NESTED_OFF, None):
+        chain = vm_chain(off, BLIND_GUEST, host)
+        assert (chain.verdict, chain.broken) == (Verdict.MISCONFIGURED, Link.VM_ASKS)
+        assert "vm.yaml:9" in chain.sentence
+        assert next(c for c in chain.links if c.link is Link.VM_ASKS).remedies
+
+
+def test_nested_off_on_the_host_is_blamed_on_the_host() -> None:
+    chain = vm_chain(view(got=False), BLIND_GUEST, NESTED_OFF)
+    assert (chain.verdict, chain.broken) == (Verdict.MISCONFIGURED, Link.NESTED_PARAMETER)
+    assert "kvm07" in chain.sentence and "nested=0" in chain.sentence
+
+
+def test_asked_and_not_got() -> None:
+    chain = vm_chain(view(got=False), BLIND_GUEST, HOST)
+    assert (chain.verdict, chain.broken) == (Verdict.MISCONFIGURED, Link.VM_GOT)
+
+
+def test_got_by_the_provider_and_lost_before_the_guest() -> None:
+    chain = vm_chain(view(), BLIND_GUEST, HOST)
+    assert (chain.verdict, chain.broken) == (Verdict.UNSUPPORTED, Link.GUEST_CPU)
+
+
+def test_a_guest_that_shows_the_feature_disproves_what_failed_before_it() -> None:
+    """The host's report is older than the VM: contradictions stay visible, the cause is where it still breaks."""
+    guest = no_device(amd_host()) | {"kvm.modules": ok({"kvm_amd": {"state": "available", "parameters": {}}})}
+    chain = vm_chain(view(), judge(report(guest), "vm"), NESTED_OFF)
+    assert chain.broken is Link.GUEST_MODULE
+    assert cell(chain, Link.NESTED_PARAMETER) is Status.FAIL
+
+
+def test_no_permission_in_the_guest() -> None:
+    chain = vm_chain(view(), judge(report(as_nobody(intel_host())), "vm"), HOST)
+    assert (chain.verdict, chain.broken) == (Verdict.BLOCKED_POLICY, Link.ACCESS)
+
+
+def test_a_silent_vm_is_unknown_not_failed() -> None:
+    chain = vm_chain(view(), None, HOST, Arrival.SILENT, "cloud-init never saw its seed")
+    assert (chain.verdict, chain.broken) == (Verdict.UNKNOWN, None)
+    assert "never saw its seed" in chain.sentence
+    assert cell(chain, Link.GUEST_RAN) is Status.UNKNOWN
+
+
+def test_a_silent_vm_with_nesting_off_still_says_what_is_known_to_be_wrong() -> None:
+    chain = vm_chain(view(asked=Asked.OFF, got=False), None, HOST, Arrival.SILENT, "no report")
+    assert (chain.verdict, chain.broken) == (Verdict.MISCONFIGURED, Link.VM_ASKS)
