@@ -44,6 +44,7 @@ def cloud_init(vm: str) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def run(arguments: tuple[str, ...]) -> int:
     """Run the agent on this machine, as the one file would; `nestproof agent run --help` shows its options."""
-    from agent.cli import main
+    from agent import cli
 
-    return int(main(list(arguments)))
+    result: int = cli.main(list(arguments))
+    return result

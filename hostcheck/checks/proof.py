@@ -59,7 +59,7 @@ def kvm_acceleration(facts: Facts) -> Outcome:
         return Outcome(Status.SKIP, "no guest ran, so there is nothing to time")
     evidence = (Evidence(facts.pace.source, f"{pace.loop_cycles:.0f} TSC cycles per iteration of an empty loop"),)
     if pace.emulated:
-        summary = f"guests run, but their instructions are emulated ({pace.loop_cycles:.0f} cycles for an empty loop)"
+        summary = f"KVM emulates its instructions one by one ({pace.loop_cycles:.0f} cycles for an empty loop)"
         return Outcome(Status.WARN, summary, evidence)
     return Outcome(Status.PASS, "the CPU executes guest code itself", evidence)
 

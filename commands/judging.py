@@ -1,0 +1,36 @@
+"""From what is kept to chains: every entry judged again, each VM together with the host it runs on."""
+
+from collections.abc import Iterable
+
+from hostcheck.chain import host_chain, vm_chain
+from hostcheck.judge import judge
+from hostcheck.model import Arrival, Chain, Judgement
+from hostcheck.report import ReportError, decode
+from reports.store import Entry
+
+
+def chains(entries: Iterable[Entry]) -> list[Chain]:
+    """One chain per entry. Pure: the same entries give the same chains."""
+    entries = list(entries)
+    judged = {id(entry): _judgement(entry) for entry in entries}
+    hosts = {entry.name: judged[id(entry)][0] for entry in entries if entry.kind == "host"}
+    result = []
+    for entry in entries:
+        judgement, refusal = judged[id(entry)]
+        if entry.kind == "host":
+            if judgement is not None:
+                result.append(host_chain(judgement))
+        elif entry.view is not None:
+            arrival = Arrival.REFUSED if refusal else entry.arrival
+            detail = refusal or entry.arrival_detail
+            result.append(vm_chain(entry.view, judgement, hosts.get(entry.host), arrival, detail))
+    return result
+
+
+def _judgement(entry: Entry) -> tuple[Judgement | None, str]:
+    if entry.report is None:
+        return None, ""
+    try:
+        return judge(decode(entry.report), entry.name), ""
+    except ReportError as e:
+        return None, f"its report is refused: {e}"

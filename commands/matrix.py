@@ -1,0 +1,38 @@
+"""`nestproof matrix`: everything known so far, judged again by today's rules."""
+
+from pathlib import Path
+
+import click
+
+from commands.options import reports_option
+from commands.output import Terminal
+from hostcheck.exits import Exit
+
+
+@click.command()
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the page to this file.")
+@reports_option
+@click.option("--forget", metavar="NAME", multiple=True, help="First remove this host or VM from what is kept.")
+def matrix(html: Path | None, reports: tuple[tuple[str, Path], ...], forget: tuple[str, ...]) -> int:
+    """Show every host and VM that was ever checked or applied, from the reports that are kept.
+
+    Nothing is looked at anew: kept reports are judged again. The page is one file without any network use.
+    """
+    from commands.failures import Failure
+    from commands.judging import chains
+    from commands.recording import Recorder, opened_store
+    from reports.text import matrix_text
+
+    terminal = Terminal()
+    recorder = Recorder(terminal)
+    with opened_store() as store:
+        for name in forget:
+            if not store.forget(name):
+                raise Failure(f"nothing is kept of {name!r}", hint="`nestproof matrix` lists what is")
+        result = recorder.matrix(chains(store.latest()))
+    if html is None:
+        terminal.result(matrix_text(result, **terminal.style()))
+    else:
+        reports = (*reports, ("html", html))
+    recorder.write(result, reports)
+    return Exit.OK

@@ -1,0 +1,39 @@
+"""Options that several sub-commands share."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+class Need(StrEnum):
+    """Which of the two answers about a machine decides the exit code."""
+
+    GUESTS_NEST = "guests-nest"
+    RUNS_GUESTS = "runs-guests"
+
+
+class ReportTarget(click.ParamType[tuple[str, Path]]):
+    """`FORMAT=PATH`."""
+
+    name = "FORMAT=PATH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Path]:
+        from reports.formats import FORMATS
+
+        form, separator, path = str(value).partition("=")
+        if not separator or not path:
+            self.fail(f"{value!r} is not FORMAT=PATH, such as html=matrix.html", param, ctx)
+        if form not in FORMATS:
+            self.fail(f"there is no format {form!r}; there are {', '.join(FORMATS)}", param, ctx)
+        return form, Path(path)
+
+
+def reports_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--report FORMAT=PATH`, repeatable."""
+    return click.option(
+        "--report", "reports", type=ReportTarget(), multiple=True, metavar="FORMAT=PATH",
+        help="Also write the result there; repeatable. FORMAT: text, json, html, markdown.",
+    )(function)  # fmt: skip

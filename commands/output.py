@@ -1,0 +1,62 @@
+"""The terminal: results to stdout, all else to stderr; colour and progress only where a person looks."""
+
+import os
+import shutil
+import sys
+from typing import TypedDict
+
+import click
+
+
+class Style(TypedDict):
+    """How reports.text may write on this terminal."""
+
+    color: bool
+    width: int
+    ascii: bool
+
+
+class Terminal:
+    """Both streams with what they can show. `NO_COLOR` beats `FORCE_COLOR` beats what the stream is."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._shown = ""
+
+    def style(self) -> Style:
+        """For stdout."""
+        if os.environ.get("NO_COLOR"):
+            color = False
+        elif os.environ.get("FORCE_COLOR"):
+            color = True
+        else:
+            color = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
+        width = min(shutil.get_terminal_size((100, 24)).columns, 120)
+        return {"color": color, "width": width, "ascii": encoding != "utf8"}
+
+    def result(self, text: str) -> None:
+        """Something that was asked for."""
+        self._clear()
+        click.echo(text, nl=not text.endswith("\n"), color=True)
+
+    def note(self, text: str) -> None:
+        """Something worth knowing beside the result."""
+        self._clear()
+        click.echo(text, err=True)
+
+    def progress(self, text: str) -> None:
+        """What is going on: one line that is written over on a terminal, a line of its own elsewhere."""
+        if text == self._shown:
+            return
+        if self._live:
+            room = shutil.get_terminal_size((80, 24)).columns - 1
+            click.echo("\r\x1b[K" + text[:room], err=True, nl=False, color=True)
+        else:
+            click.echo(text, err=True)
+        self._shown = text
+
+    def _clear(self) -> None:
+        if self._live and self._shown:
+            click.echo("\r\x1b[K", err=True, nl=False, color=True)
+        self._shown = ""

@@ -1,0 +1,97 @@
+"""Keeping what was learnt: the store, the page of everything known, and the reports asked for."""
+
+import contextlib
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from commands.failures import Failure, complain
+from commands.judging import chains as judge_entries
+from commands.output import Terminal
+from hostcheck.clock import now
+from hostcheck.files import write_whole
+from hostcheck.model import Arrival, Chain, VmView
+from hostcheck.paths import state_dir
+from hostcheck.report import Report, encode
+from reports.formats import FORMATS
+from reports.matrix import Matrix, Provenance, build
+from reports.store import Entry, Store, StoreError
+
+
+def host_entry(report: Report, name: str) -> Entry:
+    """What to keep of a host."""
+    return Entry(name=name, kind="host", received=now(), report=encode(report))
+
+
+def vm_entry(view: VmView, host: str, report: bytes | None, arrival: Arrival, detail: str) -> Entry:
+    """What to keep of a VM: its report byte for byte, or why there is none."""
+    return Entry(
+        name=view.name,
+        kind="vm",
+        received=now(),
+        host=host,
+        provider=view.provider,
+        report=report,
+        arrival=arrival,
+        arrival_detail=detail,
+        view=view,
+    )
+
+
+@contextlib.contextmanager
+def opened_store() -> Iterator[Store]:
+    """The user's store. Raises Failure with the store's own line."""
+    try:
+        with Store.open() as store:
+            yield store
+    except StoreError as e:
+        raise Failure(str(e)) from e
+
+
+class Recorder:
+    """Keeps entries and writes pages for one run of a command."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self.provenance = Provenance(version("nestproof"), shlex.join(["nestproof", *sys.argv[1:]]), now())
+
+    def keep(self, entry: Entry) -> bool:
+        """Put the entry on disk. A store that cannot be used is said aloud and does not stop the command."""
+        try:
+            with Store.open() as store:
+                store.add(entry)
+        except StoreError as e:
+            complain(f"the report of {entry.name} was not kept: {e}")
+            return False
+        return True
+
+    def matrix(self, chains: Sequence[Chain]) -> Matrix:
+        """The matrix of this run."""
+        return build(chains, self.provenance)
+
+    def write(self, matrix: Matrix, targets: Sequence[tuple[str, Path]]) -> None:
+        """Write the reports that were asked for. Raises Failure naming the file."""
+        for form, path in targets:
+            _write(path, FORMATS[form](matrix))
+            self._terminal.note(f"{form} report: {path}")
+
+    def page(self) -> Path | None:
+        """Write the page of everything known into the state directory; None when that cannot be done."""
+        path = state_dir() / "matrix.html"
+        try:
+            with Store.open() as store:
+                matrix = self.matrix(judge_entries(store.latest()))
+            _write(path, FORMATS["html"](matrix))
+        except (StoreError, Failure) as e:
+            complain(f"no page was written: {e}")
+            return None
+        return path
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_whole(path, text.encode("utf-8"))
+    except OSError as e:
+        raise Failure(f"cannot write {path}: {e.strerror}") from e
