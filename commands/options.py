@@ -37,3 +37,16 @@ def reports_option(function: Callable[..., Any]) -> Callable[..., Any]:
         "--report", "reports", type=ReportTarget(), multiple=True, metavar="FORMAT=PATH",
         help="Also write the result there; repeatable. FORMAT: text, json, html, markdown.",
     )(function)  # fmt: skip
+
+
+def files_argument(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`FILE...`: manifests."""
+    return click.argument("files", nargs=-1, required=True, metavar="FILE...")(function)
+
+
+def connect_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`-c/--connect URI`: stands in for the Provider documents."""
+    return click.option(
+        "-c", "--connect", metavar="URI",
+        help="libvirt URI to use instead of the manifests' Provider, such as qemu:///system.",
+    )(function)  # fmt: skip

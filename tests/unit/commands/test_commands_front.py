@@ -1,0 +1,136 @@
+"""The command line as a user meets it: exit codes, one-line failures, help that does not import the world."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NESTPROOF = [sys.executable, "-m", "nestproof"]
+
+
+def nestproof(*arguments: str, state: Path, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": "/usr/bin:/bin", "NESTPROOF_STATE": str(state), "HOME": str(state), "LANG": "C.UTF-8"}
+    return subprocess.run(
+        [*NESTPROOF, *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=environment | env,
+    )
+
+
+COMMANDS = ["check", "explain", "lint", "plan", "apply", "destroy", "matrix", "agent"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_teaches(command: str, tmp_path: Path) -> None:
+    result = nestproof(command, "--help", state=tmp_path)
+    assert result.returncode == 0
+    assert len(result.stdout.splitlines()) > 5
+
+
+def test_the_front_page_names_every_command_and_the_exit_codes(tmp_path: Path) -> None:
+    result = nestproof("--help", state=tmp_path)
+    assert all(command in result.stdout for command in COMMANDS)
+    assert "Exit codes" in result.stdout
+
+
+def test_the_front_page_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = "import sys; sys.argv=['nestproof','--help']\ntry:\n import nestproof; nestproof.main()\nexcept SystemExit: pass\n"
+    code += "print([m for m in ('sqlalchemy','jinja2','pydantic','libvirt','rich','requests') if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["frobnicate"],
+        ["check", "--format", "pdf"],
+        ["check", "--report", "html"],
+        ["check", "--report", "pdf=x.pdf"],
+        ["apply"],
+        ["apply", "no-such-file.yaml"],
+        ["destroy", "no-such-file.yaml"],
+        ["lint", "no-such-file.yaml"],
+        ["explain", "kvm.acess"],
+        ["matrix", "--forget", "nobody"],
+        ["check", "--report", "html=/proc/nowhere/x.html"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_input_is_one_clear_line_and_exit_2(arguments: list[str], tmp_path: Path) -> None:
+    result = nestproof(*arguments, state=tmp_path)
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr + result.stdout
+    assert result.stderr.strip()
+
+
+def test_a_near_miss_is_suggested(tmp_path: Path) -> None:
+    assert "did you mean kvm.access" in nestproof("explain", "kvm.acess", state=tmp_path).stderr
+
+
+def test_debug_shows_where(tmp_path: Path) -> None:
+    result = nestproof("--debug", "explain", "nothing", state=tmp_path)
+    assert result.returncode == 2
+    assert "Traceback" in result.stderr and "there is no check called" in result.stderr
+
+
+def test_a_damaged_store_is_one_line_and_is_left_alone(tmp_path: Path) -> None:
+    store = tmp_path / "reports.sqlite3"
+    store.write_bytes(b"not a database at all" * 100)
+    before = store.read_bytes()
+    result = nestproof("matrix", state=tmp_path)
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    assert str(store) in result.stderr
+    assert store.read_bytes() == before
+
+
+def test_results_go_to_stdout_and_the_rest_to_stderr(tmp_path: Path) -> None:
+    result = nestproof("check", "--format", "json", state=tmp_path)
+    assert result.stdout.startswith("{") and "page of everything known" in result.stderr
+    assert result.returncode in (0, 3, 5)
+
+
+def test_no_escapes_without_a_terminal(tmp_path: Path) -> None:
+    result = nestproof("check", state=tmp_path)
+    assert "\x1b" not in result.stdout + result.stderr
+    assert "\x1b[" in nestproof("check", state=tmp_path, FORCE_COLOR="1").stdout
+    assert "\x1b" not in nestproof("check", state=tmp_path, FORCE_COLOR="1", NO_COLOR="1").stdout
+
+
+def test_an_ascii_terminal_gets_ascii(tmp_path: Path) -> None:
+    result = nestproof("check", state=tmp_path, PYTHONIOENCODING="ascii")
+    assert result.returncode in (0, 3, 5)
+    assert result.stdout.isascii() and result.stdout
+
+
+def test_what_was_checked_is_in_the_matrix_and_can_be_forgotten(tmp_path: Path) -> None:
+    nestproof("check", state=tmp_path)
+    page = tmp_path / "matrix.html"
+    assert page.read_text().lstrip().lower().startswith("<!doctype html>")
+    listed = nestproof("matrix", state=tmp_path)
+    assert listed.returncode == 0
+    import json
+
+    name = json.loads(nestproof("check", "--format", "json", state=tmp_path).stdout)["chains"][0]["subject"]
+    assert name in listed.stdout
+    assert nestproof("matrix", "--forget", name, state=tmp_path).returncode == 0
+    assert name not in nestproof("matrix", state=tmp_path).stdout
+
+
+def test_agent_build_writes_a_file_that_runs(tmp_path: Path) -> None:
+    built = tmp_path / "agent.pyz"
+    assert nestproof("agent", "build", "-o", str(built), state=tmp_path).returncode == 0
+    result = subprocess.run(
+        [sys.executable, "-I", str(built), "--json"], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert '"nestproof.report/1"' in result.stdout
+
+
+def test_agent_build_into_nowhere_is_one_line(tmp_path: Path) -> None:
+    result = nestproof("agent", "build", "-o", "/proc/nowhere/agent.pyz", state=tmp_path)
+    assert result.returncode == 2 and "/proc/nowhere" in result.stderr
