@@ -1,0 +1,101 @@
+"""Makes the one-file agent, nestproof-agent.pyz, from this package. Runs on the controller, is not part of the file."""
+
+import ast
+import io
+import marshal
+import zipfile
+import zlib
+from pathlib import Path
+
+NAME = "nestproof-agent.pyz"
+HERE = Path(__file__).parent
+NOT_SHIPPED = {"build.py", "cloudinit.py", "__main__.py"}
+# The file's __main__. The package lies in one entry, compressed as a whole: a third smaller than an entry for each.
+START = """\
+import sys
+from importlib.machinery import ModuleSpec
+from marshal import loads
+from zlib import decompress
+SOURCES = loads(decompress(__loader__.get_data("agent.z")))
+class Bundle:
+    def find_spec(self, name, path=None, target=None):
+        if name in SOURCES:
+            return ModuleSpec(name, self, is_package=SOURCES[name][0])
+    def create_module(self, spec):
+        return None
+    def exec_module(self, module):
+        exec(compile(SOURCES[module.__name__][1], module.__name__, "exec", 0, True), module.__dict__)
+sys.meta_path.insert(0, Bundle())
+from agent.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+class Lean(ast.NodeTransformer):
+    """Drops what the interpreter does not need: docstrings, annotations of functions, blocks for type checkers."""
+
+    def visit_Module(self, node: ast.Module) -> ast.AST:
+        return self.lean(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        return self.lean(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        for argument in node.args.args + node.args.kwonlyargs:
+            argument.annotation = None
+        return self.lean(node)
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return None
+        return self.generic_visit(node)
+
+    def lean(self, node: ast.Module | ast.ClassDef | ast.FunctionDef) -> ast.AST:
+        if ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+        self.generic_visit(node)
+        return node
+
+
+def shipped() -> dict[str, tuple[bool, str]]:
+    """Return {module: (is it a package, its source without comments and docstrings)}."""
+    sources = {}
+    for path in sorted(HERE.rglob("*.py")):
+        inside = path.relative_to(HERE.parent).with_suffix("").as_posix()
+        if path.name not in NOT_SHIPPED or path.parent != HERE:
+            package = path.name == "__init__.py"
+            name = inside.removesuffix("/__init__").replace("/", ".")
+            sources[name] = (package, ast.unparse(Lean().visit(ast.parse(path.read_text("utf-8")))))
+    return sources
+
+
+def bundle() -> bytes:
+    """Return the package as one compressed block, in the form that Python 3.6 and later read."""
+    return zlib.compress(marshal.dumps(shipped(), 2), 9)
+
+
+def agent_bytes() -> bytes:
+    """Return the one-file agent: a zip that Python runs, the same bytes for the same sources and Python."""
+    data = io.BytesIO()
+    data.write(b"#!/usr/bin/env python3\n")
+    with zipfile.ZipFile(data, "a", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, content, method in (
+            ("__main__.py", START.encode(), zipfile.ZIP_DEFLATED),
+            ("agent.z", bundle(), zipfile.ZIP_STORED),
+        ):
+            entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            entry.compress_type = method
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, content)
+    return data.getvalue()
+
+
+def build(path: Path | str) -> Path:
+    """Write the one-file agent to ``path``, or into it when it is a directory; return where. OSError as write gives."""
+    target = Path(path)
+    if target.is_dir():
+        target = target / NAME
+    target.write_bytes(agent_bytes())
+    target.chmod(0o755)
+    return target

@@ -1,0 +1,116 @@
+"""The CPUID instruction, executed: what the CPU says, before the kernel has hidden anything.
+
+Python cannot execute an instruction, so a program of 300 bytes does: it needs no ctypes, no writable code, no
+privilege and no kernel module. Where it cannot be started, /dev/cpu/0/cpuid is read.
+"""
+
+import os
+import struct
+
+from agent.facts import NotOk
+from agent.guests.code import CPUID
+
+BASES = [0x40000000 + 0x100 * n for n in range(16)]  # where hypervisors stack their signatures
+LEAVES = [0, 1, 7, 0x80000000, 0x80000001, 0x8000000A, 0x8000001F, 0x21] + BASES
+
+
+def program(leaves):
+    """Return a Linux x86-64 ELF file that executes CPUID for these leaves and writes 16 bytes for each."""
+    table = struct.pack("<I", len(leaves)) + b"".join(struct.pack("<II", leaf, 0) for leaf in leaves)
+    base, head = 0x400000, 64 + 2 * 56
+    size = head + len(CPUID) + len(table)
+    return (
+        b"\x7fELF\x02\x01\x01" + bytes(9)
+        + struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, base + head, 64, 0, 0, 64, 56, 2, 0, 0, 0)
+        + struct.pack("<IIQQQQQQ", 1, 5, 0, base, base, size, size, 4096)  # PT_LOAD, read and execute
+        + struct.pack("<IIQQQQQQ", 0x6474E551, 6, 0, 0, 0, 0, 0, 16)  # PT_GNU_STACK, not executable
+        + CPUID + table
+    )
+
+
+def execute(leaves):
+    """Return {leaf: (eax, ebx, ecx, edx)} by running :func:`program`; OSError when the system does not let us."""
+    from agent.memory import memfd
+
+    fd = memfd("cpuid")
+    receive, send = os.pipe()
+    try:
+        os.write(fd, program(leaves))
+        child = os.fork()
+        if not child:
+            try:
+                os.dup2(send, 1)
+                os.execve(fd, ["cpuid"], {})  # noqa: S606
+            finally:
+                os._exit(127)
+        os.close(send)
+        send = -1
+        answer = os.read(receive, 65536)  # one write of less than a pipe's atomic 4096 bytes
+        os.waitpid(child, 0)
+    finally:
+        for each in (fd, receive, send):
+            if each >= 0:
+                os.close(each)
+    if len(answer) != 16 * len(leaves):
+        raise OSError(8, "the CPUID program gave %d bytes" % len(answer))
+    return {leaf: struct.unpack_from("<4I", answer, 16 * n) for n, leaf in enumerate(leaves)}
+
+
+def from_device(leaves):
+    """Return the same from /dev/cpu/0/cpuid (root, module cpuid)."""
+    fd = os.open("/dev/cpu/0/cpuid", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return {leaf: struct.unpack("<4I", os.pread(fd, 16, leaf)) for leaf in leaves}
+    finally:
+        os.close(fd)
+
+
+def leaves(machine):
+    """Return the leaves that the facts need, asked once."""
+    if os.uname().machine not in ("x86_64", "amd64"):
+        raise NotOk("unsupported", "CPUID is an x86 instruction")
+
+    def get():
+        try:
+            return execute(LEAVES)
+        except OSError as e:
+            try:
+                return from_device(LEAVES)
+            except OSError:
+                raise e
+
+    return machine.once("cpuid", get)
+
+
+def name(registers):
+    """Return the twelve letters that a leaf spells in ebx, edx, ecx."""
+    return struct.pack("<III", registers[1], registers[3], registers[2]).decode("latin-1")
+
+
+def features(machine):
+    """Return whether the CPU itself shows VMX, SVM and a hypervisor, and what bears on guests of a confidential VM."""
+    leaf = leaves(machine)
+    top, extended = leaf[0][0], leaf[0x80000000][0]
+    return {
+        "vendor": name(leaf[0]),
+        "vmx": bool(leaf[1][2] >> 5 & 1),
+        "svm": extended >= 0x80000001 and bool(leaf[0x80000001][2] >> 2 & 1),
+        "hypervisor": bool(leaf[1][2] >> 31),
+        "svm_features": leaf[0x8000000A][3] if extended >= 0x8000000A else 0,
+        "sev_features": leaf[0x8000001F][0] if extended >= 0x8000001F else 0,
+        "tdx_guest": top >= 0x21 and name(leaf[0x21]) == "IntelTDX    ",
+    }
+
+
+def signatures(machine):
+    """Return every hypervisor signature: emulating another one, a hypervisor shows several, 0x100 leaves apart."""
+    leaf = leaves(machine)
+    if not leaf[1][2] >> 31:
+        raise NotOk("absent", "CPUID shows no hypervisor")  # these leaves then repeat another's content
+    found = []
+    for base in BASES:
+        raw = struct.pack("<III", *leaf[base][1:])
+        text = raw.rstrip(b"\0").decode("latin-1")
+        if base <= leaf[base][0] < base + 0x100 and text and all(" " <= c <= "~" for c in text):
+            found.append({"leaf": base, "signature": text})
+    return found

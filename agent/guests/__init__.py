@@ -1,0 +1,1 @@
+"""The guests: their assembly sources, and the same assembled (code.py)."""

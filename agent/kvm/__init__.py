@@ -1,0 +1,1 @@
+"""The kernel side of virtualization: modules, the device, and what it offers to guests."""

@@ -1,0 +1,70 @@
+"""The machine that is looked at, and what it says of itself: DMI and kernel."""
+
+import os
+
+from agent.facts import NotOk
+from agent.files import read
+
+DMI = (
+    "sys_vendor", "product_name", "product_version", "product_uuid", "product_serial", "product_family",
+    "board_vendor", "board_name", "bios_vendor", "bios_version", "bios_date", "chassis_vendor", "chassis_asset_tag",
+)
+
+
+class Machine:
+    """What the probes of one run share: where the tree starts, and answers that are needed more than once."""
+
+    def __init__(self, root=None, measure=False, note=None):
+        self.root = root
+        self.measure = measure
+        self.note = note or (lambda _: None)
+        self.kept = {}
+
+    def once(self, key, get):
+        """Return ``get()``, asked only the first time for this ``key``."""
+        if key not in self.kept:
+            self.kept[key] = get()
+        return self.kept[key]
+
+    def text(self, path, limit=65536):
+        """Return the text of a file below the root; see :func:`agent.files.read` for what it raises."""
+        return read(self.root, path, limit)
+
+    def list(self, path):
+        """Return the sorted names in a directory below the root, at most 4096."""
+        from agent.files import names
+
+        return names(self.root, path)
+
+
+def dmi(machine):
+    """Return the SMBIOS strings that can be read; the serial number and UUID are for root only."""
+    value, error = {}, None
+    for name in DMI:
+        try:
+            value[name] = machine.text("/sys/class/dmi/id/" + name, 256).strip()
+        except OSError as e:
+            if error is None or not isinstance(e, FileNotFoundError):
+                error = e
+    if not value and error is not None:
+        raise error
+    return value
+
+
+def release(machine):
+    """Return release, version and command line of the kernel."""
+    value = {}
+    for key, path in (
+        ("release", "/proc/sys/kernel/osrelease"),
+        ("version", "/proc/sys/kernel/version"),
+        ("cmdline", "/proc/cmdline"),
+    ):
+        try:
+            value[key] = machine.text(path, 4096).strip()
+        except OSError:
+            value[key] = ""
+    if not value["release"]:
+        if machine.root is not None:
+            raise NotOk("absent", "ENOENT: no /proc/sys/kernel/osrelease in the tree")
+        value["release"], value["version"] = os.uname().release, os.uname().version
+    return value

@@ -1,0 +1,28 @@
+"""Which machine a report is about."""
+
+import os
+
+from agent.files import read
+
+
+def subject(root, vm):
+    """Return hostname, machine-id, boot-id, DMI UUID and the name that provisioning gave; null where unknown."""
+
+    def get(*paths):
+        for path in paths:
+            try:
+                text = read(root, path, 256).strip()
+            except OSError:
+                continue
+            if text:
+                return text
+        return None
+
+    hostname = get("/proc/sys/kernel/hostname", "/etc/hostname")
+    return {
+        "hostname": hostname or (os.uname().nodename if root is None else None),
+        "machine_id": get("/etc/machine-id", "/var/lib/dbus/machine-id"),
+        "boot_id": get("/proc/sys/kernel/random/boot_id"),
+        "dmi_uuid": get("/sys/class/dmi/id/product_uuid"),
+        "vm": vm,
+    }

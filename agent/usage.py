@@ -1,0 +1,22 @@
+"""The text of --help."""
+
+HELP = """\
+nestproof-agent: look at this machine, run guests on it, and report what was seen
+
+  python3 nestproof-agent.pyz                     one JSON report (text on a terminal); a summary line on stderr
+  python3 nestproof-agent.pyz --only proof.       only the proofs: did a guest run, did a guest of a guest run
+  sudo python3 nestproof-agent.pyz                as root it also reads firmware registers and the DMI UUID
+
+Options
+  --json, --text       force the form of the report
+  --only ID[,ID...]    only these facts; "kvm." means all that begin so
+  --list               list the ids of all facts and where they come from
+  --timeout SECONDS    bound for the whole run (default 10)
+  --measure            also measure what exits of a guest cost
+  --root DIR           read the files of a recorded machine below DIR; execute nothing
+  --vm NAMESPACE/NAME  put this name into the report
+  --serve-port NAME    stay, and give a fresh report to whoever opens the host end of the virtio-serial port
+  --version, --help
+
+Exit status: 0 a report was made, 1 it could not be made, 2 wrong usage. The report judges nothing; nestproof does.
+"""
