@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from hostcheck.model import Evidence, VmView
+from hostcheck.model import Evidence, Judgement, VmView
 from hostcheck.report import Report
 from provision.model import FieldAccount, VmSpec
 
@@ -59,11 +59,14 @@ class Provider(Protocol):
     def host_report(self) -> Report | None:
         """The host's own report when this endpoint is this machine; None when it is elsewhere."""
 
-    def plan(self, vm: VmSpec) -> Plan:
-        """Wanted against observed, without side effects. Raises ProviderError when it cannot work."""
+    def plan(self, vm: VmSpec, host: Judgement | None = None) -> Plan:
+        """Wanted against observed, without side effects. Raises ProviderError when it cannot work.
+
+        `host` is the judgement of `host_report`: what is known by execution of the machine that the VM will run on.
+        """
 
     def apply(self, plan: Plan, progress: Progress) -> None:
-        """Carry out the plan; safe to repeat after being killed at any point."""
+        """Carry out a plan that this provider made; safe to repeat after being killed at any point."""
 
     def observe(self, vm: VmSpec) -> VmView | None:
         """Read the live VM back; None when it does not exist."""

@@ -1,0 +1,148 @@
+"""Image downloads: into a cache, resumed, verified while they stream; a partial or wrong file is never used."""
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import requests
+
+from hostcheck import clock
+from hostcheck.paths import cache_dir
+from provision.model import Checksum
+from provision.provider import Progress
+
+BLOCK = 1 << 20
+ATTEMPTS = 4
+TIMEOUT = (15.0, 60.0)
+"""Seconds to connect, and between two blocks."""
+EVERY = 2.0
+"""Seconds between two progress lines."""
+BROKEN_OFF = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+LARGEST = 200 * 2**30
+"""Bytes: a server must not fill the disk without end."""
+
+
+class Interrupted(Exception):
+    """The transfer broke off; what has come so far is kept and continued."""
+
+
+def cached(url: str, checksum: Checksum | None) -> Path | None:
+    """The file of an earlier download of the same URL and checksum, else None."""
+    path = _place(url, checksum)
+    return path if path.is_file() else None
+
+
+def fetch(url: str, checksum: Checksum | None, progress: Progress) -> Path:
+    """Download `url` unless it is cached. Raises ValueError (one line) or OSError.
+
+    Without a checksum a cached file is used as it is. Proxies are taken from the environment, as requests does.
+    """
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise ValueError(f"{shown(url)}: only http and https can be downloaded")
+    path = _place(url, checksum)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(path):
+        if path.is_file():
+            return path
+        part = path.with_name(path.name + ".part")
+        _transfer(url, part, progress)
+        progress(f"verifying {_name(url)}")
+        found = _digest(part, checksum)
+        if checksum and found != checksum.digest:
+            part.unlink()
+            raise ValueError(
+                f"{shown(url)}: wrong checksum: {checksum.algorithm} is {found}, expected {checksum.digest}"
+            )
+        part.replace(path)
+    return path
+
+
+def _place(url: str, checksum: Checksum | None) -> Path:
+    key = f"{url}\n{checksum.algorithm}:{checksum.digest}" if checksum else url
+    name = hashlib.sha256(key.encode()).hexdigest()[:24]
+    return cache_dir() / "images" / name
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One download of the same file at a time; the others wait and find it cached."""
+    with path.with_name(path.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _transfer(url: str, part: Path, progress: Progress) -> None:
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _attempt(url, part, progress)
+        except (Interrupted, *BROKEN_OFF) as e:
+            if attempt == ATTEMPTS or not (part.exists() and part.stat().st_size):
+                raise ValueError(f"{shown(url)}: {_reason(e)}") from e
+            progress(f"{_name(url)}: interrupted, going on ({attempt} of {ATTEMPTS - 1})")
+            time.sleep(2.0 ** (attempt - 1))
+        except requests.RequestException as e:
+            raise ValueError(f"{shown(url)}: {_reason(e)}") from e
+    return None
+
+
+def _attempt(url: str, part: Path, progress: Progress) -> None:
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
+        if answer.status_code == requests.codes.requested_range_not_satisfiable and have:
+            # Complete already, or another file by now: the size tells, and the checksum has the last word.
+            if answer.headers.get("Content-Range") == f"bytes */{have}":
+                return
+            part.unlink()
+            raise Interrupted("the server has another file by now")
+        if answer.status_code not in (200, 206):
+            raise ValueError(f"{shown(url)}: the server answers {answer.status_code} {answer.reason}")
+        resumed = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+        done = have if resumed else 0
+        length = answer.headers.get("Content-Length", "")
+        total = done + int(length) if length.isdecimal() else None
+        with part.open("ab" if resumed else "wb") as file:
+            told = clock.monotonic()
+            for block in answer.iter_content(BLOCK):
+                file.write(block)
+                done += len(block)
+                if done > LARGEST:
+                    part.unlink()
+                    raise ValueError(f"{shown(url)}: larger than {LARGEST >> 30} GiB")
+                if clock.monotonic() - told >= EVERY:
+                    told = clock.monotonic()
+                    progress(f"downloading {_name(url)}: {done >> 20}{f' of {total >> 20}' if total else ''} MiB")
+            file.flush()
+            os.fsync(file.fileno())
+        if total is not None and done < total:
+            raise Interrupted(f"connection closed after {done} of {total} bytes")
+
+
+def _digest(part: Path, checksum: Checksum | None) -> str:
+    if checksum is None:
+        return ""
+    with part.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.new(checksum.algorithm, usedforsecurity=False)).hexdigest()
+
+
+def shown(url: str) -> str:
+    """The URL without user, password and query, which may hold secrets."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def _name(url: str) -> str:
+    return urlsplit(url).path.rsplit("/", 1)[-1] or url
+
+
+def _reason(error: Exception) -> str:
+    """The innermost cause in words: requests wraps urllib3 wraps the operating system's own."""
+    cause: BaseException = error
+    while cause.__cause__ or cause.__context__:
+        cause = cause.__cause__ or cause.__context__ or cause
+    return " ".join(str(cause or error).split())[:200] or type(error).__name__

@@ -1,0 +1,46 @@
+"""Which module speaks to which kind of hypervisor; each is imported, with its library, when it is first asked for."""
+
+import importlib
+from collections.abc import Iterable
+
+from provision.model import ProviderSpec
+from provision.provider import Provider, ProviderError
+
+MODULES = {"libvirt": "provision.providers.libvirt.provider"}
+LIBRARIES = {
+    "libvirt": ("libvirt", "pip install 'nestproof[libvirt]' (needs libvirt-dev and pkg-config to build)"),
+}
+NOT_YET = ("vsphere", "proxmox")
+
+
+def open_provider(spec: ProviderSpec) -> Provider:
+    """Connect to the endpoint of `spec`. Raises ProviderError; call `close` on what it returns."""
+    at = f"{spec.origin}: " if spec.origin else ""
+    module = MODULES.get(spec.type)
+    if module is None:
+        fault = "is not supported yet" if spec.type in NOT_YET else "is unknown"
+        raise ProviderError(
+            f"{at}provider {spec.name}: type {spec.type!r} {fault}", hint=f"supported: {', '.join(sorted(MODULES))}"
+        )
+    library, install = LIBRARIES[spec.type]
+    try:
+        opener = importlib.import_module(module)
+    except ImportError as e:
+        if (e.name or "").split(".")[0] not in (library, f"{library}mod", f"{library}mod_qemu", f"{library}_qemu"):
+            raise
+        if isinstance(e, ModuleNotFoundError):
+            raise ProviderError(f"{spec.type} support is not installed: {install}") from e
+        raise ProviderError(f"{spec.type} support cannot be loaded: {e}", hint=install) from e
+    provider: Provider = opener.open_endpoint(spec)
+    return provider
+
+
+def prepare_process(specs: Iterable[ProviderSpec]) -> None:
+    """Make this process fit for these providers. Call once, before any thread starts and before `open_provider`.
+
+    An embedded libvirt needs a parent that reaps (see `provision.providers.libvirt.reaping`).
+    """
+    if any(spec.type == "libvirt" and spec.endpoint.startswith("qemu:///embed") for spec in specs):
+        from provision.providers.libvirt.reaping import supervise
+
+        supervise()

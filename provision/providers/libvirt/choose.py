@@ -1,0 +1,80 @@
+"""Which accelerator a VM gets, and which of vmx and svm: decided by evidence, said aloud, or refused. Pure."""
+
+from dataclasses import dataclass
+
+from hostcheck.model import Accelerator, Evidence, Judgement, Verdict
+from provision.model import AccelPolicy, VmSpec
+from provision.provider import ProviderError
+from provision.providers.libvirt.capabilities import Offer
+
+NESTED = "VMClass spec.performanceProfile.nestedVirtualization"
+ACCEL = "VirtualMachine metadata.annotations.nestproof.org/accel"
+EMULATE = "or accept an emulated CPU: set the annotation nestproof.org/accel: auto on the VirtualMachine"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How a VM will be run."""
+
+    accelerator: Accelerator
+    feature: str
+    """The vendor's feature, svm or vmx: required when nesting was asked for, disabled when not; empty if unknown."""
+    notes: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+
+
+def choose(vm: VmSpec, kvm: Offer, tcg: Offer, host: Judgement | None) -> Choice:
+    """Decide. `host` is this machine's own judgement, None when the endpoint is elsewhere. Raises ProviderError."""
+    evidence = [kvm.evidence, tcg.evidence]
+    if host:
+        said = f"runs guests: {host.runs_guests.verdict}: {host.runs_guests.reason}"
+        evidence.append(Evidence("this host's own report", said))
+    against = "" if vm.accel is AccelPolicy.TCG else _against_kvm(vm, kvm, host)
+    if vm.accel is AccelPolicy.KVM and against:
+        raise ProviderError(
+            f"{where(vm, NESTED if vm.nested else ACCEL)}: {vm.key} needs KVM, but {against}",
+            hint=f"mend the host (nestproof check says how), {EMULATE}",
+            refused=True,
+        )
+    if vm.accel is not AccelPolicy.TCG and not against:
+        return Choice(Accelerator.KVM, kvm.feature or kvm.native, (), tuple(evidence))
+    return _emulated(vm, tcg, against, tuple(evidence))
+
+
+def _against_kvm(vm: VmSpec, kvm: Offer, host: Judgement | None) -> str:
+    """Why KVM cannot give this VM what it asks for; empty when it can."""
+    if not kvm.usable:
+        return f"KVM is not usable there: {kvm.reason}"
+    if vm.nested and not kvm.feature:
+        reason = f" ({host.guests_nest.reason})" if host and not host.guests_nest.verdict.works else ""
+        return f"KVM there offers guests neither vmx nor svm{reason}"
+    if host is None:
+        return ""
+    good_enough = {Verdict.PROVEN}
+    if vm.nested or vm.accel is AccelPolicy.KVM:  # emulation could not do better, or is not wanted
+        good_enough |= {Verdict.DEGRADED, Verdict.CAPABLE, Verdict.UNKNOWN}
+    if host.runs_guests.verdict in good_enough:
+        return ""
+    return f"KVM on this host is {host.runs_guests.verdict}: {host.runs_guests.reason}"
+
+
+def _emulated(vm: VmSpec, tcg: Offer, against: str, evidence: tuple[Evidence, ...]) -> Choice:
+    if not tcg.usable:
+        raise ProviderError(
+            f"{where(vm, ACCEL)}: {vm.key}: QEMU cannot emulate an x86_64 CPU there: {tcg.reason}", refused=True
+        )
+    if vm.nested and tcg.feature != "svm":
+        raise ProviderError(
+            f"{where(vm, NESTED)}: {vm.key}: this QEMU's emulator offers no svm to guests",
+            hint="install a QEMU whose TCG emulates AMD SVM (5.0 or newer), or use a host whose KVM offers vmx or svm",
+            refused=True,
+        )
+    why = f", because {against}" if against else ", as asked for by nestproof.org/accel: tcg"
+    with_svm = " with AMD SVM" if vm.nested else ""
+    note = f"{vm.key}: the CPU will be emulated (QEMU TCG{with_svm}){why}; results are true, speed means nothing"
+    return Choice(Accelerator.TCG, "svm", (note,), evidence)
+
+
+def where(vm: VmSpec, path: str) -> str:
+    """The place of a setting in the user's files, else of the VM's own document."""
+    return str(vm.origins.get(path) or vm.origins["vm"])

@@ -1,0 +1,160 @@
+"""Opening libvirt, quietly and with one clear line when it fails."""
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import libvirt
+
+from hostcheck import clock
+from hostcheck.files import write_whole
+from provision.provider import ProviderError
+from provision.providers.libvirt.endpoint import Endpoint
+from provision.providers.libvirt.xmltext import XmlError
+
+QEMU_CONF = """\
+# Written by nestproof. The QEMU user can open /dev/kvm, and no daemon, cgroup or mount namespace is needed.
+user = "{user}"
+group = "{group}"
+dynamic_ownership = 0
+security_driver = "none"
+cgroup_controllers = []
+namespaces = []
+stdio_handler = "file"
+"""
+PATIENCE = 15.0
+"""Seconds to wait for another nestproof that uses the same embedded driver, or for a killed one to vanish."""
+
+_event_loop = threading.Lock()
+_started: list[threading.Thread] = []
+_held: dict[Path, int] = {}
+
+
+def connect(endpoint: Endpoint) -> "libvirt.virConnect":
+    """An open connection. Raises ProviderError. One process can use only one embedded root in its life."""
+    _start_event_loop()
+    if endpoint.root:
+        _prepare_root(endpoint, endpoint.root)
+    with errors(endpoint):
+        connection = libvirt.open(endpoint.uri)
+        if endpoint.root:
+            _settle(connection)
+        elif not endpoint.local:
+            connection.setKeepAlive(5, 6)
+        return connection
+
+
+@contextmanager
+def errors(endpoint: Endpoint) -> Iterator[None]:
+    """Turn libvirt's exceptions into ProviderError with the URI and what to do."""
+    try:
+        yield
+    except libvirt.libvirtError as e:
+        raise explain(e, endpoint) from e
+    except XmlError as e:
+        raise ProviderError(f"{endpoint.written}: {e}") from e
+
+
+def explain(error: "libvirt.libvirtError", endpoint: Endpoint) -> ProviderError:
+    """One line for the user, and the next step where we know one."""
+    text = " ".join((error.get_error_message() or str(error)).split())
+    refused = error.get_error_code() == libvirt.VIR_ERR_CPU_INCOMPATIBLE
+    hint = _hint(text, error.get_error_code(), endpoint)
+    return ProviderError(f"{endpoint.written}: {text}", hint=hint, refused=refused)
+
+
+HINTS = (
+    ("Failed to parse user 'libvirt-qemu'", "the account is missing: apt-get install libvirt-daemon-system, or "
+     "useradd --system --no-create-home --user-group libvirt-qemu"),
+    ("Failed to parse group", "the group is missing: groupadd --system kvm; groupadd --system libvirt-qemu"),
+    ("suitable emulator", "QEMU is missing: apt-get install qemu-system-x86"),
+    ("Connection refused", "nothing listens there: is libvirtd running, and is it set to listen for this transport?"),
+    ("resolve", "no such host: check the name in the endpoint"),
+    ("Permission denied", "join the group libvirt, or run as root"),
+    ("authentication", "check user, key or SASL set-up for this URI; try: virsh -c URI list"),
+    ("CA certificate", "TLS needs certificates: https://libvirt.org/kbase/tlscerts.html"),
+    ("Host key verification failed", "accept the host's key first: ssh HOST true"),
+    ("SSH", "check that ssh to this host works without a question"),
+    ("efi", "UEFI firmware is missing: apt-get install ovmf"),
+    ("Network not found", "see: virsh net-list --all; or leave out spec.networks for user-mode networking"),
+)  # fmt: skip
+
+
+def _hint(text: str, code: int, endpoint: Endpoint) -> str:
+    if code == libvirt.VIR_ERR_NO_CONNECT or "libvirt_driver_qemu" in text:
+        return "libvirt's QEMU driver is missing: apt-get install libvirt-daemon-driver-qemu qemu-system-x86"
+    if endpoint.local and not endpoint.root and "No such file" in text and "socket" in text:
+        return "no libvirt daemon runs here: systemctl start libvirtd, or use qemu:///embed, which needs none"
+    return next((hint for words, hint in HINTS if words.lower() in text.lower()), "")
+
+
+def _start_event_loop() -> None:
+    """libvirt's own loop in a thread; the embedded driver and streams need it, and it must exist before `open`."""
+    with _event_loop:
+        if _started:
+            return
+        libvirt.registerErrorHandler(lambda _context, _error: None, None)
+        libvirt.virEventRegisterDefaultImpl()
+        thread = threading.Thread(target=_run_event_loop, name="libvirt events", daemon=True)
+        thread.start()
+        _started.append(thread)
+
+
+def _run_event_loop() -> None:
+    while True:
+        libvirt.virEventRunDefaultImpl()
+
+
+def _prepare_root(endpoint: Endpoint, root: Path) -> None:
+    """The driver's directory with its configuration, held by this process alone until it ends."""
+    try:
+        (root / "etc").mkdir(parents=True, exist_ok=True)
+        root.chmod(0o700)
+        configuration = root / "etc" / "qemu.conf"
+        wanted = QEMU_CONF.format(user=f"+{os.getuid()}", group=f"+{os.getgid()}")
+        if not configuration.exists():
+            write_whole(configuration, wanted.encode())
+        if root not in _held:
+            _held[root] = _hold(endpoint, root)
+    except OSError as e:
+        hint = "set NESTPROOF_STATE to a writable directory"
+        raise ProviderError(f"{endpoint.written}: {root}: {e.strerror}", hint=hint) from e
+
+
+def _hold(endpoint: Endpoint, root: Path) -> int:
+    lock = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = clock.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if clock.monotonic() > deadline:
+                holder = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
+                os.close(lock)
+                raise ProviderError(
+                    f"{endpoint.written}: in use by another nestproof (process {holder})",
+                    hint="wait for it to end, or stop it",
+                ) from None
+            time.sleep(0.1)
+        else:
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, str(os.getpid()).encode(), 0)
+            return lock
+
+
+def _settle(connection: Any) -> None:
+    """Wait until the driver has found its running VMs again.
+
+    It reconnects to each in a thread of its own and answers before that is done; a query that needs the VM's monitor
+    waits for it. Without this, stopping a VM right after opening reports that it is not running.
+    """
+    for domain in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
+        try:
+            domain.memoryStats()
+        except libvirt.libvirtError:  # it died meanwhile: whoever asks for it will see
+            continue

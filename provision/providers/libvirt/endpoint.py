@@ -1,0 +1,57 @@
+"""Where a libvirt URI leads: to the driver embedded in this process, to this machine's daemon, or elsewhere."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, quote, urlsplit
+
+from hostcheck.paths import state_dir
+from provision.provider import ProviderError
+
+LONGEST_ROOT = 60
+"""UNIX sockets have at most 107 characters of path, and libvirt puts its monitor socket up to 47 below the root."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A libvirt connection as the user wrote it and as libvirt has to hear it."""
+
+    written: str
+    uri: str
+    local: bool
+    """The VMs run on this machine."""
+    root: Path | None
+    """The directory of an embedded driver, else None."""
+
+
+def parse_endpoint(written: str) -> Endpoint:
+    """Read a libvirt URI. Raises ProviderError when nothing can be made of it.
+
+    `qemu:///embed` gets its root below $NESTPROOF_STATE or the XDG state directory.
+    """
+    try:
+        parts = urlsplit(written)
+        host = parts.hostname or ""
+    except ValueError as e:
+        raise ProviderError(f"endpoint {written!r} is not a URI: {e}") from e
+    scheme, _, transport = parts.scheme.partition("+")
+    if not scheme:
+        raise ProviderError(
+            f"endpoint {written!r} is not a libvirt URI",
+            hint="such as qemu:///embed, qemu:///system, qemu+ssh://HOST/system",
+        )
+    if scheme != "qemu":
+        raise ProviderError(f"{written}: libvirt's {scheme!r} driver is not supported; only qemu is")
+    local = not host and transport in ("", "unix")
+    if not (local and parts.path == "/embed"):
+        return Endpoint(written, written, local, None)
+    roots = parse_qs(parts.query).get("root", [])
+    root = Path(roots[0]) if roots else state_dir() / "libvirt"
+    if not root.is_absolute():
+        raise ProviderError(f"{written}: root must be an absolute path")
+    if len(os.fsencode(root)) > LONGEST_ROOT:
+        raise ProviderError(
+            f"{written}: {root} is too long a path for libvirt's sockets (at most {LONGEST_ROOT} characters)",
+            hint="set NESTPROOF_STATE to a shorter directory, or use qemu:///embed?root=DIR",
+        )
+    return Endpoint(written, f"qemu:///embed?root={quote(str(root))}", True, root)

@@ -1,0 +1,110 @@
+"""Storage in the embedded driver's own directory. Its lock (`connection`) makes us the only one who works in it.
+
+    images/base-<sha256>.<format>    base images
+    vms/<namespace>.<name>/          disk.qcow2, seed.iso, console.log, and a hard link to the base image
+    sockets/<12 hex digits>          the host's end of the report port; its path must be short
+    parts/                           what is being written; swept at every start
+
+The hard link counts the users of a base image: the kernel keeps the count, and no crash can falsify it.
+"""
+
+import shutil
+from pathlib import Path, PurePosixPath
+
+from provision import qemu_img
+from provision.images import LocalImage
+from provision.provider import Progress, ProviderError
+from provision.providers.libvirt.domain import Places, domain_uuid
+from provision.providers.libvirt.storage import VmKey
+
+
+class FileStorage:
+    """See `storage.Storage`."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._images = root / "images"
+        self._parts = root / "parts"
+        shutil.rmtree(self._parts, ignore_errors=True)
+
+    def places(self, key: VmKey) -> Places:
+        place = self._place(key)
+        return Places(
+            disk=PurePosixPath(place / "disk.qcow2"),
+            seed=PurePosixPath(place / "seed.iso"),
+            console=PurePosixPath(place / "console.log"),
+            port=PurePosixPath(self._socket(key)),
+        )
+
+    def complete(self, key: VmKey) -> bool:
+        place = self._place(key)
+        return all((place / name).is_file() for name in ("disk.qcow2", "seed.iso"))
+
+    def create(self, key: VmKey, image: LocalImage, disk_gib: int, seed: bytes, progress: Progress) -> None:
+        """In an order in which a directory under its own name is always whole."""
+        self._clear(key)
+        base = self._base(image, progress)
+        part = self._parts / str(key)
+        try:
+            part.mkdir(parents=True)
+            (part / base.name).hardlink_to(base)
+            qemu_img.create_overlay(part / "disk.qcow2", base.name, image.format, disk_gib)
+            (part / "seed.iso").write_bytes(seed)
+            (part / "console.log").touch()
+            place = self._place(key)
+            place.parent.mkdir(exist_ok=True)
+            part.rename(place)
+            self._socket(key).parent.mkdir(exist_ok=True)
+        except (OSError, ValueError) as e:
+            raise ProviderError(f"{key}: cannot make the disk: {e}") from e
+
+    def grow(self, key: VmKey, disk_gib: int) -> None:
+        try:
+            qemu_img.grow(self._place(key) / "disk.qcow2", disk_gib)
+        except ValueError as e:
+            raise ProviderError(f"{key}: cannot enlarge the disk: {e}") from e
+
+    def remove(self, key: VmKey) -> tuple[str, ...]:
+        removed = self._clear(key)
+        for base in sorted(self._images.glob("base-*")):
+            if base.stat().st_nlink == 1:
+                base.unlink()
+                removed += (f"base image {base.name}",)
+        return removed
+
+    def _clear(self, key: VmKey) -> tuple[str, ...]:
+        """The VM's own files. libvirt's log of it is one: nobody else would remove it."""
+        removed: tuple[str, ...] = ()
+        place = self._place(key)
+        if place.exists():
+            trash = self._parts / f"{key}.removed"  # renamed first: never half a directory under a VM's name
+            self._parts.mkdir(exist_ok=True)
+            place.rename(trash)
+            shutil.rmtree(trash)
+            removed = (f"disk, seed and console log of {key}",)
+        self._socket(key).unlink(missing_ok=True)
+        for log in (self._root / "log" / "qemu").glob(f"{key}.log*"):
+            log.unlink()
+        return removed
+
+    def _base(self, image: LocalImage, progress: Progress) -> Path:
+        base = self._images / f"base-{image.sha256}.{image.format}"
+        if base.exists():
+            return base
+        progress(f"copying {image.path.name}")
+        part = self._parts / base.name
+        try:
+            self._parts.mkdir(exist_ok=True)
+            self._images.mkdir(exist_ok=True)
+            shutil.copyfile(image.path, part)
+            part.chmod(0o400)
+            part.rename(base)
+        except OSError as e:
+            raise ProviderError(f"cannot copy {image.path} into {self._images}: {e.strerror}") from e
+        return base
+
+    def _place(self, key: VmKey) -> Path:
+        return self._root / "vms" / str(key)
+
+    def _socket(self, key: VmKey) -> Path:
+        return self._root / "sockets" / domain_uuid(key.namespace, key.name)[-12:]

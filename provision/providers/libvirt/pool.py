@@ -1,0 +1,160 @@
+"""Storage in a libvirt pool: what works at any URI, because every byte goes through libvirt itself.
+
+Volumes are named `nestproof.<namespace>.<name>.disk.qcow2`, `nestproof.<namespace>.<name>.seed.iso` and
+`nestproof.base.<sha256>.<format>`. A volume cannot be renamed, so a base image counts only when the empty volume
+`<its name>.complete` stands beside it, which is made after the upload.
+"""
+
+from pathlib import PurePosixPath
+from xml.etree import ElementTree as ET
+
+import libvirt
+
+from provision.images import LocalImage
+from provision.provider import Progress, ProviderError
+from provision.providers.libvirt.domain import Places
+from provision.providers.libvirt.storage import VmKey
+from provision.providers.libvirt.xmltext import parse_xml
+
+POOL = "default"
+FILE_POOLS = ("dir", "fs", "netfs")
+BASE = "nestproof.base."
+COMPLETE = ".complete"
+BLOCK = 1 << 20
+
+
+class PoolStorage:
+    """See `storage.Storage`. Uses the pool `default`, which has to exist: making pools is the administrator's."""
+
+    def __init__(self, connection: "libvirt.virConnect", shown: str) -> None:
+        self._connection = connection
+        self._shown = shown
+        self._opened: libvirt.virStoragePool | None = None
+
+    def places(self, key: VmKey) -> Places:
+        directory = PurePosixPath(parse_xml(self._pool().XMLDesc()).findtext("target/path", "/"))
+        return Places(disk=directory / _disk(key), seed=directory / _seed(key))
+
+    def complete(self, key: VmKey) -> bool:
+        return all(self._volume(name) is not None for name in (_disk(key), _seed(key)))
+
+    def create(self, key: VmKey, image: LocalImage, disk_gib: int, seed: bytes, progress: Progress) -> None:
+        self._clear(key)
+        base = self._base(image, progress)
+        self._make(_disk(key), "qcow2", disk_gib << 30, backing=(base.path(), image.format))
+        self._upload(self._make(_seed(key), "raw", len(seed)), seed)
+
+    def grow(self, key: VmKey, disk_gib: int) -> None:
+        volume = self._volume(_disk(key))
+        if volume is not None:
+            volume.resize(disk_gib << 30)
+
+    def remove(self, key: VmKey) -> tuple[str, ...]:
+        removed = self._clear(key)
+        volumes = {volume.name(): volume for volume in self._pool().listAllVolumes()}
+        used = {
+            parse_xml(volume.XMLDesc()).findtext("backingStore/path", "")
+            for name, volume in volumes.items()
+            if name.startswith("nestproof.") and name.endswith(".disk.qcow2")
+        }
+        for name in sorted(volumes):
+            if name.startswith(BASE) and not name.endswith(COMPLETE) and volumes[name].path() not in used:
+                marker = volumes.get(name + COMPLETE)
+                if marker is not None:  # first, so that a crash in between leaves an image that does not count
+                    marker.delete()
+                volumes[name].delete()
+                removed += (f"base image {name}",)
+        return removed
+
+    def _clear(self, key: VmKey) -> tuple[str, ...]:
+        removed: tuple[str, ...] = ()
+        for name in (_disk(key), _seed(key)):
+            volume = self._volume(name)
+            if volume is not None:
+                volume.delete()
+                removed += (f"volume {name}",)
+        return removed
+
+    def _base(self, image: LocalImage, progress: Progress) -> "libvirt.virStorageVol":
+        name = f"{BASE}{image.sha256}.{image.format}"
+        volume = self._volume(name)
+        if volume is not None and self._volume(name + COMPLETE) is not None:
+            return volume
+        if volume is not None:  # an upload that was killed
+            volume.delete()
+        size = image.path.stat().st_size
+        volume = self._make(name, "raw", size)
+        progress(f"uploading {image.path.name}: {size >> 20} MiB")
+        with image.path.open("rb") as file:
+            stream = self._connection.newStream()
+            volume.upload(stream, 0, size)
+            stream.sendAll(lambda _stream, length, _opaque: file.read(length), None)
+            stream.finish()
+        self._make(name + COMPLETE, "raw", 0)
+        return volume
+
+    def _upload(self, volume: "libvirt.virStorageVol", data: bytes) -> None:
+        stream = self._connection.newStream()
+        volume.upload(stream, 0, len(data))
+        for start in range(0, len(data), BLOCK):
+            stream.send(data[start : start + BLOCK])
+        stream.finish()
+
+    def _make(
+        self, name: str, form: str, size: int, *, backing: tuple[str, str] | None = None
+    ) -> "libvirt.virStorageVol":
+        volume = ET.Element("volume")
+        ET.SubElement(volume, "name").text = name
+        ET.SubElement(volume, "capacity").text = str(size)
+        ET.SubElement(volume, "allocation").text = "0"
+        ET.SubElement(ET.SubElement(volume, "target"), "format", type=form)
+        if backing:
+            store = ET.SubElement(volume, "backingStore")
+            ET.SubElement(store, "path").text = backing[0]
+            ET.SubElement(store, "format", type=backing[1])
+        return self._pool().createXML(ET.tostring(volume, encoding="unicode"), 0)
+
+    def _volume(self, name: str) -> "libvirt.virStorageVol | None":
+        try:
+            return self._pool().storageVolLookupByName(name)
+        except libvirt.libvirtError as e:
+            if e.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_VOL:
+                return None
+            raise
+
+    def _pool(self) -> "libvirt.virStoragePool":
+        if self._opened is None:
+            self._opened = self._open_pool()
+        return self._opened
+
+    def _open_pool(self) -> "libvirt.virStoragePool":
+        virsh = f"virsh -c {self._shown}"
+        try:
+            pool = self._connection.storagePoolLookupByName(POOL)
+        except libvirt.libvirtError as e:
+            if e.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_POOL:
+                raise
+            raise ProviderError(
+                f"{self._shown}: there is no storage pool {POOL!r} for disks",
+                hint=f"{virsh} pool-define-as {POOL} dir --target /var/lib/libvirt/images && "
+                f"{virsh} pool-autostart {POOL} && {virsh} pool-start {POOL}",
+            ) from e
+        if not pool.isActive():
+            fault = f"{self._shown}: storage pool {POOL!r} is not active"
+            raise ProviderError(fault, hint=f"{virsh} pool-start {POOL}")
+        kind = parse_xml(pool.XMLDesc()).get("type", "")
+        if kind not in FILE_POOLS:
+            raise ProviderError(
+                f"{self._shown}: storage pool {POOL!r} is of type {kind}; "
+                f"disks need one that keeps files ({', '.join(FILE_POOLS)})"
+            )
+        pool.refresh()
+        return pool
+
+
+def _disk(key: VmKey) -> str:
+    return f"nestproof.{key}.disk.qcow2"
+
+
+def _seed(key: VmKey) -> str:
+    return f"nestproof.{key}.seed.iso"

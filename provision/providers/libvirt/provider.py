@@ -1,0 +1,245 @@
+"""The libvirt provider: plan, apply, observe, fetch the report, destroy."""
+
+import contextlib
+import hashlib
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import libvirt
+
+from agent.cloudinit import user_data_part
+from hostcheck.local import local_report
+from hostcheck.model import Accelerator, Evidence, Judgement, VmView
+from hostcheck.report import Report
+from provision import images
+from provision.accounting import account
+from provision.images import LocalImage
+from provision.model import Firmware, ProviderSpec, VmSpec
+from provision.provider import Plan, Progress, ProviderError
+from provision.providers.libvirt import domains
+from provision.providers.libvirt.capabilities import Offer, dry_run, read_offer
+from provision.providers.libvirt.changes import Change, Present, change_to, shrinks, steps
+from provision.providers.libvirt.choose import NESTED, Choice, choose, where
+from provision.providers.libvirt.connection import connect, errors
+from provision.providers.libvirt.console import FileConsole, StreamConsole
+from provision.providers.libvirt.domain import cpu_element, domain_xml
+from provision.providers.libvirt.endpoint import Endpoint, parse_endpoint
+from provision.providers.libvirt.files import FileStorage
+from provision.providers.libvirt.hearing import Listener
+from provision.providers.libvirt.observe import view
+from provision.providers.libvirt.pool import PoolStorage
+from provision.providers.libvirt.record import Record, Settings, settings_of
+from provision.providers.libvirt.storage import Storage, VmKey
+from provision.seed import meta_data, seed_iso, user_data_multipart
+
+DISK = "VMClass spec.diskDefaults.size"
+FIRMWARE = "VMClass spec.firmware"
+SECURE_BOOT = "VMClass spec.securityProfile.secureBoot"
+USER_DATA = "VirtualMachine spec.userData.cloudInit.inline"
+
+
+@dataclass(frozen=True, slots=True)
+class LibvirtPlan(Plan):
+    """A plan with what was chosen for it."""
+
+    choice: Choice
+
+
+def open_endpoint(spec: ProviderSpec) -> "LibvirtProvider":
+    """Connect. Raises ProviderError."""
+    endpoint = parse_endpoint(spec.endpoint)
+    return LibvirtProvider(endpoint, connect(endpoint))
+
+
+class LibvirtProvider:
+    """See `provision.provider.Provider`."""
+
+    def __init__(self, endpoint: Endpoint, connection: "libvirt.virConnect") -> None:
+        self.name = f"libvirt {endpoint.written}"
+        self._endpoint = endpoint
+        self._connection = connection
+        self._storage: Storage = (
+            FileStorage(endpoint.root) if endpoint.root else PoolStorage(connection, endpoint.written)
+        )
+
+    def host_report(self) -> Report | None:
+        """This machine's own report, its proofs executed now; None when the VMs run elsewhere."""
+        return local_report() if self._endpoint.local else None
+
+    def plan(self, vm: VmSpec, host: Judgement | None = None) -> LibvirtPlan:
+        """What apply will do, without side effects. `host` is this machine's judgement, if the VM will run on it."""
+        key = VmKey(vm.namespace, vm.name)
+        with errors(self._endpoint):
+            kvm, tcg = (read_offer(self._connection, accelerator) for accelerator in (Accelerator.KVM, Accelerator.TCG))
+            choice = choose(vm, kvm, tcg, host if self._endpoint.local else None)
+            _check_firmware(vm, kvm if choice.accelerator is Accelerator.KVM else tcg)
+            if choice.accelerator is Accelerator.KVM:
+                choice = replace(choice, evidence=(*choice.evidence, self._dry_run(vm, choice)))
+            _check_cloud_init(vm)
+            image = images.locate(vm.image)
+            if image:
+                _check_size(vm, image)
+            wanted = settings_of(vm, choice, image.sha256 if image else "", _cloud_init_digest(vm))
+            present = self._present(key)
+            _check_shrinking(vm, present, wanted)
+            change = change_to(present, wanted, power_on=vm.power_on)
+            download = "" if image else (vm.image.url or "")
+            return LibvirtPlan(
+                vm=vm,
+                steps=steps(change, present, wanted, power_on=vm.power_on, download=download),
+                accounts=account(vm, "libvirt"),
+                notes=choice.notes,
+                evidence=choice.evidence,
+                native=self._xml(vm, key, choice, wanted),
+                choice=choice,
+            )
+
+    def apply(self, plan: Plan, progress: Progress) -> None:
+        """Carry out a plan of this provider. What is there is looked at again: repeating after a crash converges."""
+        assert isinstance(plan, LibvirtPlan)
+        vm, choice = plan.vm, plan.choice
+        key = VmKey(vm.namespace, vm.name)
+        with errors(self._endpoint):
+            image = images.resolve(vm.image, progress)
+            _check_size(vm, image)
+            wanted = settings_of(vm, choice, image.sha256, _cloud_init_digest(vm))
+            present = self._present(key)
+            _check_shrinking(vm, present, wanted)
+            change = change_to(present, wanted, power_on=vm.power_on)
+            domain = domains.find(self._connection, key)
+            self._kill_orphan(key, domain)
+            if change in (Change.CREATE, Change.REBUILD):
+                if domain is not None:  # first: no domain must vouch for a disk that is half replaced
+                    progress(f"{key}: removing what was there")
+                    domains.remove(domain)
+                progress(f"{key}: making disk and seed")
+                self._storage.create(key, image, vm.disk_gib, _seed(vm), progress)
+                domain = None
+            elif change in (Change.RECONFIGURE, Change.STOP) and domain is not None and domain.isActive():
+                progress(f"{key}: shutting down")
+                domains.stop(domain, gracefully=True)
+            if change is Change.RECONFIGURE:
+                self._storage.grow(key, vm.disk_gib)
+            if domain is None or change is Change.RECONFIGURE:
+                domain = self._connection.defineXMLFlags(
+                    self._xml(vm, key, choice, wanted), libvirt.VIR_DOMAIN_DEFINE_VALIDATE
+                )
+            if vm.power_on and not domains.is_running(domain):
+                progress(f"{key}: starting")
+                domains.stop(domain, gracefully=False)  # paused or crashed
+                domain.create()
+
+    def observe(self, vm: VmSpec) -> VmView | None:
+        """The live VM, read back from libvirt; None when there is none."""
+        with errors(self._endpoint):
+            domain = domains.find(self._connection, VmKey(vm.namespace, vm.name))
+            return view(domain, vm.key, self.name, where(vm, NESTED)) if domain is not None else None
+
+    def fetch_report(self, vm: VmSpec, timeout: float, progress: Progress) -> bytes:
+        """The guest's fresh report by virtio-serial, within `timeout` seconds. Raises ProviderError."""
+        key = VmKey(vm.namespace, vm.name)
+        with errors(self._endpoint), contextlib.ExitStack() as cleanup:
+            domain = domains.find(self._connection, key)
+            if domain is None:
+                fault = f"{vm.key} does not exist at {self._endpoint.written}"
+                raise ProviderError(fault, hint="apply the manifests first")
+            path = self._storage.places(key).console
+            if path:
+                return Listener(self._connection, domain, FileConsole(Path(path))).listen(timeout, progress)
+            console = StreamConsole(self._connection, domain)
+            cleanup.callback(console.close)
+            return Listener(self._connection, domain, console).listen(timeout, progress)
+
+    def destroy(self, namespace: str, name: str) -> tuple[str, ...]:
+        """Remove the VM and all that was made for it, also what a killed run left; what was removed, for people."""
+        key = VmKey(namespace, name)
+        with errors(self._endpoint):
+            removed: tuple[str, ...] = ()
+            domain = domains.find(self._connection, key)
+            if self._kill_orphan(key, domain):
+                removed += (f"process of {key}",)
+            if domain is not None:
+                domains.remove(domain)
+                removed += (f"domain {key}",)
+            return removed + self._storage.remove(key)
+
+    def close(self) -> None:
+        """Let go of the connection; VMs go on."""
+        with contextlib.suppress(libvirt.libvirtError):
+            self._connection.close()
+
+    def _present(self, key: VmKey) -> Present:
+        domain = domains.find(self._connection, key)
+        record = domains.record_of(domain) if domain is not None else None
+        if domain is None or record is None:
+            return Present(None)
+        return Present(record.settings, bool(domains.is_running(domain)), self._storage.complete(key))
+
+    def _xml(self, vm: VmSpec, key: VmKey, choice: Choice, settings: Settings) -> str:
+        record = Record(vm.namespace, vm.name, version("nestproof"), settings)
+        return domain_xml(vm, choice, self._storage.places(key), record)
+
+    def _dry_run(self, vm: VmSpec, choice: Choice) -> Evidence:
+        cpu = ET.tostring(cpu_element(choice, nested=vm.nested), encoding="unicode")
+        fault = dry_run(self._connection, choice.accelerator, cpu)
+        if fault:
+            raise ProviderError(
+                f"{where(vm, NESTED)}: {vm.key}: its CPU would not start at {self._endpoint.written}: {fault}",
+                refused=True,
+            )
+        return Evidence(f"compareHypervisorCPU ({choice.accelerator})", "the CPU of this VM would start")
+
+    def _kill_orphan(self, key: VmKey, domain: "libvirt.virDomain | None") -> bool:
+        if self._endpoint.root is None or (domain is not None and domain.isActive()):
+            return False
+        return domains.kill_orphan(self._endpoint.root, key)
+
+
+def _seed(vm: VmSpec) -> bytes:
+    user_data = user_data_multipart(vm.user_data, user_data_part(vm=vm.key))
+    return seed_iso(user_data, meta_data(vm.namespace, vm.name, user_data, vm.meta_data))
+
+
+def _check_cloud_init(vm: VmSpec) -> None:
+    try:
+        _seed(vm)
+    except ValueError as e:
+        raise ProviderError(f"{where(vm, USER_DATA)}: {vm.key}: {e}", refused=True) from e
+
+
+def _cloud_init_digest(vm: VmSpec) -> str:
+    """Over the user's own part only: a newer agent is no reason to throw a disk away."""
+    return hashlib.sha256(f"{vm.user_data or ''}\0{vm.meta_data or ''}".encode()).hexdigest()
+
+
+def _check_size(vm: VmSpec, image: LocalImage) -> None:
+    if vm.disk_gib << 30 < image.size:
+        raise ProviderError(
+            f"{where(vm, DISK)}: {vm.key}: a disk of {vm.disk_gib} GiB is smaller than its image {vm.image.name} "
+            f"({image.size / 2**30:.1f} GiB)",
+            refused=True,
+        )
+
+
+def _check_shrinking(vm: VmSpec, present: Present, wanted: Settings) -> None:
+    if present.settings and shrinks(present, wanted):
+        raise ProviderError(
+            f"{where(vm, DISK)}: {vm.key}: "
+            f"its disk of {present.settings.disk_gib} GiB cannot shrink to {vm.disk_gib} GiB",
+            hint="destroy the VM first, or keep the size",
+            refused=True,
+        )
+
+
+def _check_firmware(vm: VmSpec, offer: Offer) -> None:
+    if vm.firmware is Firmware.UEFI and not offer.uefi:
+        raise ProviderError(
+            f"{where(vm, FIRMWARE)}: {vm.key}: there is no UEFI firmware on that host",
+            hint="apt-get install ovmf",
+            refused=True,
+        )
+    if vm.secure_boot and not (vm.firmware is Firmware.UEFI and offer.secure_boot):
+        fault = "that host's firmware cannot do it" if vm.firmware is Firmware.UEFI else "it needs spec.firmware: UEFI"
+        raise ProviderError(f"{where(vm, SECURE_BOOT)}: {vm.key}: secure boot was asked for, but {fault}", refused=True)

@@ -1,0 +1,100 @@
+"""What a domain's metadata says of the VM it was made for: state lives with the VM, in an XML namespace of ours."""
+
+from dataclasses import asdict, dataclass, fields
+from xml.etree import ElementTree as ET
+
+from provision.model import VmSpec
+from provision.providers.libvirt.choose import Choice
+
+NAMESPACE = "https://nestproof.org/xmlns/libvirt/1"
+ET.register_namespace("nestproof", NAMESPACE)
+
+NEW_DISK = ("image", "cloud_init")
+"""Settings that only a disk of its own can take up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything of a wanted VM that a domain is built from, as text; a digest for what is long or secret."""
+
+    cpus: str
+    memory_mib: str
+    disk_gib: str
+    firmware: str
+    secure_boot: str
+    nested: str
+    accelerator: str
+    feature: str
+    networks: str
+    image: str
+    """SHA-256 of the image file."""
+    cloud_init: str
+    """SHA-256 over the user's own user-data and meta-data."""
+
+    def differences(self, wanted: "Settings") -> tuple[str, ...]:
+        """What has to change to become `wanted`, one readable phrase per setting."""
+        return tuple(
+            f"{field.name.replace('_', ' ')} {_short(old) or 'none'} → {_short(new) or 'none'}"
+            for field in fields(self)
+            if (old := getattr(self, field.name)) != (new := getattr(wanted, field.name))
+        )
+
+    def needs_new_disk(self, wanted: "Settings") -> bool:
+        return any(getattr(self, name) != getattr(wanted, name) for name in NEW_DISK)
+
+
+def settings_of(vm: VmSpec, choice: Choice, image: str, cloud_init: str) -> Settings:
+    """The settings that `vm` and what was chosen for it come to."""
+    return Settings(
+        cpus=str(vm.cpus),
+        memory_mib=str(vm.memory_mib),
+        disk_gib=str(vm.disk_gib),
+        firmware=vm.firmware,
+        secure_boot=_yes(vm.secure_boot),
+        nested=_yes(vm.nested),
+        accelerator=choice.accelerator,
+        feature=choice.feature,
+        networks=" ".join(vm.networks),
+        image=image,
+        cloud_init=cloud_init,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Whose domain this is and what it was built from."""
+
+    namespace: str
+    name: str
+    version: str
+    """Of the nestproof that wrote it."""
+    settings: Settings
+
+    def element(self) -> ET.Element:
+        """For the domain's `<metadata>`."""
+        top = ET.Element(_tag("vm"), namespace=self.namespace, name=self.name, version=self.version)
+        ET.SubElement(top, _tag("settings"), asdict(self.settings))
+        return top
+
+
+def read_record(domain: ET.Element) -> Record | None:
+    """The record in a domain's XML; None when nestproof did not make it. What is missing in it reads as empty."""
+    top = domain.find(f"metadata/{_tag('vm')}")
+    if top is None:
+        return None
+    found = top.find(_tag("settings"))
+    values = {} if found is None else found.attrib
+    settings = Settings(**{field.name: values.get(field.name, "") for field in fields(Settings)})
+    return Record(top.get("namespace", ""), top.get("name", ""), top.get("version", ""), settings)
+
+
+def _tag(name: str) -> str:
+    return f"{{{NAMESPACE}}}{name}"
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _short(value: str) -> str:
+    return value[:12] if len(value) == 64 else value

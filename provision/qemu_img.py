@@ -1,0 +1,78 @@
+"""qemu-img, the one tool that reads and makes disk images; what it reads may come from anywhere and is not trusted."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import msgspec
+
+from provision.provider import ProviderError
+
+QCOW2_MAGIC = b"QFI\xfb"
+
+
+class _Specific(msgspec.Struct):
+    data: dict[str, object] = {}
+
+
+class _Info(msgspec.Struct):
+    format: str
+    virtual_size: int = msgspec.field(name="virtual-size")
+    backing: str | None = msgspec.field(name="backing-filename", default=None)
+    encrypted: bool = False
+    specific: _Specific = msgspec.field(name="format-specific", default_factory=_Specific)
+
+
+def virtual_size(path: Path, form: str) -> int:
+    """Bytes that a guest sees of an image of the declared format. Raises ValueError when it must not be used.
+
+    The format is never guessed: a guest can write a qcow2 header into a raw disk and so name any file of the host as
+    its backing file (CVE-2008-2004, CVE-2024-32498). For the same reason an image that names other files is refused.
+    """
+    if form == "raw":
+        with path.open("rb") as file:
+            if file.read(4) == QCOW2_MAGIC:
+                raise ValueError("its format is said to be raw, but it is a qcow2 image")
+    try:
+        info = msgspec.json.decode(_run("info", "--output=json", "-f", form, str(path)), type=_Info)
+    except msgspec.MsgspecError as e:
+        raise ValueError(f"qemu-img says something unexpected of it: {e}") from e
+    if info.backing is not None:
+        raise ValueError("it has a backing file; flatten it with qemu-img convert")
+    if info.specific.data.get("data-file"):
+        raise ValueError("it keeps its data in another file; flatten it with qemu-img convert")
+    if info.encrypted:
+        raise ValueError("it is encrypted")
+    if info.virtual_size <= 0:
+        raise ValueError("it is empty")
+    return info.virtual_size
+
+
+def create_overlay(path: Path, backing: str, backing_format: str, gib: int) -> None:
+    """A qcow2 of `gib` GiB at `path` over `backing`, which is relative to it. Raises ValueError."""
+    _run("create", "-q", "-f", "qcow2", "-b", backing, "-F", backing_format, str(path), f"{gib}G", timeout=60)
+
+
+def grow(path: Path, gib: int) -> None:
+    """Make the qcow2 at `path` `gib` GiB large. Raises ValueError."""
+    _run("resize", "-q", "-f", "qcow2", str(path), f"{gib}G", timeout=60)
+
+
+def _run(*arguments: str, timeout: float = 30) -> bytes:
+    try:
+        done = subprocess.run(
+            ["qemu-img", *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            env={"LC_ALL": "C", "PATH": os.environ.get("PATH", os.defpath)},
+            check=False,
+        )
+    except FileNotFoundError as e:
+        raise ProviderError("qemu-img is not installed", hint="apt-get install qemu-utils") from e
+    except subprocess.TimeoutExpired as e:
+        raise ValueError(f"qemu-img {arguments[0]} took longer than {timeout:g} s") from e
+    if done.returncode:
+        text = " ".join(done.stderr.decode(errors="replace").split()).removeprefix("qemu-img: ")
+        raise ValueError(text[:300] or f"qemu-img {arguments[0]} ended with {done.returncode}")
+    return done.stdout

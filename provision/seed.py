@@ -1,0 +1,135 @@
+"""The NoCloud seed: what cloud-init in the guest reads on its first boot. Pure; the same input gives the same bytes.
+
+https://docs.cloud-init.io/en/latest/reference/datasources/nocloud.html
+"""
+
+import hashlib
+import io
+import json
+from email import message_from_string, policy
+from email.message import Message
+from email.mime.multipart import MIMEMultipart
+from email.mime.nonmultipart import MIMENonMultipart
+
+import pycdlib
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+LABEL = "cidata"
+TYPES = (
+    ("#cloud-config-archive", "text/cloud-config-archive"),
+    ("#cloud-config-jsonp", "text/cloud-config-jsonp"),
+    ("#cloud-config", "text/cloud-config"),
+    ("#cloud-boothook", "text/cloud-boothook"),
+    ("#include-once", "text/x-include-once-url"),
+    ("#include", "text/x-include-url"),
+    ("#part-handler", "text/part-handler"),
+    ("## template: jinja", "text/jinja2"),
+    ("#!", "text/x-shellscript"),
+)
+"""How cloud-init tells what user-data is (its documentation, "user-data formats"); the first match counts."""
+
+SECTOR = 2048
+DIRECTORY_DATE = bytes((100, 1, 1, 0, 0, 0, 0))
+"""2000-01-01 in a directory record (ECMA-119 9.1.5): pycdlib would write the present time."""
+VOLUME_DATE = b"2000010100000000\0"
+
+
+def user_data_multipart(user: str | None, agent_part: str) -> bytes:
+    """User-data that is the user's own, untouched, and after it our boothook.
+
+    The user's may be of any kind that cloud-init knows, also a MIME message, whose parts are then taken over one by
+    one. Raises ValueError when it is of no kind: cloud-init would silently ignore it.
+    """
+    digest = hashlib.sha256(f"{user}\0{agent_part}".encode()).hexdigest()
+    archive = MIMEMultipart(boundary=f"===nestproof-{digest[:32]}")
+    for part in _user_parts(user):
+        archive.attach(part)
+    archive.attach(_part("nestproof-agent", "text/cloud-boothook", agent_part))
+    return archive.as_bytes(policy=policy.SMTP.clone(linesep="\n", max_line_length=None))
+
+
+def _user_parts(user: str | None) -> list[Message]:
+    if user is None or not user.strip():
+        return []
+    if "mime-version:" in user[:4096].lower():  # cloud-init's own test
+        message = message_from_string(user)
+        parts = message.get_payload() if message.is_multipart() else [message]
+        return [part for part in parts if isinstance(part, Message)]
+    for start, kind in TYPES:
+        if user.startswith(start):
+            return [_part("user-data", kind, user)]
+    first = user.split("\n", 1)[0][:60]
+    raise ValueError(
+        f"user-data begins with {first!r}, which cloud-init ignores; cloud-config begins with #cloud-config"
+    )
+
+
+def _part(name: str, kind: str, text: str) -> Message:
+    """8-bit where the text allows it, so that a person can read the seed; base64 keeps everything else intact."""
+    part = MIMENonMultipart(*kind.split("/"), charset="utf-8")
+    part.add_header("Content-Disposition", "attachment", filename=name)
+    if text.isascii() and "\r" not in text and max(map(len, text.split("\n"))) < 900:
+        part.set_payload(text)
+        part["Content-Transfer-Encoding"] = "7bit"
+    else:
+        part.set_payload(text, "utf-8")
+    return part
+
+
+def meta_data(namespace: str, name: str, user_data: bytes, own: str | None) -> bytes:
+    """NoCloud meta-data. The instance-id follows the content, so that changed user-data is taken as a new instance.
+
+    `own` is the user's meta-data (YAML); all keys of theirs but the instance-id stay. Raises ValueError for what is
+    no mapping.
+    """
+    values: dict[str, object] = {"local-hostname": name}
+    if own and own.strip():
+        try:
+            theirs = YAML(typ="safe", pure=True).load(own)
+        except YAMLError as e:
+            raise ValueError(f"meta-data is not YAML: {' '.join(str(e).split())[:200]}") from e
+        if not isinstance(theirs, dict):
+            raise ValueError("meta-data is not a mapping")
+        values |= theirs
+    digest = hashlib.sha256(user_data + json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    values["instance-id"] = f"nestproof-{namespace}-{name}-{digest}"
+    return (json.dumps(values, sort_keys=True, default=str) + "\n").encode()
+
+
+def seed_iso(user_data: bytes, meta: bytes) -> bytes:
+    """An ISO 9660 image with Joliet and Rock Ridge names, labelled as cloud-init's NoCloud wants it."""
+    iso = pycdlib.PyCdlib()
+    iso.new(interchange_level=3, vol_ident=LABEL, joliet=3, rock_ridge="1.09")
+    for short, name, data in (("META_DATA.;1", "meta-data", meta), ("USER_DATA.;1", "user-data", user_data)):
+        iso.add_fp(io.BytesIO(data), len(data), f"/{short}", rr_name=name, joliet_path=f"/{name}", file_mode=0o100444)
+    out = io.BytesIO()
+    iso.write_fp(out)
+    iso.close()
+    return bytes(_without_time(bytearray(out.getvalue())))
+
+
+def _without_time(image: bytearray) -> bytearray:
+    """Set every date of the volume and of its root directories to one moment."""
+    for sector in (16, 17):  # primary and Joliet volume descriptor (ECMA-119 8.4)
+        start = sector * SECTOR
+        if image[start + 1 : start + 6] != b"CD001" or image[start] == 255:
+            continue
+        image[start + 813 : start + 813 + 4 * 17] = VOLUME_DATE * 4
+        image[start + 174 : start + 181] = DIRECTORY_DATE
+        extent = int.from_bytes(image[start + 158 : start + 162], "little") * SECTOR
+        size = int.from_bytes(image[start + 166 : start + 170], "little")
+        _directory_without_time(image, extent, extent + size)
+    return image
+
+
+def _directory_without_time(image: bytearray, at: int, end: int) -> None:
+    while at < end and (length := image[at]):
+        image[at + 18 : at + 25] = DIRECTORY_DATE
+        field = at + 33 + image[at + 32] + (image[at + 32] + 1) % 2  # Rock Ridge's fields follow the padded name
+        while field + 4 <= at + length and image[field + 2] >= 4:
+            if image[field : field + 2] == b"TF":
+                stamps = (image[field + 2] - 5) // 7
+                image[field + 5 : field + 5 + 7 * stamps] = DIRECTORY_DATE * stamps
+            field += image[field + 2]
+        at += length
