@@ -1,0 +1,46 @@
+"""The account of every field that a user set: what a provider makes of it. Nothing is dropped in silence.
+
+A table maps field patterns to a handling and the words for it. A pattern is, most telling first:
+`Kind path=value` (one value of a field), `Kind path` (a field, with `[]` for any index and `*` for any key of a map, or
+one key spelt out), `Kind path.**` (everything below; the longest wins).
+"""
+
+from collections.abc import Mapping
+
+from provision import accounting_libvirt
+from provision.model import FieldAccount, Handling, SetField, VmSpec
+
+Table = Mapping[str, tuple[Handling, str]]
+
+TABLES: Mapping[str, Table] = {"libvirt": accounting_libvirt.TABLE}
+"""Provider type -> its table."""
+
+
+def account(vm: VmSpec, provider_type: str) -> tuple[FieldAccount, ...]:
+    """One account per field that the user set in the documents of a VM, in their order.
+
+    Raises KeyError for a provider type without a table and for a field that its table forgets; a test walks every
+    field of every schema so that no table does.
+    """
+    table = TABLES[provider_type]
+    return tuple(_account(field, table) for field in vm.fields)
+
+
+def look_up(table: Table, schema: str, path: str = "", value: str | None = None) -> tuple[Handling, str]:
+    """The entry for a field by its most telling pattern. Raises KeyError when there is none."""
+    for key in (f"{schema}={value}", path, schema):
+        if key in table:
+            return table[key]
+    parent = schema
+    while "." in parent:
+        parent = parent.rpartition(".")[0]
+        if f"{parent}.**" in table:
+            return table[f"{parent}.**"]
+    raise KeyError(schema)
+
+
+def _account(field: SetField, table: Table) -> FieldAccount:
+    handling, how = look_up(table, field.schema, field.path, field.value)
+    if field.is_default and handling in (Handling.UNSUPPORTED, Handling.REFUSED):
+        handling, how = Handling.HONOURED, "the default: it asks for nothing"
+    return FieldAccount(field.path, field.value, handling, how, field.origin)

@@ -1,0 +1,182 @@
+"""What libvirt with QEMU makes of every field. Faults named here were measured on libvirt 9.0.0 and QEMU 7.2."""
+
+from collections.abc import Mapping
+
+from provision.model import Handling
+
+_HONOURED, _APPROXIMATED = Handling.HONOURED, Handling.APPROXIMATED
+_UNSUPPORTED, _REFUSED, _INFORMATIVE = Handling.UNSUPPORTED, Handling.REFUSED, Handling.INFORMATIVE
+
+_NOT_BUILT = "not built yet: the VM is made without it"
+_IDENTITY = (_HONOURED, "names the object; VMs are told apart by namespace and name")
+_REFERENCE = (_HONOURED, "followed to the document it names")
+_FOR_PEOPLE = (_INFORMATIVE, "for people: changes nothing on a VM")
+_FOR_KUBERNETES = (_INFORMATIVE, "for Kubernetes: nestproof runs no pod")
+_OTHER_PROVIDER = (_INFORMATIVE, "for another provider: this VM is on libvirt")
+_PLACEMENT = (_UNSUPPORTED, "libvirt manages one host: there is nowhere else to place a VM")
+
+_METADATA: dict[str, tuple[Handling, str]] = {
+    f"{kind} metadata.{field}": entry
+    for kind in ("VMClass", "VMImage", "VirtualMachine", "Provider", "VMNetworkAttachment", "Secret")
+    for field, entry in (
+        ("name", _IDENTITY),
+        ("namespace", _IDENTITY),
+        ("**", (_INFORMATIVE, "written by or for Kubernetes: changes nothing on a VM")),
+    )
+}
+
+_CLASS: dict[str, tuple[Handling, str]] = {
+    "VMClass spec.cpu": (_HONOURED, "<vcpu>"),
+    "VMClass spec.memory": (_HONOURED, "<memory>, in whole MiB"),
+    "VMClass spec.firmware": (_HONOURED, "SeaBIOS, or UEFI by <os firmware='efi'>"),
+    "VMClass spec.guestToolsPolicy": (
+        _UNSUPPORTED,
+        "nestproof installs no guest tools: the image and its cloud-init do",
+    ),
+    "VMClass spec.extraConfig.*": (_UNSUPPORTED, "keys of VMware's VMX file: libvirt has none of them"),
+    "VMClass spec.diskDefaults.type": (
+        _UNSUPPORTED,
+        "the disk is a qcow2 overlay, always thin, on the disks of the host",
+    ),
+    "VMClass spec.diskDefaults.size": (_HONOURED, "the overlay is resized to it, in whole GiB"),
+    "VMClass spec.diskDefaults.iops": (_UNSUPPORTED, _NOT_BUILT),
+    "VMClass spec.diskDefaults.storageClass": (_UNSUPPORTED, "libvirt knows no storage classes"),
+    "VMClass spec.performanceProfile.nestedVirtualization": (
+        _HONOURED,
+        "the one feature of the host's vendor, vmx or svm, required or disabled in <cpu>",
+    ),
+    "VMClass spec.performanceProfile.latencySensitivity": (
+        _UNSUPPORTED,
+        "QEMU has no such setting; pinning CPUs is something else",
+    ),
+    "VMClass spec.performanceProfile.hyperThreadingPolicy": (
+        _UNSUPPORTED,
+        "libvirt cannot keep a VM off or on sibling threads; threads in <topology> is what the guest sees",
+    ),
+    "VMClass spec.performanceProfile.cpuHotAddEnabled": (_UNSUPPORTED, _NOT_BUILT),
+    "VMClass spec.performanceProfile.memoryHotAddEnabled": (_UNSUPPORTED, _NOT_BUILT),
+    "VMClass spec.performanceProfile.virtualizationBasedSecurity": (
+        _UNSUPPORTED,
+        "libvirt has no switch for it: Windows turns it on where nesting, Secure Boot and an IOMMU are given",
+    ),
+    "VMClass spec.securityProfile.secureBoot": (_HONOURED, "UEFI with Secure Boot and enrolled keys, machine q35"),
+    "VMClass spec.securityProfile.tpmEnabled": (_UNSUPPORTED, _NOT_BUILT),
+    "VMClass spec.securityProfile.tpmVersion": (_UNSUPPORTED, _NOT_BUILT),
+    "VMClass spec.securityProfile.vtdEnabled": (_UNSUPPORTED, _NOT_BUILT),
+    "VMClass spec.securityProfile.encryptionPolicy.**": (_UNSUPPORTED, _NOT_BUILT),
+    "VMClass spec.resourceLimits.cpuLimit": (_UNSUPPORTED, "QEMU limits by time slices, not by MHz"),
+    "VMClass spec.resourceLimits.cpuReservation": (_UNSUPPORTED, "QEMU reserves no CPU; it has only relative shares"),
+    "VMClass spec.resourceLimits.cpuShares": (_UNSUPPORTED, _NOT_BUILT),
+    "VMClass spec.resourceLimits.memoryLimit": (
+        _UNSUPPORTED,
+        "libvirt's hard_limit kills a VM whose QEMU needs more than the guest's memory",
+    ),
+    "VMClass spec.resourceLimits.memoryReservation": (
+        _UNSUPPORTED,
+        "QEMU refuses min_guarantee; locking all of the memory is another thing",
+    ),
+}
+
+_IMAGE: dict[str, tuple[Handling, str]] = {
+    "VMImage spec.source.libvirt.path": (_HONOURED, "the backing file of the VM's disk, never written to"),
+    "VMImage spec.source.libvirt.url": (_HONOURED, "downloaded once, then the backing file of the VM's disk"),
+    "VMImage spec.source.libvirt.format": (_HONOURED, "compared with what the file really is"),
+    "VMImage spec.source.libvirt.checksum": (_HONOURED, "the image is refused unless it has this digest"),
+    "VMImage spec.source.libvirt.checksumType": (_HONOURED, "the algorithm of the checksum"),
+    "VMImage spec.source.libvirt.storagePool": (_UNSUPPORTED, _NOT_BUILT),
+    "VMImage spec.source.http.url": (_HONOURED, "downloaded once, where source.libvirt is not set"),
+    "VMImage spec.source.http.checksum": (_HONOURED, "the image is refused unless it has this digest"),
+    "VMImage spec.source.http.checksumType": (_HONOURED, "the algorithm of the checksum"),
+    "VMImage spec.source.http.**": (_UNSUPPORTED, _NOT_BUILT),
+    "VMImage spec.source.vsphere.**": _OTHER_PROVIDER,
+    "VMImage spec.source.proxmox.**": _OTHER_PROVIDER,
+    "VMImage spec.source.registry.**": (_UNSUPPORTED, _NOT_BUILT),
+    "VMImage spec.source.dataVolume.**": (_UNSUPPORTED, "a volume of KubeVirt: libvirt has none"),
+    "VMImage spec.prepare.validateChecksum": (_HONOURED, "a checksum that is given is always compared"),
+    "VMImage spec.prepare.validateChecksum=false": (_REFUSED, "a checksum that is given is always compared"),
+    "VMImage spec.prepare.onMissing": (_UNSUPPORTED, "a missing image is always fetched"),
+    "VMImage spec.prepare.storage.vsphere.**": _OTHER_PROVIDER,
+    "VMImage spec.prepare.**": (_UNSUPPORTED, _NOT_BUILT),
+    "VMImage spec.metadata.architecture": (_UNSUPPORTED, "nestproof makes x86_64 VMs"),
+    "VMImage spec.metadata.architecture=amd64": (_HONOURED, "nestproof makes x86_64 VMs"),
+    "VMImage spec.metadata.architecture=x86_64": (_HONOURED, "nestproof makes x86_64 VMs"),
+    "VMImage spec.metadata.**": _FOR_PEOPLE,
+    "VMImage spec.distribution.**": _FOR_PEOPLE,
+}
+
+_VM: dict[str, tuple[Handling, str]] = {
+    "VirtualMachine metadata.annotations.nestproof.org/accel": (_HONOURED, "KVM or QEMU's emulator: <domain type>"),
+    "VirtualMachine spec.providerRef.**": _REFERENCE,
+    "VirtualMachine spec.classRef.**": _REFERENCE,
+    "VirtualMachine spec.imageRef.**": _REFERENCE,
+    "VirtualMachine spec.importedDisk.**": (_REFUSED, "nestproof starts VMs from images only"),
+    "VirtualMachine spec.networks[].name": (
+        _APPROXIMATED,
+        "taken as the name of a libvirt network; with no network at all: user-mode networking",
+    ),
+    "VirtualMachine spec.networks[].networkRef.**": _REFERENCE,
+    "VirtualMachine spec.networks[].**": (
+        _UNSUPPORTED,
+        "addresses come from the network's DHCP; set them in cloud-init",
+    ),
+    "VirtualMachine spec.disks[].**": (_UNSUPPORTED, _NOT_BUILT),
+    "VirtualMachine spec.userData.cloudInit.inline": (_HONOURED, "on the cloud-init seed, beside the agent's part"),
+    "VirtualMachine spec.userData.cloudInit.secretRef.**": (
+        _HONOURED,
+        "on the cloud-init seed, beside the agent's part",
+    ),
+    "VirtualMachine spec.userData.ignition.**": (_UNSUPPORTED, _NOT_BUILT),
+    "VirtualMachine spec.metaData.cloudInit.inline": (_HONOURED, "on the cloud-init seed"),
+    "VirtualMachine spec.metaData.cloudInit.secretRef.**": (_HONOURED, "on the cloud-init seed"),
+    "VirtualMachine spec.placement.**": _PLACEMENT,
+    "VirtualMachine spec.placementRef.**": _PLACEMENT,
+    "VirtualMachine spec.tags[]": _FOR_PEOPLE,
+    "VirtualMachine spec.powerState": (_HONOURED, "the domain is started or left off"),
+    "VirtualMachine spec.powerState=OffGraceful": (
+        _APPROXIMATED,
+        "the domain is left off; a running one is not shut down",
+    ),
+    "VirtualMachine spec.resources.cpu": (_HONOURED, "<vcpu>, instead of the class's"),
+    "VirtualMachine spec.resources.memoryMiB": (_HONOURED, "<memory>, instead of the class's"),
+    "VirtualMachine spec.resources.gpu.**": (_UNSUPPORTED, _NOT_BUILT),
+    "VirtualMachine spec.snapshot.**": (_UNSUPPORTED, "nestproof takes and reverts no snapshots"),
+    "VirtualMachine spec.lifecycle.**": (_UNSUPPORTED, "nestproof runs no hooks"),
+}
+
+_PROVIDER: dict[str, tuple[Handling, str]] = {
+    "Provider spec.type": (_HONOURED, "libvirt"),
+    "Provider spec.endpoint": (_HONOURED, "the URI that libvirt connects to"),
+    "Provider spec.credentialSecretRef.**": (
+        _UNSUPPORTED,
+        "libvirt and ssh take credentials from their own configuration and agent",
+    ),
+    "Provider spec.insecureSkipVerify": (_UNSUPPORTED, "TLS is verified by libvirt's own configuration"),
+    "Provider spec.defaults.**": (_UNSUPPORTED, _NOT_BUILT),
+    "Provider spec.rateLimit.**": _FOR_KUBERNETES,
+    "Provider spec.runtime.**": _FOR_KUBERNETES,
+    "Provider spec.healthCheck.**": _FOR_KUBERNETES,
+    "Provider spec.connectionPooling.**": _FOR_KUBERNETES,
+}
+
+_NETWORK: dict[str, tuple[Handling, str]] = {
+    "VMNetworkAttachment spec.network.libvirt.networkName": (_HONOURED, "<interface type='network'>"),
+    "VMNetworkAttachment spec.network.libvirt.**": (_UNSUPPORTED, "the libvirt network itself decides"),
+    "VMNetworkAttachment spec.network.vsphere.**": _OTHER_PROVIDER,
+    "VMNetworkAttachment spec.network.proxmox.**": _OTHER_PROVIDER,
+    "VMNetworkAttachment spec.network.**": (_UNSUPPORTED, "the libvirt network itself decides"),
+    "VMNetworkAttachment spec.ipAllocation.**": (_UNSUPPORTED, "addresses come from the network's DHCP"),
+    "VMNetworkAttachment spec.security.**": (_UNSUPPORTED, "nestproof sets no network filters"),
+    "VMNetworkAttachment spec.qos.**": (_UNSUPPORTED, _NOT_BUILT),
+    "VMNetworkAttachment spec.metadata.**": _FOR_PEOPLE,
+}
+
+_SECRET: dict[str, tuple[Handling, str]] = {
+    "Secret type": _FOR_KUBERNETES,
+    "Secret immutable": _FOR_KUBERNETES,
+    "Secret data.*": (_HONOURED, "handed over where a secretRef asks for this key"),
+    "Secret stringData.*": (_HONOURED, "handed over where a secretRef asks for this key"),
+}
+
+TABLE: Mapping[str, tuple[Handling, str]] = {
+    **_METADATA, **_CLASS, **_IMAGE, **_VM, **_PROVIDER, **_NETWORK, **_SECRET
+}  # fmt: skip

@@ -1,0 +1,170 @@
+"""Manifest files to checked documents: every kind known, every field checked, every fault at its line and column."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Generic, TypeVar, cast
+
+from pydantic import ValidationError
+
+from provision.manifests import sources, tree, words
+from provision.manifests.leaves import Leaf, dotted, set_leaves
+from provision.manifests.schemas import KINDS, PASSED_OVER, Resource
+from provision.manifests.sources import Source
+from provision.manifests.text import listed, near, shown
+from provision.manifests.tree import Loc, Tree
+from provision.model import Origin, Problem, SetField, Severity
+
+R = TypeVar("R", bound=Resource)
+R_co = TypeVar("R_co", bound=Resource, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Document(Generic[R_co]):
+    """One document of a known kind."""
+
+    kind: str
+    namespace: str
+    name: str
+    model: R_co | None
+    """None when the schema was violated: it is still there to be referred to."""
+    directory: Path
+    """What relative paths in it start from."""
+    places: Tree = field(repr=False)
+
+    @property
+    def origin(self) -> Origin:
+        return self.places.start
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    def at(self, *loc: str | int) -> Origin:
+        """Where the value at a path stands, or the nearest thing around it."""
+        return self.places.at(loc)
+
+    def has(self, *loc: str | int) -> bool:
+        """The user set it, whatever the value."""
+        return loc in self.places.values
+
+    def path(self, *loc: str | int) -> str:
+        """Kind and dotted path, as problems and accounts name a field."""
+        return f"{self.kind} {dotted(loc)}"
+
+    def fields(self) -> Iterator[SetField]:
+        """Every leaf field that the user set, in the order of the file."""
+        leaves: Iterable[Leaf] = set_leaves(self.model) if self.model else ()
+        for leaf in sorted(leaves, key=lambda leaf: self.places.at(leaf.loc)):
+            path, schema = self.path(*leaf.loc), f"{self.kind} {leaf.schema}"
+            yield SetField(path, schema, leaf.value, leaf.is_default, self.places.place(leaf.loc))
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """What stands in the files given, and what is wrong with it taken one document at a time."""
+
+    items: tuple[Document[Resource], ...]
+    problems: tuple[Problem, ...]
+
+    def of(self, schema: type[R]) -> list[Document[R]]:
+        """All documents of one kind, in the order of the files; those that violate their schema too."""
+        return cast(list[Document[R]], [d for d in self.items if d.kind == schema.__name__])
+
+    def find(self, schema: type[R], namespace: str, name: str) -> Document[R] | None:
+        return next((d for d in self.of(schema) if (d.namespace, d.name) == (namespace, name)), None)
+
+
+def load(paths: Iterable[str | Path], stdin: BinaryIO | None = None) -> Documents:
+    """Read manifests from files, directories and `-` (standard input). Never raises for what stands in them."""
+    items: list[Document[Resource] | Problem] = []
+    for source in sources.read(paths, stdin or sys.stdin.buffer):
+        if isinstance(source, Problem):
+            items.append(source)
+            continue
+        before = len(items)
+        for parsed in tree.parse(source):
+            items.extend([parsed] if isinstance(parsed, Problem) else _document(source, parsed))
+        if len(items) == before:
+            items.append(sources.problem(source.name, "holds no document"))
+    documents = tuple(item for item in items if isinstance(item, Document))
+    problems = tuple(item for item in items if isinstance(item, Problem))
+    return Documents(documents, (*problems, *_duplicates(documents)))
+
+
+def _document(source: Source, places: Tree) -> Iterator[Document[Resource] | Problem]:
+    value = places.value
+    if not isinstance(value, dict):
+        message = f"expected a mapping with apiVersion, kind, metadata and spec, got a {_type_name(value)}"
+        yield Problem(places.start, Severity.ERROR, "", message, "document")
+        return
+    kind = value.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        yield _unknown_kind(places, kind)
+        return
+    version, schema = KINDS[kind]
+    if value.get("apiVersion") != version:
+        yield _wrong_version(places, kind, value.get("apiVersion"), version)
+        return
+    model: Resource | None = None
+    try:
+        model = schema.model_validate(value)
+    except ValidationError as error:
+        yield from words.problems(kind, schema, places, error)
+    metadata = value.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    name, namespace = metadata.get("name"), metadata.get("namespace", "default")
+    if isinstance(name, str) and isinstance(namespace, str):
+        yield Document(kind, namespace, name, model, source.directory, places)
+    if model is not None:
+        yield from _kubectl_booleans(kind, model, places)
+
+
+def _unknown_kind(places: Tree, kind: object) -> Problem:
+    known = listed(KINDS)
+    if kind is None:
+        return Problem(places.start, Severity.ERROR, "kind", f"is missing; the known kinds are {known}", "unknown-kind")
+    origin = places.at(("kind",))
+    text = shown(str(kind))
+    if text in PASSED_OVER:
+        message = f"{text} is passed over: nestproof reads {known}"
+        return Problem(origin, Severity.WARNING, "kind", message, "kind-passed-over")
+    message = f"unknown kind {text}{near(text, KINDS)}; the known kinds are {known}"
+    return Problem(origin, Severity.ERROR, "kind", message, "unknown-kind")
+
+
+def _wrong_version(places: Tree, kind: str, given: object, version: str) -> Problem:
+    if given is None:
+        message = f"is missing; a {kind} is {version}"
+    else:
+        message = f"unknown apiVersion {shown(str(given))} for a {kind}; expected {version}"
+    return Problem(places.at(("apiVersion",)), Severity.ERROR, "apiVersion", message, "unknown-kind")
+
+
+def _kubectl_booleans(kind: str, model: Resource, places: Tree) -> Iterator[Problem]:
+    """Unquoted On, Off, yes and no: YAML 1.2 keeps the string, kubectl's YAML 1.1 makes it a boolean."""
+    for leaf in set_leaves(model):
+        word = places.plain_words.get(leaf.loc)
+        if word is None:
+            continue
+        boolean = "true" if word.lower() in ("on", "yes") else "false"
+        if leaf.value == boolean:
+            message = f"{word} is a boolean for kubectl and a string for newer YAML readers; write {boolean}"
+        else:
+            message = f'kubectl reads the unquoted {word} as {boolean} and refuses it; write "{word}" in quotes'
+        yield Problem(places.at(leaf.loc), Severity.WARNING, f"{kind} {dotted(leaf.loc)}", message, "kubectl-boolean")
+
+
+def _duplicates(documents: Iterable[Document[Resource]]) -> Iterator[Problem]:
+    first: dict[tuple[str, str], Document[Resource]] = {}
+    for document in documents:
+        earlier = first.setdefault((document.kind, document.key), document)
+        if earlier is not document:
+            loc: Loc = ("metadata", "name")
+            message = f"a {document.kind} {document.key} stands at {earlier.origin} already; rename or remove one"
+            yield Problem(document.places.at(loc), Severity.ERROR, document.path(*loc), message, "duplicate-object")
+
+
+def _type_name(value: object) -> str:
+    return {str: "string", bool: "boolean", int: "number", float: "number", list: "list"}.get(type(value), "value")

@@ -1,0 +1,121 @@
+"""The meaning of a VMImage: its checksum, where it comes from, and which provider it serves."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from provision.manifests import checksum, rulebook
+from provision.manifests.documents import Document
+from provision.manifests.leaves import hide_password
+from provision.manifests.schemas import VMImage
+from provision.manifests.text import listed, shown
+from provision.manifests.tree import Loc
+from provision.model import Checksum, ImageSpec, Problem
+
+_ROLLING = re.compile(r"/(release|current|latest|daily)/|[-_./]latest\b|/latest[-_.]")
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A part of spec.source that names a file and its checksum."""
+
+    loc: Loc
+    url: str | None
+    checksum: str | None
+    checksum_type: str
+
+
+def _downloads(document: Document[VMImage]) -> Iterator[Download]:
+    if document.model is None:
+        return
+    source = document.model.spec.source
+    if source.libvirt:
+        part = source.libvirt
+        yield Download(("spec", "source", "libvirt"), part.url, part.checksum, part.checksum_type)
+    if source.vsphere:
+        vsphere = source.vsphere
+        yield Download(("spec", "source", "vsphere"), vsphere.ova_url, vsphere.checksum, vsphere.checksum_type)
+    if source.http:
+        http = source.http
+        yield Download(("spec", "source", "http"), http.url, http.checksum, http.checksum_type)
+
+
+def check(document: Document[VMImage]) -> Iterator[Problem]:
+    """Every broken rule of one image."""
+    for download in _downloads(document):
+        yield from _check_checksum(document, download)
+        if download.url is not None:
+            yield from _check_url(document, download, download.url)
+    source = document.model.spec.source if document.model else None
+    if source and source.libvirt and source.libvirt.path is not None and source.libvirt.url is not None:
+        loc = ("spec", "source", "libvirt", "url")
+        yield rulebook.IMAGE_AMBIGUOUS.broken(document.at(*loc), document.path(*loc), "path and url are both set")
+
+
+def _check_checksum(document: Document[VMImage], download: Download) -> Iterator[Problem]:
+    if download.checksum is None:
+        return
+    loc = (*download.loc, "checksum")
+    try:
+        _checksum(document, download)
+    except ValueError as error:
+        yield rulebook.CHECKSUM.broken(document.at(*loc), document.path(*loc), f"the checksum {error}")
+        return
+    if not checksum.is_bare(download.checksum):
+        what = f'"{shown(download.checksum, 24)}" is more than the digest'
+        yield rulebook.CHECKSUM_SHAPE.broken(document.at(*loc), document.path(*loc), what)
+
+
+def _check_url(document: Document[VMImage], download: Download, url: str) -> Iterator[Problem]:
+    loc = next((*download.loc, key) for key in ("url", "ovaURL") if document.has(*download.loc, key))
+    origin, path = document.at(*loc), document.path(*loc)
+    if hide_password(url) != url:
+        yield rulebook.URL_PASSWORD.broken(origin, path, "the URL carries a password")
+    if download.checksum is None:
+        yield rulebook.UNVERIFIED_IMAGE.broken(origin, path, "the image is downloaded and not verified")
+    elif _ROLLING.search(url):
+        yield rulebook.ROLLING_IMAGE.broken(origin, path, "the URL names whatever is current, the checksum one file")
+
+
+def _checksum(document: Document[VMImage], download: Download) -> Checksum | None:
+    """Raises ValueError when the checksum cannot be one."""
+    if download.checksum is None:
+        return None
+    said = document.has(*download.loc, "checksumType")
+    return checksum.parse(download.checksum, download.checksum_type if said else None)
+
+
+def _path(document: Document[VMImage], given: str) -> Path:
+    """A relative path starts where the manifest is; an absolute one may be of another host and stays as it is."""
+    path = Path(given)
+    return path if path.is_absolute() else (document.directory / path).resolve()
+
+
+def usable(document: Document[VMImage], provider_type: str) -> ImageSpec | Problem:
+    """The image as a provider of this type starts from it; the Problem when it has no part for it.
+
+    The checksum must have passed `check`. Raises ValueError when it did not.
+    """
+    assert document.model is not None
+    source = document.model.spec.source
+    downloads = {download.loc[-1]: download for download in _downloads(document)}
+    name, origin = document.name, document.origin
+    if provider_type == "libvirt" and source.libvirt and (source.libvirt.path or source.libvirt.url):
+        part = source.libvirt
+        path = _path(document, part.path) if part.path else None
+        return ImageSpec(name, path, part.url, part.format, _checksum(document, downloads["libvirt"]), origin)
+    if provider_type == "libvirt" and source.http:
+        http = source.http
+        return ImageSpec(name, None, http.url, "qcow2", _checksum(document, downloads["http"]), origin)
+    if provider_type == "vsphere" and source.vsphere and source.vsphere.template_name:
+        return ImageSpec(name, None, None, "", None, origin, template=source.vsphere.template_name)
+    if provider_type == "proxmox" and source.proxmox and (source.proxmox.template_id or source.proxmox.template_name):
+        template = source.proxmox.template_name or str(source.proxmox.template_id)
+        return ImageSpec(name, None, None, "", None, origin, template=template)
+    given = listed(sorted(document.places.value["spec"]["source"]) or ["nothing"], "and")
+    need = {"libvirt": "libvirt.path, libvirt.url or http.url", "vsphere": "vsphere.templateName"}
+    wanted = need.get(provider_type, "proxmox.templateID or proxmox.templateName")
+    loc = ("spec", "source")
+    what = f"spec.source has {given}, a {provider_type} provider needs {wanted}"
+    return rulebook.IMAGE_SOURCE.broken(document.places.place(loc), document.path(*loc), what)

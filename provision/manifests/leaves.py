@@ -1,0 +1,106 @@
+"""The leaf fields of a schema, and those that a user set: what accounting is complete over."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, SecretStr
+
+from provision.manifests import quantity
+from provision.manifests.schemas import Resource
+from provision.manifests.text import shown
+from provision.manifests.tree import Loc
+
+_HIDDEN = ("inline", "headers", "data", "string_data", "env")
+"""Fields whose value may hold a secret: only their size is shown."""
+
+
+def dotted(loc: Loc) -> str:
+    """`("spec", "networks", 0, "name")` -> `spec.networks[0].name`."""
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else shown(part)
+    return text
+
+
+def schema_leaves(model: type[BaseModel]) -> Iterator[str]:
+    """Every leaf of a schema, such as `spec.networks[].name` and `spec.extraConfig.*`; not apiVersion, kind, status."""
+    for name, field in model.model_fields.items():
+        if issubclass(model, Resource) and name in ("api_version", "kind", "status"):
+            continue
+        yield from _annotation_leaves(field.annotation, field.alias or name)
+
+
+def _annotation_leaves(annotation: Any, path: str) -> Iterator[str]:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from _annotation_leaves(get_args(annotation)[0], path)
+    elif origin in (Union, UnionType):
+        members = [a for a in get_args(annotation) if a is not type(None)]
+        yield from _annotation_leaves(members[0], path)
+    elif origin is list:
+        yield from _annotation_leaves(get_args(annotation)[0], f"{path}[]")
+    elif origin is dict:
+        yield f"{path}.*"
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield from (f"{path}.{leaf}" for leaf in schema_leaves(annotation))
+    else:
+        yield path
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One leaf field that a user set."""
+
+    loc: Loc
+    schema: str
+    """Its path in the schema, as `schema_leaves` names it."""
+    value: str
+    """For people; hidden where it may be a secret."""
+    is_default: bool
+    """The value asks for nothing that its absence would not give."""
+
+
+def set_leaves(model: BaseModel, loc: Loc = (), schema: str = "") -> Iterator[Leaf]:
+    """Every leaf field that stands in the document of `model`, in no particular order."""
+    for name in model.model_fields_set:
+        if isinstance(model, Resource) and name in ("api_version", "kind", "status"):
+            continue
+        field = type(model).model_fields[name]
+        alias = field.alias or name
+        is_default = getattr(model, name) == field.get_default(call_default_factory=True, validated_data={})
+        path = f"{schema}.{alias}" if schema else alias
+        yield from _value_leaves(getattr(model, name), (*loc, alias), path, is_default, name in _HIDDEN)
+
+
+def _value_leaves(value: object, loc: Loc, schema: str, is_default: bool, hidden: bool) -> Iterator[Leaf]:
+    if isinstance(value, BaseModel):
+        yield from set_leaves(value, loc, schema)
+    elif isinstance(value, list) and not hidden:
+        for index, item in enumerate(value):
+            yield from _value_leaves(item, (*loc, index), f"{schema}[]", is_default, hidden)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield Leaf((*loc, key), f"{schema}.*", _show(item, hidden), is_default)
+    else:
+        yield Leaf(loc, schema, _show(value, hidden), is_default)
+
+
+def _show(value: object, hidden: bool) -> str:
+    if isinstance(value, SecretStr):
+        return f"({len(value)} characters)"
+    if hidden:
+        return f"({len(value)} characters)" if isinstance(value, str) else "(set)"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Fraction):
+        return quantity.show(value)
+    return shown(hide_password(str(value)))
+
+
+def hide_password(text: str) -> str:
+    """`https://user:secret@host/` -> `https://user:***@host/`."""
+    return re.sub(r"(://[^/@:\s]*):[^/@\s]*@", r"\1:***@", text)
