@@ -39,6 +39,8 @@ GROUPS = (
     Group("VM", (Link.VM_ASKS, Link.VM_GOT)),
     Group("Guest (L1)", (Link.GUEST_CPU, Link.GUEST_MODULE, Link.DEVICE, Link.ACCESS, Link.GUEST_RAN)),
 )
+VM_ONLY = frozenset({Link.VM_ASKS, Link.VM_GOT, Link.GUEST_CPU, Link.GUEST_MODULE})
+"""Links that no host has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,13 +220,15 @@ def _missing(link: Link) -> ChainLink:
 
 def _cell(link: ChainLink, chain: Chain) -> Cell:
     broken = link.link == chain.broken
-    return Cell(link, "broken" if broken else _word(link), broken)
+    return Cell(link, "broken" if broken else _word(link, chain.kind), broken)
 
 
-def _word(link: ChainLink) -> str:
+def _word(link: ChainLink, kind: str) -> str:
     """Pass, warn, fail and unknown speak for themselves; a skip says why it does not apply."""
     if link.status is not Status.SKIP:
         return link.status.value
+    if kind == "host" and link.link in VM_ONLY:
+        return "VM only"
     return sanitize(re.split(r"[:;,(]", link.summary)[0].strip()[:28]) or "does not apply"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 import platformdirs
@@ -133,9 +133,9 @@ class Store:
     ) -> None:
         self.close()
 
-    def _read(self, query: sa.Select[tuple[object, ...]]) -> list[Entry]:
+    def _read(self, query: sa.Select[Any]) -> list[Entry]:
         with self._connection() as connection:
-            return [_entry(row) for row in connection.execute(query)]
+            return [_entry(self.path, row) for row in connection.execute(query)]
 
     @contextmanager
     def _connection(self) -> Iterator[sa.Connection]:
@@ -189,15 +189,22 @@ def _create(path: Path) -> None:
             os.link(new, path)
 
 
-def _entry(row: sa.Row[tuple[object, ...]]) -> Entry:
-    values = dict(row._mapping)
-    number = values.pop("id")
+def _entry(path: Path, row: sa.Row[Any]) -> Entry:
     try:
-        if values["view"] is not None:
-            values["view"] = msgspec.json.decode(values["view"], type=VmView)
-        return msgspec.convert(values, Entry)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
-        raise StoreError(f"entry {number} ({str(values['name'])[:80]!r}) cannot be read: {e}") from e
+        view = None if row.view is None else msgspec.json.decode(row.view, type=VmView)
+        return Entry(
+            row.name,
+            row.kind,
+            row.received,
+            row.host,
+            row.provider,
+            row.report,
+            Arrival(row.arrival),
+            row.arrival_detail,
+            view,
+        )
+    except ValueError as e:  # msgspec's errors are ValueErrors too
+        raise StoreError(f"{path}: entry {row.id} ({row.name[:80]!r}) cannot be read: {e}") from e
 
 
 @contextmanager

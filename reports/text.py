@@ -10,14 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hostcheck.model import Answer, Chain, Evidence, Finding, Link, Remedy, Status
-from reports.matrix import GROUPS, WORKING, Cell, Matrix, Outcome, Problem, Row, outcome_of, row_of
+from hostcheck.model import Answer, Chain, Evidence, Finding, Remedy, Status
+from reports.matrix import GROUPS, VM_ONLY, WORKING, Cell, Matrix, Outcome, Problem, Row, outcome_of, row_of
 from reports.sanitize import sanitize
 
 EMULATED = "The CPU is emulated in software: what ran really ran, but its speed says nothing about real hardware."
 NOT_TRIED = "not yet run in a test that turned the verdict"
-VM_ONLY = frozenset({Link.VM_ASKS, Link.VM_GOT, Link.GUEST_CPU, Link.GUEST_MODULE})
-"""Links that no host has."""
 MAX_NAMED = 6
 """Subjects that are named under one problem; the others are counted."""
 EVIDENCE_LINES = 6

@@ -13,7 +13,7 @@ class Needs(Protocol):
 
 @pytest.fixture(scope="session")
 def needs() -> Needs:
-    """The path of a program; a test that lacks it skips and names the package, but fails where CI installs all parts."""
+    """The path of a program. A test that lacks it skips, naming the package; in CI, which installs all, it fails."""
 
     def find(program: str, package: str) -> str:
         return shutil.which(program) or _lacks(f"{program} is not installed; it comes with the package {package}")
