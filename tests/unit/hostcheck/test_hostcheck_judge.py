@@ -178,7 +178,7 @@ def test_verdicts(facts: Callable[[], Facts], runs: Verdict, runs_by: str, nests
 def test_a_working_device_without_flags_is_not_called_an_unsupported_cpu() -> None:
     judged = judge(report(pvm_vm()))
     assert judged.runs_guests.verdict is Verdict.DEGRADED
-    assert "emulated" in judged.runs_guests.reason
+    assert "emulates" in judged.runs_guests.reason
 
 
 def test_inside_a_vm_nobody_is_sent_to_the_bios() -> None:
