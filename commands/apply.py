@@ -159,7 +159,7 @@ def _hear(
         heard = hear(provider, vm, timeout, lambda line: terminal.progress(f"{vm.key}: {line}"))
     recorder.keep(vm_entry(heard.view, host.name if host else "", heard.report, heard.arrival, heard.detail))
     guest = judge(decode(heard.report), vm.key) if heard.report is not None else None
-    return vm_chain(heard.view, guest, host, heard.arrival, heard.detail)
+    return vm_chain(heard.view, guest, host, heard.detail)
 
 
 def _announce(planned: Plan, terminal: Terminal, *, verbose: bool = False) -> None:

@@ -4,14 +4,16 @@ from pathlib import Path
 
 import click
 
-from commands.options import Need, reports_option
+from commands.options import reports_option
 from commands.output import Terminal
 from hostcheck.exits import of_verdict
+from hostcheck.model import Question
 
 
 @click.command()
-@click.option("--need", type=click.Choice([n.value for n in Need]), default=Need.GUESTS_NEST.value, show_default=True,
-              help="The question that decides the exit code.")  # fmt: skip
+@click.option("--need", type=click.Choice([question.value for question in Question]),
+              default=Question.GUESTS_NEST.value, show_default=True,
+              help="The question that decides the exit code and whose cause is shown.")  # fmt: skip
 @click.option("--format", "form", type=click.Choice(["text", "json", "html", "markdown"]), default="text",
               show_default=True, help="What to print on stdout.")  # fmt: skip
 @reports_option
@@ -43,7 +45,7 @@ def check(
     terminal = Terminal()
     report = local_report(timeout=timeout)
     judgement = judge(report)
-    chain = host_chain(judgement)
+    chain = host_chain(judgement, Question(need))
     recorder = Recorder(terminal)
     recorder.keep(host_entry(report, judgement.name))
     matrix = recorder.matrix([chain])
@@ -54,5 +56,4 @@ def check(
     recorder.write(matrix, reports)
     if page := recorder.page():
         terminal.note(f"page of everything known: {page}")
-    answer = judgement.guests_nest if Need(need) is Need.GUESTS_NEST else judgement.runs_guests
-    return of_verdict(answer.verdict, fail_on_warn=fail_on == "warn")
+    return of_verdict(chain.verdict, fail_on_warn=fail_on == "warn")

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from hostcheck.chain import host_chain, vm_chain
 from hostcheck.judge import judge
-from hostcheck.model import Arrival, Chain, Judgement
+from hostcheck.model import Chain, Judgement
 from hostcheck.report import ReportError, decode
 from reports.store import Entry
 
@@ -21,9 +21,7 @@ def chains(entries: Iterable[Entry]) -> list[Chain]:
             if judgement is not None:
                 result.append(host_chain(judgement))
         elif entry.view is not None:
-            arrival = Arrival.REFUSED if refusal else entry.arrival
-            detail = refusal or entry.arrival_detail
-            result.append(vm_chain(entry.view, judgement, hosts.get(entry.host), arrival, detail))
+            result.append(vm_chain(entry.view, judgement, hosts.get(entry.host), refusal or entry.arrival_detail))
     return result
 
 

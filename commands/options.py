@@ -1,18 +1,10 @@
 """Options that several sub-commands share."""
 
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import click
-
-
-class Need(StrEnum):
-    """Which of the two answers about a machine decides the exit code."""
-
-    GUESTS_NEST = "guests-nest"
-    RUNS_GUESTS = "runs-guests"
 
 
 class ReportTarget(click.ParamType[tuple[str, Path]]):

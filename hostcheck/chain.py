@@ -7,13 +7,13 @@ from hostcheck.judge import VERDICT_OF
 from hostcheck.model import (
     Accelerator,
     Answer,
-    Arrival,
     Asked,
     Chain,
     ChainLink,
     Finding,
     Judgement,
     Link,
+    Question,
     Remedy,
     Status,
     Verdict,
@@ -31,11 +31,12 @@ HOST_CHECKS = {
 OWN_CHECKS = {Link.DEVICE: "kvm.device", Link.ACCESS: "kvm.access", Link.GUEST_RAN: "kvm.run"}
 GUEST_CHECKS = {Link.GUEST_CPU: "cpu.virtualization", Link.GUEST_MODULE: "kvm.module", **OWN_CHECKS}
 LINK_OF_CHECK = {check: link for link, check in (HOST_CHECKS | OWN_CHECKS).items()} | {"nested.run": Link.GUEST_RAN}
+ABILITY = {Question.RUNS_GUESTS: "run VMs", Question.GUESTS_NEST: "run VMs that run VMs"}
 NOT_RUN = (Status.SKIP, Status.UNKNOWN)
 
 
-def host_chain(host: Judgement) -> Chain:
-    """A host: can its guests nest, and if not, which link is broken."""
+def host_chain(host: Judgement, question: Question = Question.GUESTS_NEST) -> Chain:
+    """A host: the answer to one question about it, and the first broken link."""
     links = []
     for link in Link:
         if link in HOST_CHECKS or link in OWN_CHECKS:
@@ -43,14 +44,14 @@ def host_chain(host: Judgement) -> Chain:
         else:
             links.append(ChainLink(link, Status.SKIP, "a question about a VM"))
     nested = host.finding("nested.run")
-    if nested is not None and nested.status not in NOT_RUN:
+    if question is Question.GUESTS_NEST and nested is not None and nested.status not in NOT_RUN:
         links[-1] = _of_finding(Link.GUEST_RAN, nested)
-    answer = host.guests_nest
+    answer = host.answer(question)
     return Chain(
         subject=host.name,
         kind="host",
         verdict=answer.verdict,
-        sentence=_host_sentence(host),
+        sentence=_sentence(host.name, ABILITY[question], answer),
         links=tuple(links),
         runs_guests=host.runs_guests,
         guests_nest=host.guests_nest,
@@ -60,28 +61,25 @@ def host_chain(host: Judgement) -> Chain:
     )
 
 
-def _host_sentence(host: Judgement) -> str:
-    can = {True: "can run VMs that run VMs", False: "cannot run VMs that run VMs"}
-    answer = host.guests_nest
+def _sentence(name: str, ability: str, answer: Answer) -> str:
     match answer.verdict:
         case Verdict.CAPABLE:
-            return f"{host.name} should be able to run VMs that run VMs, which was not tried: {answer.reason}"
+            return f"{name} should be able to {ability}, which was not tried: {answer.reason}"
         case Verdict.UNKNOWN:
-            return f"whether {host.name} can run VMs that run VMs is not known: {answer.reason}"
+            return f"whether {name} can {ability} is not known: {answer.reason}"
         case verdict:
-            return f"{host.name} {can[verdict.works]}: {answer.reason}"
+            return f"{name} {'can' if verdict.works else 'cannot'} {ability}: {answer.reason}"
 
 
 def vm_chain(
     view: VmView,
     guest: Judgement | None,
     host: Judgement | None,
-    arrival: Arrival = Arrival.ARRIVED,
     detail: str = "",
 ) -> Chain:
     """A VM: does it run guests, and if not, which link is broken.
 
-    `guest` is the judgement of the VM's own report, None when there is none; `arrival` and `detail` then say why.
+    `guest` is the judgement of the VM's own report, None when there is none; `detail` then says why.
     `host` is None when the host was not examined.
     """
     links = [_host_link(link, host, view) for link in HOST_CHECKS]
@@ -107,7 +105,7 @@ def vm_chain(
         subject=view.name,
         kind="vm",
         verdict=runs.verdict,
-        sentence=_vm_sentence(view.name, runs, arrival),
+        sentence=_sentence(view.name, ABILITY[Question.RUNS_GUESTS], runs),
         links=tuple(links),
         runs_guests=runs,
         guests_nest=nests,
@@ -124,18 +122,6 @@ def _answers(guest: Judgement | None, detail: str) -> tuple[Answer, Answer]:
         return guest.runs_guests, guest.guests_nest
     nothing = Answer(Verdict.UNKNOWN, detail or "the VM sent no report")
     return nothing, nothing
-
-
-def _vm_sentence(name: str, runs: Answer, arrival: Arrival) -> str:
-    match runs.verdict:
-        case Verdict.PROVEN | Verdict.DEGRADED:
-            return f"{name} runs VMs: {runs.reason}"
-        case Verdict.UNKNOWN if arrival is Arrival.NOT_AWAITED:
-            return f"whether {name} runs VMs is not known: its report was not awaited"
-        case Verdict.UNKNOWN | Verdict.CAPABLE:
-            return f"whether {name} runs VMs is not known: {runs.reason}"
-        case _:
-            return f"{name} cannot run VMs: {runs.reason}"
 
 
 def _of_finding(link: Link, finding: Finding | None) -> ChainLink:

@@ -18,6 +18,13 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Question(StrEnum):
+    """The two things asked of every machine."""
+
+    RUNS_GUESTS = "runs-guests"
+    GUESTS_NEST = "guests-nest"
+
+
 class Verdict(StrEnum):
     """The answer to one question about one machine."""
 
@@ -135,6 +142,9 @@ class Judgement(msgspec.Struct, frozen=True):
     emulated_cpu: bool = False
     """The machine itself runs on an emulated CPU (QEMU TCG, Bochs): true results, meaningless speed."""
 
+    def answer(self, question: Question) -> Answer:
+        return self.runs_guests if question is Question.RUNS_GUESTS else self.guests_nest
+
     def finding(self, check: str) -> Finding | None:
         return next((f for f in self.findings if f.check == check), None)
 
@@ -201,7 +211,7 @@ class Chain(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: str
     """`host` or `vm`."""
     verdict: Verdict
-    """For a host: can its guests nest. For a VM: does it run guests."""
+    """For a VM: does it run guests. For a host: can its guests nest, unless the other question was asked."""
     sentence: str
     links: tuple[ChainLink, ...]
     runs_guests: Answer

@@ -15,7 +15,7 @@ from machines import (
 
 from hostcheck.chain import host_chain, vm_chain
 from hostcheck.judge import judge
-from hostcheck.model import Accelerator, Arrival, Asked, Chain, Link, Status, Verdict, VmView
+from hostcheck.model import Accelerator, Asked, Chain, Link, Question, Status, Verdict, VmView
 
 
 def cell(chain: Chain, link: Link) -> Status:
@@ -48,7 +48,7 @@ BLIND_GUEST = judge(report(guest_without_feature()), "vm")
 
 
 def test_every_chain_has_every_link_once_in_order() -> None:
-    for chain in (host_chain(HOST), vm_chain(view(), GOOD_GUEST, HOST), vm_chain(view(), None, None, Arrival.SILENT)):
+    for chain in (host_chain(HOST), vm_chain(view(), GOOD_GUEST, HOST), vm_chain(view(), None, None)):
         assert [entry.link for entry in chain.links] == list(Link)
 
 
@@ -122,12 +122,21 @@ def test_no_permission_in_the_guest() -> None:
 
 
 def test_a_silent_vm_is_unknown_not_failed() -> None:
-    chain = vm_chain(view(), None, HOST, Arrival.SILENT, "cloud-init never saw its seed")
+    chain = vm_chain(view(), None, HOST, "cloud-init never saw its seed")
     assert (chain.verdict, chain.broken) == (Verdict.UNKNOWN, None)
     assert "never saw its seed" in chain.sentence
     assert cell(chain, Link.GUEST_RAN) is Status.UNKNOWN
 
 
 def test_a_silent_vm_with_nesting_off_still_says_what_is_known_to_be_wrong() -> None:
-    chain = vm_chain(view(asked=Asked.OFF, got=False), None, HOST, Arrival.SILENT, "no report")
+    chain = vm_chain(view(asked=Asked.OFF, got=False), None, HOST, "no report")
     assert (chain.verdict, chain.broken) == (Verdict.MISCONFIGURED, Link.VM_ASKS)
+
+
+def test_the_other_question_has_its_own_broken_link() -> None:
+    """A user without permission on a machine without vmx and svm: two questions, two causes."""
+    nobody = judge(report(as_nobody(pvm_vm(), "0600")), "cloud")
+    assert host_chain(nobody).broken is Link.CPU
+    chain = host_chain(nobody, Question.RUNS_GUESTS)
+    assert (chain.verdict, chain.broken) == (Verdict.BLOCKED_POLICY, Link.ACCESS)
+    assert chain.sentence.startswith("cloud cannot run VMs: nobody may not open")
