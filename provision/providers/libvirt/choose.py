@@ -32,7 +32,7 @@ def choose(vm: VmSpec, kvm: Offer, tcg: Offer, host: Judgement | None) -> Choice
     against = "" if vm.accel is AccelPolicy.TCG else _against_kvm(vm, kvm, host)
     if vm.accel is AccelPolicy.KVM and against:
         raise ProviderError(
-            f"{where(vm, NESTED if vm.nested else ACCEL)}: {vm.key} needs KVM, but {against}",
+            f"{where(vm, NESTED if vm.nested else ACCEL)}: it needs KVM, but {against}",
             hint=f"mend the host (nestproof check says how), {EMULATE}",
             refused=True,
         )
@@ -60,18 +60,16 @@ def _against_kvm(vm: VmSpec, kvm: Offer, host: Judgement | None) -> str:
 
 def _emulated(vm: VmSpec, tcg: Offer, against: str, evidence: tuple[Evidence, ...]) -> Choice:
     if not tcg.usable:
-        raise ProviderError(
-            f"{where(vm, ACCEL)}: {vm.key}: QEMU cannot emulate an x86_64 CPU there: {tcg.reason}", refused=True
-        )
+        raise ProviderError(f"{where(vm, ACCEL)}: QEMU cannot emulate an x86_64 CPU there: {tcg.reason}", refused=True)
     if vm.nested and tcg.feature != "svm":
         raise ProviderError(
-            f"{where(vm, NESTED)}: {vm.key}: this QEMU's emulator offers no svm to guests",
+            f"{where(vm, NESTED)}: this QEMU's emulator offers no svm to guests",
             hint="install a QEMU whose TCG emulates AMD SVM (5.0 or newer), or use a host whose KVM offers vmx or svm",
             refused=True,
         )
     why = f", because {against}" if against else ", as asked for by nestproof.org/accel: tcg"
     with_svm = " with AMD SVM" if vm.nested else ""
-    note = f"{vm.key}: the CPU will be emulated (QEMU TCG{with_svm}){why}; results are true, speed means nothing"
+    note = f"the CPU will be emulated (QEMU TCG{with_svm}){why}; results are true, speed means nothing"
     return Choice(Accelerator.TCG, "svm", (note,), evidence)
 
 

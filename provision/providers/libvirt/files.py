@@ -56,13 +56,13 @@ class FileStorage:
             part.rename(place)
             self._socket(key).parent.mkdir(exist_ok=True)
         except (OSError, ValueError) as e:
-            raise ProviderError(f"{key}: cannot make the disk: {e}") from e
+            raise ProviderError(f"cannot make the disk: {e}") from e
 
     def grow(self, key: VmKey, disk_gib: int) -> None:
         try:
             qemu_img.grow(self._place(key) / "disk.qcow2", disk_gib)
         except ValueError as e:
-            raise ProviderError(f"{key}: cannot enlarge the disk: {e}") from e
+            raise ProviderError(f"cannot enlarge the disk: {e}") from e
 
     def remove(self, key: VmKey) -> tuple[str, ...]:
         removed = self._clear(key)

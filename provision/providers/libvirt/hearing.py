@@ -35,7 +35,6 @@ class Listener:
         self._connection = connection
         self._domain = domain
         self._console = console
-        self._name = domain.name()
         self._stream: libvirt.virStream | None = None
         self._reader = FrameReader()
 
@@ -82,13 +81,11 @@ class Listener:
             self._must_run()
             if "Active channel stream exists" in str(e):
                 raise ProviderError(
-                    f"{self._name}: somebody else is listening on its report port {PORT}, which has room for one",
+                    f"somebody else is listening on its report port {PORT}, which has room for one",
                     hint="end the other nestproof or virsh that waits for this VM",
                 ) from e
             if "Cannot find channel" in str(e):
-                raise ProviderError(
-                    f"{self._name}: the domain has no report port {PORT}", hint="apply the manifests again"
-                ) from e
+                raise ProviderError(f"the domain has no report port {PORT}", hint="apply the manifests again") from e
             raise
         return stream
 
@@ -103,11 +100,11 @@ class Listener:
             return
         state, reason = self._domain.state()
         why = REASONS.get((state, reason), "it is not running")
-        raise ProviderError(f"{self._name}: no report: {why}{self._last_words()}", hint="apply the manifests again")
+        raise ProviderError(f"no report: {why}{self._last_words()}", hint="apply the manifests again")
 
     def _silence(self, timeout: float) -> ProviderError:
         text = self._console.text()
-        start = f"{self._name}: no report within {timeout:g} s: "
+        start = f"no report within {timeout:g} s: "
         if self._reader.fault:
             return ProviderError(f"{start}the guest sent {self._reader.fault}")
         if not text.strip():
@@ -127,7 +124,7 @@ class Listener:
 
     def _stage(self, seconds: float) -> str:
         line = consoles.last_line(self._console.text())
-        return f"{self._name}: waiting for its report, {seconds:.0f} s: {line or 'its console is silent so far'}"
+        return f"waiting for its report, {seconds:.0f} s: {line or 'its console is silent so far'}"
 
     def _last_words(self) -> str:
         line = consoles.last_line(self._console.text())

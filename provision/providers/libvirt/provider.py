@@ -112,13 +112,13 @@ class LibvirtProvider:
             self._kill_orphan(key, domain)
             if change in (Change.CREATE, Change.REBUILD):
                 if domain is not None:  # first: no domain must vouch for a disk that is half replaced
-                    progress(f"{key}: removing what was there")
+                    progress("removing what was there")
                     domains.remove(domain)
-                progress(f"{key}: making disk and seed")
+                progress("making disk and seed")
                 self._storage.create(key, image, vm.disk_gib, _seed(vm), progress)
                 domain = None
             elif change in (Change.RECONFIGURE, Change.STOP) and domain is not None and domain.isActive():
-                progress(f"{key}: shutting down")
+                progress("shutting down")
                 domains.stop(domain, gracefully=True)
             if change is Change.RECONFIGURE:
                 self._storage.grow(key, vm.disk_gib)
@@ -127,7 +127,7 @@ class LibvirtProvider:
                     self._xml(vm, key, choice, wanted), libvirt.VIR_DOMAIN_DEFINE_VALIDATE
                 )
             if vm.power_on and not domains.is_running(domain):
-                progress(f"{key}: starting")
+                progress("starting")
                 domains.stop(domain, gracefully=False)  # paused or crashed
                 domain.create()
 
@@ -143,7 +143,7 @@ class LibvirtProvider:
         with errors(self._endpoint), contextlib.ExitStack() as cleanup:
             domain = domains.find(self._connection, key)
             if domain is None:
-                fault = f"{vm.key} does not exist at {self._endpoint.written}"
+                fault = f"it does not exist at {self._endpoint.written}"
                 raise ProviderError(fault, hint="apply the manifests first")
             path = self._storage.places(key).console
             if path:
@@ -186,7 +186,7 @@ class LibvirtProvider:
         fault = dry_run(self._connection, choice.accelerator, cpu)
         if fault:
             raise ProviderError(
-                f"{where(vm, NESTED)}: {vm.key}: its CPU would not start at {self._endpoint.written}: {fault}",
+                f"{where(vm, NESTED)}: its CPU would not start at {self._endpoint.written}: {fault}",
                 refused=True,
             )
         return Evidence(f"compareHypervisorCPU ({choice.accelerator})", "the CPU of this VM would start")
@@ -206,7 +206,7 @@ def _check_cloud_init(vm: VmSpec) -> None:
     try:
         _seed(vm)
     except ValueError as e:
-        raise ProviderError(f"{where(vm, USER_DATA)}: {vm.key}: {e}", refused=True) from e
+        raise ProviderError(f"{where(vm, USER_DATA)}: {e}", refused=True) from e
 
 
 def _cloud_init_digest(vm: VmSpec) -> str:
@@ -217,7 +217,7 @@ def _cloud_init_digest(vm: VmSpec) -> str:
 def _check_size(vm: VmSpec, image: LocalImage) -> None:
     if vm.disk_gib << 30 < image.size:
         raise ProviderError(
-            f"{where(vm, DISK)}: {vm.key}: a disk of {vm.disk_gib} GiB is smaller than its image {vm.image.name} "
+            f"{where(vm, DISK)}: a disk of {vm.disk_gib} GiB is smaller than its image {vm.image.name} "
             f"({image.size / 2**30:.1f} GiB)",
             refused=True,
         )
@@ -226,8 +226,7 @@ def _check_size(vm: VmSpec, image: LocalImage) -> None:
 def _check_shrinking(vm: VmSpec, present: Present, wanted: Settings) -> None:
     if present.settings and shrinks(present, wanted):
         raise ProviderError(
-            f"{where(vm, DISK)}: {vm.key}: "
-            f"its disk of {present.settings.disk_gib} GiB cannot shrink to {vm.disk_gib} GiB",
+            f"{where(vm, DISK)}: its disk of {present.settings.disk_gib} GiB cannot shrink to {vm.disk_gib} GiB",
             hint="destroy the VM first, or keep the size",
             refused=True,
         )
@@ -236,10 +235,10 @@ def _check_shrinking(vm: VmSpec, present: Present, wanted: Settings) -> None:
 def _check_firmware(vm: VmSpec, offer: Offer) -> None:
     if vm.firmware is Firmware.UEFI and not offer.uefi:
         raise ProviderError(
-            f"{where(vm, FIRMWARE)}: {vm.key}: there is no UEFI firmware on that host",
+            f"{where(vm, FIRMWARE)}: there is no UEFI firmware on that host",
             hint="apt-get install ovmf",
             refused=True,
         )
     if vm.secure_boot and not (vm.firmware is Firmware.UEFI and offer.secure_boot):
         fault = "that host's firmware cannot do it" if vm.firmware is Firmware.UEFI else "it needs spec.firmware: UEFI"
-        raise ProviderError(f"{where(vm, SECURE_BOOT)}: {vm.key}: secure boot was asked for, but {fault}", refused=True)
+        raise ProviderError(f"{where(vm, SECURE_BOOT)}: secure boot was asked for, but {fault}", refused=True)
