@@ -17,14 +17,15 @@ def lint(files: tuple[str, ...], connect: str | None, fail_on: str) -> int:
 
     Each line names file, line and column, what is wrong, what was expected, and for warnings why it matters.
     """
-    from commands.manifests import count_errors, read
+    from commands.manifests import count, plural, read
+    from provision.model import Severity
 
     terminal = Terminal()
     _, problems = read(files, connect)
     for problem in problems:
         terminal.result(str(problem))
-    errors = count_errors(problems)
-    terminal.note(f"{errors} errors, {len(problems) - errors} warnings")
+    errors, warnings, notes = (count(problems, severity) for severity in Severity)
+    terminal.note(f"{plural(errors, 'error')}, {plural(warnings, 'warning')}, {plural(notes, 'note')}")
     if errors:
         return Exit.USAGE
-    return Exit.WARN if problems and fail_on == "warn" else Exit.OK
+    return Exit.WARN if warnings and fail_on == "warn" else Exit.OK

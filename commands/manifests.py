@@ -8,17 +8,20 @@ from commands.failures import Failure
 from commands.output import Terminal
 
 if TYPE_CHECKING:
-    from provision.model import Problem, VmSpec
+    from provision.model import Problem, Severity, VmSpec
 
 
 def wanted(files: tuple[str, ...], connect: str | None, terminal: Terminal) -> list[VmSpec]:
-    """The VMs of these files. Prints warnings; raises Failure (exit 2) after printing every error."""
+    """The VMs of these files. Prints warnings (notes are lint's); raises Failure (exit 2) after printing every error."""
+    from provision.model import Severity
+
     vms, problems = read(files, connect)
     for problem in problems:
-        terminal.note(str(problem))
-    errors = count_errors(problems)
+        if problem.severity is not Severity.NOTE:
+            terminal.note(str(problem))
+    errors = count(problems, Severity.ERROR)
     if errors:
-        raise Failure(f"{_plural(errors, 'error')} in {' '.join(files)}: nothing was done")
+        raise Failure(f"{plural(errors, 'error')} in {' '.join(files)}: nothing was done")
     if not vms:
         raise Failure(f"there is no VirtualMachine in {' '.join(files)}")
     return vms
@@ -33,11 +36,9 @@ def read(files: tuple[str, ...], connect: str | None) -> tuple[list[VmSpec], lis
     return vms, problems
 
 
-def count_errors(problems: list[Problem]) -> int:
-    from provision.model import Severity
-
-    return sum(problem.severity is Severity.ERROR for problem in problems)
+def count(problems: list[Problem], severity: Severity) -> int:
+    return sum(problem.severity is severity for problem in problems)
 
 
-def _plural(number: int, word: str) -> str:
+def plural(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
