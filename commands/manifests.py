@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def wanted(files: tuple[str, ...], connect: str | None, terminal: Terminal) -> list[VmSpec]:
-    """The VMs of these files. Prints warnings (notes are lint's); raises Failure (exit 2) after printing every error."""
+    """The VMs of these files. Prints warnings (notes are for lint); raises Failure after printing every error."""
     from provision.model import Severity
 
     vms, problems = read(files, connect)
