@@ -34,12 +34,14 @@ def expose_to_this_vm(facts: Facts) -> tuple[Remedy, ...]:
             )
         )
     elif "KVMKVMKVM" in names or "TCGTCGTCG" in names or "qemu" in dmi:
+        vendor = facts.cpu.value.vendor if facts.cpu.value else ""
+        feature = "vmx" if vendor == "GenuineIntel" else "svm"
         found.append(
             Remedy(
-                "libvirt: give this VM the host's CPU with its virtualization feature",
+                f"libvirt: give this VM the host's CPU and require {feature}",
                 Where.HYPERVISOR,
-                ("nestproof check", "virt-xml NAME --edit --cpu host-model,+svm   # Intel: +vmx"),
-                POWER_CYCLE,
+                (f"virt-xml NAME --edit --cpu clearxml=yes,mode=host-model,check=partial,require={feature}",),
+                POWER_CYCLE + "; if it then does not start, run `nestproof check` on the hypervisor",
             )
         )
         found.append(
