@@ -210,7 +210,8 @@ def _remedy(pen: _Pen, remedy: Remedy) -> Iterator[str]:
     if remedy.then:
         yield from pen.wrap(f"Then: {remedy.then}", 2)
     if remedy.commands:
-        yield pen.ink(f"  Proven: {sanitize(remedy.proved_in) or NOT_TRIED}", Ink.FAINT)
+        proven = f"Proven: run in {sanitize(remedy.proved_in)}" if remedy.proved_in else f"Not proven: {NOT_TRIED}"
+        yield pen.ink(f"  {proven}", Ink.FAINT)
 
 
 def _others(pen: _Pen, row: Row) -> Iterator[str]:

@@ -76,6 +76,16 @@
     return link;
   };
 
+  const open = () => {
+    if (!wide.matches) {
+      panel.showModal();
+      return;
+    }
+    const before = document.activeElement;
+    panel.show(); // beside the table, and takes the focus: the table keeps it unless the keyboard asked
+    before.focus({ preventScroll: true });
+  };
+
   const show = (target, focus) => {
     current = target;
     title.textContent = labelOf(target);
@@ -84,9 +94,7 @@
     addCopyButtons(body);
     byId("before").disabled = !neighbour(target, -1);
     byId("after").disabled = !neighbour(target, 1);
-    if (!panel.open) {
-      if (wide.matches) panel.show(); else panel.showModal();
-    }
+    if (!panel.open) open();
     document.body.classList.add("with-panel");
     history.replaceState(null, "", `#${target.id}`);
     const link = mark(target);
