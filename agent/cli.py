@@ -6,7 +6,7 @@ import sys
 from agent import VERSION, collect
 
 FLAGS = ("--json", "--text", "--list", "--measure", "--help", "-h", "--version")
-VALUES = ("--only", "--timeout", "--root", "--vm", "--serve-port")
+VALUES = ("--only", "--timeout", "--root", "--capture", "--vm", "--serve-port")
 
 
 class Usage(Exception):
@@ -71,6 +71,8 @@ def run(options):
         from agent.channels.virtio import serve
 
         return serve(options["--serve-port"], lambda: told(collect(**wanted)))
+    if "--capture" in options:
+        return capture(options["--capture"], wanted)
     report = told(collect(**wanted))
     if "--text" in options or (sys.stdout.isatty() and "--json" not in options):
         from agent.text import text
@@ -91,6 +93,21 @@ def told(report):
     sys.stderr.write("nestproof: %s\n" % summary(report))
     sys.stderr.flush()
     return report
+
+
+def capture(directory, wanted):
+    """Record this machine below a new or empty directory; Usage when it is neither."""
+    from agent.collector import collect as run_recorded
+    from agent.record import keep_facts
+
+    os.makedirs(directory, exist_ok=True)
+    if os.listdir(directory):
+        raise Usage("--capture %s is not empty" % directory)
+    directory = os.path.abspath(directory)
+    report = told(run_recorded(record=directory, **wanted))
+    keep_facts(directory, report)
+    print("recorded in %s; read it with --root %s" % (directory, directory))
+    return 0
 
 
 def seconds(options):

@@ -20,18 +20,21 @@ ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ENXIO)
 DENIED = (errno.EACCES, errno.EPERM)
 
 
-def collect(only, timeout, root, measure, vm):
-    """Return the report; see :func:`agent.collect`."""
+def collect(only, timeout, root, measure, vm, record=None):
+    """Return the report; see :func:`agent.collect`. What is read is also written below ``record``."""
+    from agent.machine import Machine
     from agent.subject import subject
 
     known = {probe[0]: probe for probe in PROBES}
-    wanted = [known[name] for name in only] if only is not None else list(PROBES)
+    if only is None:
+        only = [name for name in known if measure or name != "proof.cost"]
+    wanted = [known[name] for name in only]
     started, begin = time.time(), time.perf_counter()
-    facts = Run(wanted, root, measure, begin + timeout, timeout).facts()
+    facts = Run(wanted, root, measure, begin + timeout, timeout, record).facts()
     report = {
         "schema": "nestproof.report/1",
         "agent": {"version": VERSION, "python": "%d.%d.%d" % sys.version_info[:3]},
-        "subject": subject(root, vm),
+        "subject": subject(Machine(root, record=record), vm),
         "started": round(started, 3),
         "duration_ms": milliseconds(begin),
         "facts": {probe[0]: facts[probe[0]] for probe in wanted},
@@ -74,7 +77,9 @@ def fact(probe, machine):
     status = "ok"
     try:
         if machine.root is not None and probe[5]:
-            raise NotOk("unsupported", "nothing is executed for a recorded machine")
+            from agent.record import recorded
+
+            return recorded(machine, probe)
         value = getattr(__import__("agent." + probe[1], None, None, (probe[2],)), probe[2])(machine)
     except NotOk as e:
         status, error, value = e.status, e.error, e.value
@@ -105,12 +110,13 @@ def stopped(probe, status, cause, error, stages, since):
 class Run:
     """One run over some probes, with a deadline on the performance counter."""
 
-    def __init__(self, probes, root, measure, deadline, timeout):
+    def __init__(self, probes, root, measure, deadline, timeout, record=None):
         self.probes = probes
         self.root = root
         self.measure = measure
         self.deadline = deadline
         self.timeout = timeout
+        self.record = record
 
     def facts(self):
         """Return {id: fact} for all probes."""
@@ -127,7 +133,7 @@ class Run:
             except OSError as e:  # no child to be had: what only reads is read here, what could hang is left
                 from agent.machine import Machine
 
-                machine = Machine(self.root, self.measure)
+                machine = Machine(self.root, self.measure, record=self.record)
                 for probe in todo:
                     done[probe[0]] = (
                         stopped(probe, "error", "setup", "no child process: " + errno_text(e), "", time.perf_counter())
@@ -147,7 +153,7 @@ class Run:
             raise
         if not child:
             os.close(receive)
-            worker(todo, self.root, self.measure, send, self.deadline)
+            worker(todo, self, send)
         os.close(send)
         try:
             return self.listen(child, receive, todo, done)
@@ -201,7 +207,7 @@ def split(inbox):
     return out, inbox
 
 
-def worker(todo, root, measure, send, deadline):
+def worker(todo, run, send):
     """Be the child: send one fact after the other, then leave without a trace. Does not return."""
     # signal would import enum; the C module below it is all that is needed
     from _signal import SIG_DFL, SIGALRM, alarm, signal  # type: ignore[import-not-found]
@@ -213,10 +219,10 @@ def worker(todo, root, measure, send, deadline):
 
     try:
         signal(SIGALRM, SIG_DFL)
-        alarm(int(max(deadline - time.perf_counter(), 0)) + 2)  # the end, should the parent die before it kills us
+        alarm(int(max(run.deadline - time.perf_counter(), 0)) + 2)  # the end, should the parent die before it kills us
         from agent.machine import Machine
 
-        machine = Machine(root, measure, message)
+        machine = Machine(run.root, run.measure, message, run.record)
         for probe in todo:
             message(fact(probe, machine))
     finally:
@@ -229,7 +235,7 @@ def end(child):
         os.kill(child, 9)
     except OSError:
         pass
-    for pause in (0, 0.001, 0.01, 0.05, 0.1):
+    for pause in (0, 0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.8):
         time.sleep(pause)
         try:
             if os.waitpid(child, os.WNOHANG)[0]:

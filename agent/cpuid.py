@@ -14,9 +14,9 @@ BASES = [0x40000000 + 0x100 * n for n in range(16)]  # where hypervisors stack t
 LEAVES = [0, 1, 7, 0x80000000, 0x80000001, 0x8000000A, 0x8000001F, 0x21] + BASES
 
 
-def program(leaves):
-    """Return a Linux x86-64 ELF file that executes CPUID for these leaves and writes 16 bytes for each."""
-    table = struct.pack("<I", len(leaves)) + b"".join(struct.pack("<II", leaf, 0) for leaf in leaves)
+def program(leaves, cpus=0):
+    """Return a Linux x86-64 ELF file that executes CPUID for these leaves; see agent/guests/cpuid.S."""
+    table = struct.pack("<II", len(leaves), cpus) + b"".join(struct.pack("<II", leaf, 0) for leaf in leaves)
     base, head = 0x400000, 64 + 2 * 56
     size = head + len(CPUID) + len(table)
     return (
@@ -28,14 +28,17 @@ def program(leaves):
     )
 
 
-def execute(leaves):
-    """Return {leaf: (eax, ebx, ecx, edx)} by running :func:`program`; OSError when the system does not let us."""
+def execute(leaves, cpus=0):
+    """Return {cpu: {leaf: (eax, ebx, ecx, edx)}} by running :func:`program`; OSError when the system forbids it.
+
+    With ``cpus`` 0 the only key is 0, for whatever CPU it ran on.
+    """
     from agent.memory import memfd
 
     fd = memfd("cpuid")
     receive, send = os.pipe()
     try:
-        os.write(fd, program(leaves))
+        os.write(fd, program(leaves, cpus))
         child = os.fork()
         if not child:
             try:
@@ -45,15 +48,22 @@ def execute(leaves):
                 os._exit(127)
         os.close(send)
         send = -1
-        answer = os.read(receive, 65536)  # one write of less than a pipe's atomic 4096 bytes
+        parts = [os.read(receive, 65536)]
+        while parts[-1]:
+            parts.append(os.read(receive, 65536))
         os.waitpid(child, 0)
     finally:
         for each in (fd, receive, send):
             if each >= 0:
                 os.close(each)
-    if len(answer) != 16 * len(leaves):
+    answer, size, found = b"".join(parts), 16 + 16 * len(leaves), {}
+    if not answer or len(answer) % size:
         raise OSError(8, "the CPUID program gave %d bytes" % len(answer))
-    return {leaf: struct.unpack_from("<4I", answer, 16 * n) for n, leaf in enumerate(leaves)}
+    for start in range(0, len(answer), size):
+        found[struct.unpack_from("<I", answer, start)[0]] = {
+            leaf: struct.unpack_from("<4I", answer, start + 16 + 16 * n) for n, leaf in enumerate(leaves)
+        }
+    return found
 
 
 def from_device(leaves):
@@ -72,7 +82,7 @@ def leaves(machine):
 
     def get():
         try:
-            return execute(LEAVES)
+            return execute(LEAVES)[0]
         except OSError as e:
             try:
                 return from_device(LEAVES)
@@ -114,3 +124,17 @@ def signatures(machine):
         if base <= leaf[base][0] < base + 0x100 and text and all(" " <= c <= "~" for c in text):
             found.append({"leaf": base, "signature": text})
     return found
+
+
+def per_cpu(machine):
+    """Return how many CPUs were asked, and which of them show VMX or SVM otherwise than the first."""
+    leaves(machine)  # NotOk where there is no CPUID
+    asked = execute([1, 0x80000001, 0x8000000A], min(max(os.sched_getaffinity(0)) + 1, 512))
+
+    def shown(leaf):
+        svm = bool(leaf[0x80000001][2] >> 2 & 1)  # without it 0x8000000A may hold anything, the APIC id for one
+        return {"vmx": bool(leaf[1][2] >> 5 & 1), "svm": svm, "svm_features": leaf[0x8000000A][3] if svm else 0}
+
+    first = shown(asked[min(asked)])
+    different = [dict(shown(asked[cpu]), cpu=cpu) for cpu in sorted(asked) if shown(asked[cpu]) != first]
+    return {"asked": len(asked), "different": different[:64]}

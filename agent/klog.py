@@ -18,8 +18,13 @@ def record(raw):
     return text.partition(";")[2]
 
 
-def messages():
-    """Yield the records of the kernel's ring buffer; OSError when it may not be read (dmesg_restrict)."""
+def messages(machine):
+    """Return the lines of the kernel's ring buffer, read once; OSError when it may not be read (dmesg_restrict)."""
+    return machine.once("klog", lambda: list(ring()))
+
+
+def ring():
+    """Yield the messages of /dev/kmsg."""
     fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         for _ in range(20000):
@@ -37,7 +42,7 @@ def messages():
 def lines(machine):
     """Return at most 64 lines about virtualization, from the ring buffer or else the file that syslog left of it."""
     try:
-        found = [line[:256] for line in messages() if wanted(line)]
+        found = [line[:256] for line in messages(machine) if wanted(line)]
     except OSError as e:
         try:
             text = machine.text("/var/log/dmesg", 1 << 20)

@@ -3,7 +3,7 @@
 import os
 
 from agent.facts import NotOk
-from agent.files import read
+from agent.files import names, read
 
 DMI = (
     "sys_vendor", "product_name", "product_version", "product_uuid", "product_serial", "product_family",
@@ -14,8 +14,9 @@ DMI = (
 class Machine:
     """What the probes of one run share: where the tree starts, and answers that are needed more than once."""
 
-    def __init__(self, root=None, measure=False, note=None):
+    def __init__(self, root=None, measure=False, note=None, record=None):
         self.root = root
+        self.record = record
         self.measure = measure
         self.note = note or (lambda _: None)
         self.kept = {}
@@ -28,13 +29,35 @@ class Machine:
 
     def text(self, path, limit=65536):
         """Return the text of a file below the root; see :func:`agent.files.read` for what it raises."""
-        return read(self.root, path, limit)
+        text = read(self.root, path, limit)
+        if self.record is not None:
+            from agent.record import keep_file
+
+            keep_file(self.record, path, text)
+        return text
 
     def list(self, path):
         """Return the sorted names in a directory below the root, at most 4096."""
-        from agent.files import names
+        found = names(self.root, path)
+        if self.record is not None:
+            from agent.record import keep_names
 
-        return names(self.root, path)
+            keep_names(self.record, path, found)
+        return found
+
+    def line(self, path):
+        """Return the stripped text of a small file, None when it cannot be read."""
+        try:
+            return self.text(path, 4096).strip()
+        except OSError:
+            return None
+
+    def listed(self, path):
+        """Return the sorted names in a directory, none when it cannot be listed."""
+        try:
+            return self.list(path)
+        except OSError:
+            return []
 
 
 def dmi(machine):

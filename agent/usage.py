@@ -12,8 +12,9 @@ Options
   --only ID[,ID...]    only these facts; "kvm." means all that begin so
   --list               list the ids of all facts and where they come from
   --timeout SECONDS    bound for the whole run (default 10)
-  --measure            also measure what exits of a guest cost
-  --root DIR           read the files of a recorded machine below DIR; execute nothing
+  --measure            also measure what exits of a guest cost (fact proof.cost)
+  --capture DIR        record this machine in DIR: the files that were read, and what was executed
+  --root DIR           report about the machine recorded in DIR; nothing is executed
   --vm NAMESPACE/NAME  put this name into the report
   --serve-port NAME    stay, and give a fresh report to whoever opens the host end of the virtio-serial port
   --version, --help

@@ -20,7 +20,7 @@ def start(*command: str | Path, **more: object) -> "subprocess.CompletedProcess[
 
 @pytest.mark.parametrize("flags", [[], ["-I", "-S", "-W", "error"]], ids=["plain", "isolated"])
 def test_reports_on_every_python(python: str, flags: list[str], pyz: Path) -> None:
-    done = start(python, *flags, pyz, "--json")
+    done = start(python, *flags, pyz, "--json", "--measure")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert list(report["facts"]) == [probe[0] for probe in PROBES]

@@ -1,0 +1,52 @@
+"""What virtual machines need around KVM: device nodes, control groups, support for secure guests."""
+
+import os
+import stat
+
+from agent.facts import NotOk
+
+NODES = ("vhost-net", "vhost-vsock", "net/tun", "vfio/vfio", "sev", "vsock", "mshv", "fuse")
+
+
+def devices(machine):  # noqa: ARG001
+    """Return for each node ``ok`` (openable for reading and writing by its permissions), ``denied`` or ``absent``."""
+    out = {}
+    for name in NODES:
+        path = "/dev/" + name
+        try:
+            mode = os.stat(path).st_mode
+        except OSError:
+            out[name] = "absent"
+            continue
+        usable = stat.S_ISCHR(mode) and os.access(path, os.R_OK | os.W_OK)
+        out[name] = "ok" if usable else "denied"
+    return out
+
+
+def cgroups(machine):
+    """Return the version of control groups and the controllers at hand."""
+    unified = machine.line("/sys/fs/cgroup/cgroup.controllers")
+    if unified is not None:
+        return {"version": 2, "controllers": sorted(unified.split())[:32]}
+    legacy = []
+    for line in (machine.line("/proc/cgroups") or "").split("\n"):
+        word = line.split()
+        if len(word) == 4 and word[3] == "1":
+            legacy.append(word[0])
+    if not legacy:
+        raise NotOk("absent", "no control groups are to be seen")
+    return {"version": 1, "controllers": sorted(legacy)[:32]}
+
+
+def secure_guests(machine):
+    """Return which kinds of secure guest this host could run: its modules' parameters and the s390 ultravisor."""
+    out = {}
+    for module, names in (("kvm_amd", ("sev", "sev_es", "sev_snp")), ("kvm_intel", ("tdx", "sgx"))):
+        for name in names:
+            value = machine.line("/sys/module/%s/parameters/%s" % (module, name))
+            if value is not None:
+                out[name] = value in ("Y", "y", "1")
+    uv = machine.line("/sys/firmware/uv/prot_virt_host")
+    if uv is not None:
+        out["s390_pv"] = uv == "1"
+    return out

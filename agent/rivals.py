@@ -1,0 +1,46 @@
+"""Others who use, or hold, the machine's virtualization: modules and processes."""
+
+import os
+
+MODULES = ("vboxdrv", "vmmon", "vmw_vmx86", "prl_hypervisor", "xen_evtchn", "acrn", "nitro_enclaves", "mshv_root")
+PROCESSES = (
+    "VBoxHeadless", "VirtualBoxVM", "VBoxSVC", "vmware-vmx", "vmware-hostd", "prl_vm_app", "xenstored", "libvirtd",
+    "virtqemud", "firecracker", "cloud-hyperviso", "crosvm",
+)
+
+
+def rivals(machine):
+    """Return loaded modules of other hypervisors, and how many processes of each known monitor run.
+
+    QEMU counts by the first letters of its name: the kernel keeps only fifteen.
+    """
+    loaded = machine.listed("/sys/module")
+    found = {}  # type: dict
+    for pid in machine.listed("/proc"):
+        if not pid.isdigit():
+            continue
+        try:
+            name = machine.text("/proc/%s/comm" % pid, 64).strip()
+        except OSError:
+            continue
+        if name.startswith("qemu-system") or name in ("qemu-kvm", "kvm"):
+            name = "qemu"
+        if name == "qemu" or name in PROCESSES:
+            found[name] = found.get(name, 0) + 1
+    xen = machine.line("/proc/xen/capabilities") or ""
+    return {
+        "modules": [name for name in MODULES if name in loaded],
+        "processes": found,
+        "xen_dom0": "control_d" in xen,
+        "own_pid_namespace": own_pid_namespace(machine),
+    }
+
+
+def own_pid_namespace(machine):
+    """Tell whether we only see the processes of a PID namespace: PID 1's is ours, and not the machine's first."""
+    if machine.root is not None:
+        return None
+    try:
+        return os.readlink("/proc/self/ns/pid") != "pid:[4026531836]"  # PROC_PID_INIT_INO
+    except OSError:
+        return None
