@@ -2,11 +2,9 @@
 
 import re
 
-from hostcheck.model import Status
 from reports.matrix import Matrix, Problem
 from reports.sanitize import sanitize
-
-SYMBOLS = {Status.PASS: "✔", Status.WARN: "!", Status.FAIL: "✖", Status.SKIP: "–", Status.UNKNOWN: "?"}
+from reports.text import SYMBOLS
 
 
 def matrix_markdown(matrix: Matrix) -> str:

@@ -4,6 +4,7 @@ Pure: the same chains give the same matrix. Every format prints this one model a
 """
 
 import re
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -229,7 +230,8 @@ def _word(link: ChainLink, kind: str) -> str:
         return link.status.value
     if kind == "host" and link.link in VM_ONLY:
         return "VM only"
-    return sanitize(re.split(r"[:;,(]", link.summary)[0].strip()[:28]) or "does not apply"
+    why = re.split(r"[:;,(]", sanitize(link.summary))[0]
+    return textwrap.shorten(why, 24, placeholder="…") or "does not apply"
 
 
 def _worst(rows: Sequence[Row]) -> Outcome:
