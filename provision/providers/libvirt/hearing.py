@@ -8,11 +8,11 @@ import libvirt
 
 from agent.cloudinit import PORT
 from hostcheck import clock
+from hostcheck.frame import FrameReader
 from provision.provider import Progress, ProviderError
 from provision.providers.libvirt import console as consoles
 from provision.providers.libvirt.console import Console
 from provision.providers.libvirt.domains import is_running
-from provision.providers.libvirt.frame import FrameReader
 
 PAUSE = 0.1
 """Seconds between two looks at the port."""
