@@ -10,13 +10,13 @@ from pathlib import Path
 NAME = "nestproof-agent.pyz"
 HERE = Path(__file__).parent
 NOT_SHIPPED = {"build.py", "cloudinit.py", "__main__.py"}
-# The file's __main__. The package lies in one entry, compressed as a whole: a third smaller than an entry for each.
-START = """\
+# Makes the package importable from one block, compressed as a whole: a third smaller than an entry for each module.
+IMPORTER = """\
 import sys
 from importlib.machinery import ModuleSpec
 from marshal import loads
 from zlib import decompress
-SOURCES = loads(decompress(__loader__.get_data("agent.z")))
+SOURCES = loads(decompress(%s))
 class Bundle:
     def find_spec(self, name, path=None, target=None):
         if name in SOURCES:
@@ -26,9 +26,14 @@ class Bundle:
     def exec_module(self, module):
         exec(compile(SOURCES[module.__name__][1], module.__name__, "exec", 0, True), module.__dict__)
 sys.meta_path.insert(0, Bundle())
-from agent.cli import main
-sys.exit(main(sys.argv[1:]))
 """
+# The file's __main__.
+START = IMPORTER % '__loader__.get_data("agent.z")' + "from agent.cli import main\nsys.exit(main(sys.argv[1:]))\n"
+# What a remote Python is given with -c; the block follows on its standard input, and nothing is written anywhere.
+STREAMED = (
+    IMPORTER % "sys.stdin.buffer.read()"
+    + "from agent import collect\nfrom agent.frame import frame\nsys.stdout.buffer.write(frame(collect(timeout=%r)))\n"
+)
 
 
 class Lean(ast.NodeTransformer):
