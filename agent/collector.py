@@ -99,7 +99,7 @@ def fact(probe, machine):
 def stopped(probe, status, cause, error, stages, since):
     """Return the fact of a probe whose worker was killed or died; a proof keeps the stages that it had reached."""
     result = {"status": status, "source": probe[3], "ms": milliseconds(since), "error": error}
-    if probe[0].startswith("proof.") and probe[0] != "proof.pace":
+    if probe[0].startswith("proof.") and probe[0] not in ("proof.pace", "proof.cost"):
         kind, _, stages = stages.rpartition(":")
         result["value"] = {
             "ok": False, "kind": kind or "plain", "stages": stages, "cause": cause, "detail": {}

@@ -30,11 +30,15 @@ class Machine:
     def text(self, path, limit=65536):
         """Return the text of a file below the root; see :func:`agent.files.read` for what it raises."""
         text = read(self.root, path, limit)
+        self.keep(path, text)
+        return text
+
+    def keep(self, path, text):
+        """Record the text of a file, when this machine is being recorded."""
         if self.record is not None:
             from agent.record import keep_file
 
             keep_file(self.record, path, text)
-        return text
 
     def list(self, path):
         """Return the sorted names in a directory below the root, at most 4096."""

@@ -79,6 +79,7 @@ def kernel_config(machine):
 
         with open("/proc/config.gz", "rb") as packed:
             text = decompressobj(47).decompress(packed.read(1 << 20), 2 << 20).decode("ascii", "replace")
+        machine.keep("/boot/config-" + release, text)
         return chosen(text, "/proc/config.gz")
     raise NotOk("absent", "the tree has no configuration of this kernel")
 

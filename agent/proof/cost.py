@@ -2,6 +2,7 @@
 
 import time
 
+from agent.facts import NotOk
 from agent.guests.code import OUTS, PLAIN
 from agent.kvm.offered import offered
 from agent.proof import nested
@@ -47,8 +48,11 @@ def measured(machine, kind, play):
         def once(guest, found=found):
             found.append(play(guest))
 
-        if not attempt(machine, kind, once)["ok"]:
-            return None
+        try:
+            if not attempt(machine, kind, once)["ok"]:
+                return None
+        except NotOk as e:
+            raise NotOk(e.status, e.error)
         samples.append(found[0])
     return spread(samples)
 

@@ -39,7 +39,10 @@ def pace(machine):
         guest.run()
         found["cycles"] = guest.get64(MAILBOX + 0x48) / float(ITERATIONS)
 
-    value = attempt(machine, "plain", play)
+    try:
+        value = attempt(machine, "plain", play)
+    except NotOk as e:
+        raise NotOk(e.status, e.error)  # a pace has no stages
     if not value["ok"]:
         raise NotOk("error", "the guest ended by %s" % value["cause"])
     return {"loop_cycles": round(found["cycles"], 2), "emulated": found["cycles"] > EMULATED}
