@@ -1,0 +1,141 @@
+"""One host through OpenSSH: the agent goes in by standard input, its framed report comes back, nothing is left there.
+
+The user's own ssh configuration, agent, jump hosts and known_hosts decide how the host is reached. The remote command
+uses no character that a login shell (bash, dash, csh, fish) could take for its own.
+"""
+
+import asyncio
+import base64
+import contextlib
+from dataclasses import dataclass
+
+from agent.build import STREAMED, bundle
+from hostcheck.frame import FrameReader
+from hostcheck.reach.targets import Target
+from hostcheck.report import Report, ReportError, decode
+
+PYTHONS = ("python3", "/usr/libexec/platform-python", "/usr/bin/python3")
+NO_PYTHON = b"NESTPROOF-NO-PYTHON"
+MAX_OUTPUT = 1024 * 1024
+"""Bytes of banners and other noise that are read before giving up."""
+MAX_WORDS = 4096
+"""Bytes of a host's own words that are kept."""
+TRANSPORT = 255
+"""The exit code of ssh itself, as against that of the remote command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What came of one host: its report, or why there is none."""
+
+    target: Target
+    report: Report | None
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ssh:
+    """How ssh is called for every host of a run."""
+
+    config: str = ""
+    """A configuration file in place of the user's (ssh -F)."""
+    sudo: bool = False
+    """Run the agent by `sudo -n`: more facts, where sudo asks for no password."""
+    connect_timeout: int = 10
+    agent_timeout: float = 10.0
+
+    def command(self, target: Target) -> list[str]:
+        """The argument list for one host."""
+        argv = ["ssh", "-T", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={self.connect_timeout}"]
+        argv += ["-o", "ClearAllForwardings=yes", "-o", "ForwardAgent=no", "-o", "ForwardX11=no"]
+        argv += ["-F", self.config] if self.config else []
+        argv += ["-p", str(target.port)] if target.port else []
+        argv += ["-l", target.user] if target.user else []
+        return [*argv, *target.arguments, "--", target.host, remote_command(self.sudo, self.agent_timeout)]
+
+
+def remote_command(sudo: bool, timeout: float) -> str:
+    """The line that the remote login shell gets: find a Python, hand it the start of the agent."""
+    code = base64.b64encode((STREAMED % timeout).encode()).decode()
+    start = f'import base64;exec(base64.b64decode("{code}").decode())'
+    how = "sudo -n " if sudo else ""
+    script = f'for p in {" ".join(PYTHONS)}; do command -v $p >/dev/null 2>&1 && exec {how}$p -I -S -c "$0"; done; '
+    script += f"echo {NO_PYTHON.decode()}; exit 127"
+    return f"exec /bin/sh -c '{script}' '{start}'"
+
+
+async def reach(target: Target, ssh: Ssh, timeout: float) -> Reached:
+    """Fetch the report of one host within `timeout` seconds; whatever goes wrong is a Reached that says so."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *ssh.command(target),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+    except FileNotFoundError:
+        return Reached(target, None, "ssh is not installed here (Debian: openssh-client)")
+    try:
+        return await asyncio.wait_for(_converse(target, process), timeout)
+    except TimeoutError:
+        return Reached(target, None, f"no answer within {timeout:g} s")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def _converse(target: Target, process: asyncio.subprocess.Process) -> Reached:
+    assert process.stdin and process.stdout and process.stderr
+    words = asyncio.create_task(_tail(process.stderr))
+    feeding = asyncio.create_task(_feed(process.stdin))
+    reader = FrameReader()
+    noise = bytearray()
+    seen = 0
+    body = None
+    while body is None and seen < MAX_OUTPUT:
+        data = await process.stdout.read(65536)
+        if not data:
+            break
+        seen += len(data)
+        noise = (noise + data)[-MAX_WORDS:]
+        body = reader.feed(data)
+    feeding.cancel()
+    if body is not None:
+        words.cancel()
+        try:
+            return Reached(target, decode(body))
+        except ReportError as e:
+            return Reached(target, None, f"its report is refused: {e}")
+    if seen >= MAX_OUTPUT:
+        return Reached(target, None, f"it sent {seen} bytes without a report")
+    code = await process.wait()
+    return Reached(target, None, _fault(code, await words, bytes(noise), reader.fault))
+
+
+async def _feed(stdin: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        stdin.write(bundle())
+        await stdin.drain()
+        stdin.close()
+
+
+async def _tail(stream: asyncio.StreamReader) -> bytes:
+    kept = b""
+    while data := await stream.read(65536):
+        kept = (kept + data)[-MAX_WORDS:]
+    return kept
+
+
+def _fault(code: int, stderr: bytes, stdout: bytes, frame_fault: str) -> str:
+    """ssh's own words where ssh failed, the host's where the host did."""
+    said = stderr.decode("utf-8", "replace").strip().splitlines()
+    last = said[-1].strip() if said else ""
+    if code == TRANSPORT:
+        return f"ssh: {last or 'no connection, and no reason given'}"
+    if NO_PYTHON in stdout:
+        return "it has no Python 3: nothing could be proven"
+    if frame_fault:
+        return frame_fault
+    return f"no report, exit code {code}" + (f": {last}" if last else "")

@@ -1,0 +1,60 @@
+"""What a user may write to name a host."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:%-]*")
+"""Never begins with `-`: ssh would take it for an option."""
+
+
+class TargetError(ValueError):
+    """What was written names no host that can be reached; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One host. Empty fields are left to the user's ssh configuration."""
+
+    name: str
+    """As people know it: an inventory name or the host."""
+    host: str
+    """What ssh connects to; empty for this machine."""
+    user: str = ""
+    port: int = 0
+    arguments: tuple[str, ...] = ()
+    """More arguments for ssh, from an Ansible inventory."""
+
+    @property
+    def local(self) -> bool:
+        return not self.host
+
+
+HERE = Target("this machine", "")
+
+
+def parse(text: str) -> Target:
+    """`ssh://[user@]host[:port]`, `[user@]host`, `qemu+ssh://[user@]host/system` or `local`. Raises TargetError."""
+    text = text.strip()
+    if text in ("local", "localhost", "qemu:///system", "qemu:///session", "qemu:///embed"):
+        return HERE
+    if "://" not in text:
+        text = "ssh://" + text
+    scheme = text.partition("://")[0]
+    if scheme in ("vsphere", "proxmox"):
+        raise TargetError(f"{text}: {scheme} hosts cannot be checked yet; name the host behind it as ssh://HOST")
+    if scheme not in ("ssh", "qemu+ssh"):
+        raise TargetError(f"{text}: there is no way {scheme!r}; write ssh://[user@]host[:port]")
+    try:
+        parts = urlsplit(text)
+        host, port = unquote(parts.hostname or ""), parts.port or 0
+    except ValueError as e:
+        raise TargetError(f"{text}: {e}") from e
+    if parts.password is not None:
+        raise TargetError(f"{parts.scheme}://{parts.username}:***@{host}: passwords do not belong here; use ssh keys")
+    user = unquote(parts.username or "")
+    if not HOST.fullmatch(host) or (user and user.startswith("-")):
+        raise TargetError(f"{text}: {host!r} is no host name")
+    if scheme == "ssh" and parts.path not in ("", "/"):
+        raise TargetError(f"{text}: nothing may follow the host, as {parts.path!r} does")
+    return Target(host, host, user, port)
