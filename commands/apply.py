@@ -86,7 +86,7 @@ def apply(
     def keep_host(host: Judgement, report: Any) -> None:
         from hostcheck.chain import host_chain
 
-        recorder.keep(host_entry(report, host.name))
+        recorder.keep([host_entry(report, host.name)])
         chains[f"host {host.name}"] = host_chain(host)
 
     code = _for_each_vm(files, connect, terminal, bring_up, keep_host)
@@ -157,7 +157,7 @@ def _hear(
         heard = not_awaited(provider, vm)
     else:
         heard = hear(provider, vm, timeout, lambda line: terminal.progress(f"{vm.key}: {line}"))
-    recorder.keep(vm_entry(heard.view, host.name if host else "", heard.report, heard.arrival, heard.detail))
+    recorder.keep([vm_entry(heard.view, host.name if host else "", heard.report, heard.arrival, heard.detail)])
     guest = judge(decode(heard.report), vm.key) if heard.report is not None else None
     return vm_chain(heard.view, guest, host, heard.detail)
 

@@ -6,54 +6,81 @@ import click
 
 from commands.options import reports_option
 from commands.output import Terminal
-from hostcheck.exits import of_verdict
+from hostcheck.exits import Exit, of_verdict, worst
 from hostcheck.model import Question
 
 
 @click.command()
+@click.argument("targets", nargs=-1, metavar="[TARGET]...")
+@click.option("-i", "--inventory", "inventories", multiple=True, metavar="FILE",
+              help="Hosts from a file: one a line, YAML, or any Ansible inventory; repeatable.")  # fmt: skip
 @click.option("--need", type=click.Choice([question.value for question in Question]),
               default=Question.GUESTS_NEST.value, show_default=True,
               help="The question that decides the exit code and whose cause is shown.")  # fmt: skip
 @click.option("--format", "form", type=click.Choice(["text", "json", "html", "markdown"]), default="text",
               show_default=True, help="What to print on stdout.")  # fmt: skip
 @reports_option
-@click.option("--timeout", type=click.FloatRange(1, 600), default=10.0, show_default=True, metavar="SECONDS",
-              help="Limit for looking at the machine, proofs included.")  # fmt: skip
+@click.option("--timeout", type=click.FloatRange(1, 3600), default=60.0, show_default=True, metavar="SECONDS",
+              help="Limit for each remote host, connecting included; looking itself takes at most 10 s.")  # fmt: skip
+@click.option("--forks", type=click.IntRange(1, 1000), default=32, show_default=True,
+              help="How many hosts to ask at the same time.")  # fmt: skip
+@click.option("--sudo", is_flag=True, help="Look as root on remote hosts, by `sudo -n`.")
+@click.option("--ssh-config", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
+              help="Use this ssh configuration in place of your own.")  # fmt: skip
 @click.option("--fail-on", type=click.Choice(["fail", "warn"]), default="fail", show_default=True,
               help="With warn, a machine where it works only slowly or emulated exits with 4.")  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="Show every link, its evidence and every other finding.")
 def check(
-    need: str, form: str, reports: tuple[tuple[str, Path], ...], timeout: float, fail_on: str, verbose: bool,
+    targets: tuple[str, ...], inventories: tuple[str, ...], need: str, form: str,
+    reports: tuple[tuple[str, Path], ...], timeout: float, forks: int, sudo: bool, ssh_config: str | None, fail_on: str,
+    verbose: bool,
 ) -> int:  # fmt: skip
-    """Judge this machine by running guests on it.
+    """Judge this machine, or every TARGET, by running guests on it.
 
     Two questions are answered: does it run guests, and can its guests run guests of their own (nest). Needs no root
-    if you may open /dev/kvm; without that permission it says so.
+    if you may open /dev/kvm; without that permission it says so. TARGET is ssh://[user@]host[:port], [user@]host or
+    `local`; hosts are reached by OpenSSH with your configuration, need Python 3.6 or later, and keep nothing.
 
     \b
     nestproof check                          the answer, the broken link, the command that mends it
     nestproof check --need runs-guests       inside a VM: is it a hypervisor itself
     nestproof check --report html=host.html  the same as a page
+    nestproof check kvm01 ssh://root@kvm02   two hosts
+    nestproof check -i inventory.ini --sudo  a whole fleet
     """
+    from commands.fleet import ask, chosen
     from commands.recording import Recorder, host_entry
-    from hostcheck.chain import host_chain
+    from hostcheck.chain import host_chain, unreached_chain
     from hostcheck.judge import judge
-    from hostcheck.local import local_report
+    from hostcheck.reach.ssh import Ssh
     from reports.formats import FORMATS
-    from reports.text import check_text
+    from reports.text import check_text, matrix_text
 
     terminal = Terminal()
-    report = local_report(timeout=timeout)
-    judgement = judge(report)
-    chain = host_chain(judgement, Question(need))
     recorder = Recorder(terminal)
-    recorder.keep(host_entry(report, judgement.name))
-    matrix = recorder.matrix([chain])
-    if form == "text":
-        terminal.result(check_text(chain, verbose=verbose, **terminal.style()))
-    else:
+    hosts = chosen(targets, inventories)
+    asked = ask(hosts, Ssh(config=ssh_config or "", sudo=sudo), limit=forks, timeout=timeout, terminal=terminal)
+    chains, entries = [], []
+    for reached in asked.reached:
+        name = reached.target.name
+        if reached.report is None:
+            chains.append(unreached_chain(name, reached.fault))
+        else:
+            judgement = judge(reached.report, "" if reached.target.local else name)
+            name = judgement.name
+            chains.append(host_chain(judgement, Question(need)))
+        entries.append(host_entry(reached.report, name, reached.fault))
+    recorder.keep(entries)
+    matrix = recorder.matrix(chains)
+    if form != "text":
         terminal.result(FORMATS[form](matrix))
+    elif len(chains) == 1 or verbose:
+        terminal.result("\n".join(check_text(chain, verbose=verbose, **terminal.style()) for chain in chains))
+    else:
+        terminal.result(matrix_text(matrix, **terminal.style()))
     recorder.write(matrix, reports)
     if page := recorder.page():
         terminal.note(f"page of everything known: {page}")
-    return of_verdict(chain.verdict, fail_on_warn=fail_on == "warn")
+    if asked.interrupted:
+        return Exit.INTERRUPTED
+    return worst([of_verdict(chain.verdict, fail_on_warn=fail_on == "warn") for chain in chains])

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from hostcheck.chain import host_chain, vm_chain
+from hostcheck.chain import host_chain, unreached_chain, vm_chain
 from hostcheck.judge import judge
 from hostcheck.model import Chain, Judgement
 from hostcheck.report import ReportError, decode
@@ -18,8 +18,8 @@ def chains(entries: Iterable[Entry]) -> list[Chain]:
     for entry in entries:
         judgement, refusal = judged[id(entry)]
         if entry.kind == "host":
-            if judgement is not None:
-                result.append(host_chain(judgement))
+            fault = refusal or entry.arrival_detail
+            result.append(host_chain(judgement) if judgement else unreached_chain(entry.name, fault))
         elif entry.view is not None:
             result.append(vm_chain(entry.view, judgement, hosts.get(entry.host), refusal or entry.arrival_detail))
     return result

@@ -20,7 +20,8 @@ class Terminal:
     """Both streams with what they can show. `NO_COLOR` beats `FORCE_COLOR` beats what the stream is."""
 
     def __init__(self) -> None:
-        self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        #: a person watches stderr
+        self.live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._shown = ""
 
     def style(self) -> Style:
@@ -49,7 +50,7 @@ class Terminal:
         """What is going on: one line that is written over on a terminal, a line of its own elsewhere."""
         if text == self._shown:
             return
-        if self._live:
+        if self.live:
             room = shutil.get_terminal_size((80, 24)).columns - 1
             click.echo("\r\x1b[K" + text[:room], err=True, nl=False, color=True)
         else:
@@ -57,6 +58,6 @@ class Terminal:
         self._shown = text
 
     def _clear(self) -> None:
-        if self._live and self._shown:
+        if self.live and self._shown:
             click.echo("\r\x1b[K", err=True, nl=False, color=True)
         self._shown = ""

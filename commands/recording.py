@@ -20,8 +20,10 @@ from reports.matrix import Matrix, Provenance, build
 from reports.store import Entry, Store, StoreError
 
 
-def host_entry(report: Report, name: str) -> Entry:
-    """What to keep of a host."""
+def host_entry(report: Report | None, name: str, fault: str = "") -> Entry:
+    """What to keep of a host: its report, or why there is none."""
+    if report is None:
+        return Entry(name=name, kind="host", received=now(), arrival=Arrival.SILENT, arrival_detail=fault)
     return Entry(name=name, kind="host", received=now(), report=encode(report))
 
 
@@ -57,15 +59,14 @@ class Recorder:
         self._terminal = terminal
         self.provenance = Provenance(version("nestproof"), shlex.join(["nestproof", *sys.argv[1:]]), now())
 
-    def keep(self, entry: Entry) -> bool:
-        """Put the entry on disk. A store that cannot be used is said aloud and does not stop the command."""
+    def keep(self, entries: Sequence[Entry]) -> None:
+        """Put the entries on disk. A store that cannot be used is said aloud and does not stop the command."""
         try:
             with Store.open() as store:
-                store.add(entry)
+                for entry in entries:
+                    store.add(entry)
         except StoreError as e:
-            complain(f"the report of {entry.name} was not kept: {e}")
-            return False
-        return True
+            complain(f"the reports were not kept: {e}")
 
     def matrix(self, chains: Sequence[Chain]) -> Matrix:
         """The matrix of this run."""

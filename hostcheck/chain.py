@@ -61,6 +61,20 @@ def host_chain(host: Judgement, question: Question = Question.GUESTS_NEST) -> Ch
     )
 
 
+def unreached_chain(name: str, fault: str) -> Chain:
+    """A host that gave no report: unknown in every link, with the reason; never a failure."""
+    answer = Answer(Verdict.UNKNOWN, fault)
+    return Chain(
+        subject=name,
+        kind="host",
+        verdict=Verdict.UNKNOWN,
+        sentence=f"nothing is known of {name}: {fault}",
+        links=tuple(ChainLink(link, Status.UNKNOWN, "the host gave no report") for link in Link),
+        runs_guests=answer,
+        guests_nest=answer,
+    )
+
+
 def _sentence(name: str, ability: str, answer: Answer) -> str:
     match answer.verdict:
         case Verdict.CAPABLE:

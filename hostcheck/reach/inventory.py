@@ -20,10 +20,8 @@ class InventoryError(ValueError):
     """The inventory cannot be used; the message names the file, the line and what to do."""
 
 
-def read(path: str, stdin: bytes = b"") -> list[Target]:
-    """The hosts of an inventory file, or of `stdin` for `-`, in its order, each once. Raises InventoryError."""
-    if path == "-":
-        return _unique(_parse(stdin, "-"))
+def read(path: str) -> list[Target]:
+    """The hosts of an inventory file or directory, in its order, each once. Raises InventoryError."""
     file = Path(path)
     try:
         if file.is_dir() or os.access(file, os.X_OK):
