@@ -58,6 +58,8 @@ def host_chain(host: Judgement, question: Question = Question.GUESTS_NEST) -> Ch
         broken=None if answer.verdict.works else LINK_OF_CHECK.get(answer.decided_by),
         emulated_cpu=host.emulated_cpu,
         findings=host.findings,
+        question=question,
+        feature=host.feature,
     )
 
 
@@ -128,6 +130,7 @@ def vm_chain(
         provider=view.provider,
         emulated_cpu=emulated,
         findings=guest.findings if guest else (),
+        feature=guest.feature if guest else "",
     )
 
 

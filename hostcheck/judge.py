@@ -51,6 +51,7 @@ def judge(report: Report, name: str = "") -> Judgement:
         nests,
         tuple(_fold(checks, found)),
         found["cpu.emulated"].status is Status.WARN,
+        facts.feature or "",
     )
 
 

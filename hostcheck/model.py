@@ -100,7 +100,11 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 class Remedy(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How to mend a broken link. `commands` may be empty where no command exists (a firmware menu)."""
+    """How to mend a broken link.
+
+    Where a finding or a link has several remedies they are alternatives, the likeliest first: one of them is enough.
+    The commands of one remedy are its steps, to be run in their order. There may be none (a firmware menu).
+    """
 
     title: str
     where: Where
@@ -141,6 +145,8 @@ class Judgement(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...]
     emulated_cpu: bool = False
     """The machine itself runs on an emulated CPU (QEMU TCG, Bochs): true results, meaningless speed."""
+    feature: str = ""
+    """`vmx` or `svm`: what the CPU of the machine has; empty when it has neither or nobody could look."""
 
     def answer(self, question: Question) -> Answer:
         return self.runs_guests if question is Question.RUNS_GUESTS else self.guests_nest
@@ -211,7 +217,7 @@ class Chain(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: str
     """`host` or `vm`."""
     verdict: Verdict
-    """For a VM: does it run guests. For a host: can its guests nest, unless the other question was asked."""
+    """Of `question`. For a VM: does it run guests. For a host: can its guests nest, unless the other was asked."""
     sentence: str
     links: tuple[ChainLink, ...]
     runs_guests: Answer
@@ -223,3 +229,7 @@ class Chain(msgspec.Struct, frozen=True, omit_defaults=True):
     emulated_cpu: bool = False
     findings: tuple[Finding, ...] = ()
     """All findings, also those that belong to no link."""
+    question: Question = Question.RUNS_GUESTS
+    """The one that `verdict`, `sentence` and `broken` answer."""
+    feature: str = ""
+    """`vmx` or `svm`: what the subject's CPU has; empty when it has neither or nobody could look."""
