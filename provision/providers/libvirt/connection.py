@@ -15,6 +15,7 @@ from hostcheck import clock
 from hostcheck.files import write_whole
 from provision.provider import ProviderError
 from provision.providers.libvirt.endpoint import Endpoint
+from provision.providers.libvirt.recovery import recover
 from provision.providers.libvirt.xmltext import XmlError
 
 QEMU_CONF = """\
@@ -121,6 +122,7 @@ def _prepare_root(endpoint: Endpoint, root: Path) -> None:
             write_whole(configuration, wanted.encode())
         if root not in _held:
             _held[root] = _hold(endpoint, root)
+            recover(root)
     except OSError as e:
         hint = "set NESTPROOF_STATE to a writable directory"
         raise ProviderError(f"{endpoint.written}: {root}: {e.strerror}", hint=hint) from e

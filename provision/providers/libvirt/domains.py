@@ -1,11 +1,8 @@
 """The domain of one VM: found, defined, started, stopped, removed. Only domains that carry our record are touched."""
 
 import contextlib
-import os
-import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import libvirt
@@ -79,23 +76,3 @@ def remove(domain: "libvirt.virDomain") -> None:
     """Power off and forget the domain with all that libvirt keeps for it: NVRAM, saved state, snapshots' metadata."""
     stop(domain, gracefully=False)
     domain.undefineFlags(REMOVE | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
-
-
-def kill_orphan(root: Path, key: VmKey) -> bool:
-    """End a QEMU of this VM that an embedded driver, killed in the middle of a start, no longer knows.
-
-    The driver writes what it knows of a domain only when QEMU is up; the PID file is there before. The process is
-    ours only if the domain's UUID stands in its command line.
-    """
-    file = root / "run" / "qemu" / f"{key}.pid"
-    try:
-        pid = int(file.read_text().strip())
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (OSError, ValueError):
-        return False
-    if domain_uuid(key.namespace, key.name).encode() not in command:
-        return False
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-    file.unlink(missing_ok=True)
-    return True

@@ -109,7 +109,6 @@ class LibvirtProvider:
             _check_shrinking(vm, present, wanted)
             change = change_to(present, wanted, power_on=vm.power_on)
             domain = domains.find(self._connection, key)
-            self._kill_orphan(key, domain)
             if change in (Change.CREATE, Change.REBUILD):
                 if domain is not None:  # first: no domain must vouch for a disk that is half replaced
                     progress("removing what was there")
@@ -158,8 +157,6 @@ class LibvirtProvider:
         with errors(self._endpoint):
             removed: tuple[str, ...] = ()
             domain = domains.find(self._connection, key)
-            if self._kill_orphan(key, domain):
-                removed += (f"process of {key}",)
             if domain is not None:
                 domains.remove(domain)
                 removed += (f"domain {key}",)
@@ -190,11 +187,6 @@ class LibvirtProvider:
                 refused=True,
             )
         return Evidence(f"compareHypervisorCPU ({choice.accelerator})", "the CPU of this VM would start")
-
-    def _kill_orphan(self, key: VmKey, domain: "libvirt.virDomain | None") -> bool:
-        if self._endpoint.root is None or (domain is not None and domain.isActive()):
-            return False
-        return domains.kill_orphan(self._endpoint.root, key)
 
 
 def _seed(vm: VmSpec) -> bytes:

@@ -1,0 +1,75 @@
+"""Setting an embedded driver's directory right after a run of it was killed in the middle of starting a VM.
+
+libvirt notes a starting VM with process 0 and then waits in vain, 30 s for every call, for a monitor that never
+answers; a QEMU that it had not noted yet it forgets altogether. Both are ended here, before the driver is opened. Call
+it only while holding the directory's lock.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+
+from provision.providers.libvirt.xmltext import XmlError, parse_xml
+
+LOOKS = 20
+PAUSE = 0.1
+"""A child of libvirt that has not become QEMU yet ends by itself within moments of its parent's death."""
+
+
+def recover(root: Path) -> None:
+    """End what a killed driver left half started below `root`. VMs that run stay as they are."""
+    run = root / "run" / "qemu"
+    for file in sorted(run.glob("*.pid")):
+        if file.name == "driver.pid":
+            continue
+        status = file.with_suffix(".xml")
+        process = _process(file, root)
+        if process and _noted(status) == process:
+            continue
+        if process:
+            _end(process)
+        status.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
+        for directory in (root / "lib" / "qemu").glob("domain-*"):
+            if re.fullmatch(rf"domain-\d+-{re.escape(file.stem[:20])}", directory.name):
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+def _noted(status: Path) -> int:
+    """The process that libvirt knows of a VM; 0 when it had not come so far."""
+    try:
+        return int(parse_xml(status.read_text()).get("pid", "0"))
+    except (OSError, ValueError, XmlError):
+        return 0
+
+
+def _process(file: Path, root: Path) -> int:
+    """The QEMU in a PID file if it runs and is of this directory, else 0."""
+    try:
+        pid = int(file.read_text())
+    except (OSError, ValueError):
+        return 0
+    for _ in range(LOOKS):
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return 0
+        if not command:  # a zombie
+            return 0
+        if b"guest=" in command and os.fsencode(root) in command:
+            return pid
+        time.sleep(PAUSE)
+    return 0
+
+
+def _end(pid: int) -> None:
+    with contextlib.suppress(OSError):  # it is gone
+        os.kill(pid, signal.SIGKILL)
+        for _ in range(LOOKS):
+            if not Path(f"/proc/{pid}/cmdline").read_bytes():
+                return
+            time.sleep(PAUSE)
