@@ -74,6 +74,7 @@ def unreached_chain(name: str, fault: str) -> Chain:
         links=tuple(ChainLink(link, Status.UNKNOWN, "the host gave no report") for link in Link),
         runs_guests=answer,
         guests_nest=answer,
+        question=Question.GUESTS_NEST,
     )
 
 
