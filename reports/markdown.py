@@ -1,10 +1,12 @@
 """Markdown for a ticket or a pull request: the verdict, one table, and what to do."""
 
 import re
+from collections.abc import Iterator
 
+from hostcheck.model import Remedy
 from reports.matrix import Matrix, Problem
+from reports.pen import SYMBOLS
 from reports.sanitize import sanitize
-from reports.text import SYMBOLS
 
 
 def matrix_markdown(matrix: Matrix) -> str:
@@ -19,18 +21,28 @@ def matrix_markdown(matrix: Matrix) -> str:
         lines.append(f"| {_inert(row.label)} | {row.chain.verdict}{emulated} | {broken} | {chain} |")
     for problem in matrix.problems:
         lines += ["", *_problem(problem)]
-    return "\n".join([*lines, ""])
+    return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _problem(problem: Problem) -> list[str]:
+def _problem(problem: Problem) -> Iterator[str]:
     title = f"{problem.link.label}: " if problem.link else ""
-    lines = [f"### {title}{_inert(problem.cause)}", "", ", ".join(_inert(row.label) for row in problem.rows)]
-    if problem.remedy is None:
-        return [*lines, "", "No remedy is known for this."]
-    lines += ["", f"{_inert(problem.remedy.title)} ({problem.remedy.where}):"]
-    # Indented code needs no fence, so no text can end it.
-    lines += ["", *(f"    {line}" for c in problem.remedy.commands for line in sanitize(c, newlines=True).split("\n"))]
-    return [*lines, "", f"Then: {_inert(problem.remedy.then)}"] if problem.remedy.then else lines
+    yield from (f"### {title}{_inert(problem.cause)}", "", ", ".join(_inert(row.label) for row in problem.rows), "")
+    if not problem.remedies:
+        yield "No remedy is known for this."
+    for number, remedy in enumerate(problem.remedies):
+        yield from _remedy("Or instead: " if number else "", remedy)
+
+
+def _remedy(intent: str, remedy: Remedy) -> Iterator[str]:
+    steps = ", these steps in order" if len(remedy.commands) > 1 else ""
+    yield from (f"{intent}{_inert(remedy.title)} ({remedy.where}{steps}){':' if remedy.commands else ''}", "")
+    for command in remedy.commands:
+        # Indented code needs no fence, so no text can end it.
+        yield from (f"    {line}" for line in sanitize(command, newlines=True).split("\n"))
+    if remedy.commands:
+        yield ""
+    if remedy.then:
+        yield from (f"Then: {_inert(remedy.then)}", "")
 
 
 def _inert(text: str) -> str:

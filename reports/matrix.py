@@ -4,44 +4,12 @@ Pure: the same chains give the same matrix. Every format prints this one model a
 """
 
 import re
-import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from urllib.parse import quote
 
-from hostcheck.model import Chain, ChainLink, Finding, Link, Remedy, Status, Verdict
-from reports.sanitize import MAX_NAME, sanitize
-
-
-class Outcome(StrEnum):
-    """A verdict in one of the four words that people count."""
-
-    WORKS = "works"
-    DEGRADED = "works, degraded"
-    BROKEN = "broken"
-    UNKNOWN = "unknown"
-
-
-WORKING = (Outcome.WORKS, Outcome.DEGRADED)
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Neighbouring columns that are asked on the same level."""
-
-    title: str
-    links: tuple[Link, ...]
-
-
-GROUPS = (
-    Group("Host (L0)", (Link.CPU, Link.FIRMWARE, Link.MODULE, Link.NESTED_PARAMETER, Link.OFFERED)),
-    Group("VM", (Link.VM_ASKS, Link.VM_GOT)),
-    Group("Guest (L1)", (Link.GUEST_CPU, Link.GUEST_MODULE, Link.DEVICE, Link.ACCESS, Link.GUEST_RAN)),
-)
-VM_ONLY = frozenset({Link.VM_ASKS, Link.VM_GOT, Link.GUEST_CPU, Link.GUEST_MODULE})
-"""Links that no host has."""
+from hostcheck.model import Chain, Link, Remedy
+from reports.rows import WORKING, Outcome, Row, row_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,44 +22,6 @@ class Provenance:
     """The command line, with secrets already removed."""
     time: float
     """Unix time in seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One link on one subject, with the one or two words that stand in the table."""
-
-    link: ChainLink
-    word: str
-    broken: bool
-    """The first broken link of its chain: the cause, not a consequence."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One subject with all that is said of it."""
-
-    chain: Chain
-    label: str
-    """The subject's name, made safe and short."""
-    anchor: str
-    """Its place in a page, stable between runs; unique within a matrix."""
-    sentence: str
-    outcome: Outcome
-    cells: tuple[Cell, ...]
-    cause: str
-    """Why it does not work or is not known; empty where it works."""
-    remedies: tuple[Remedy, ...]
-    """What mends the cause, the best first."""
-
-    @property
-    def broken(self) -> Cell | None:
-        return next((cell for cell in self.cells if cell.broken), None)
-
-    @property
-    def others(self) -> tuple[Finding, ...]:
-        """The findings that no link of the chain shows."""
-        shown = {cell.link.check for cell in self.cells}
-        return tuple(finding for finding in self.chain.findings if finding.check not in shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +45,15 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One cause with the one thing to do about it, and everyone who has it."""
+    """One cause with what there is to do about it, and everyone who has it."""
 
+    outcome: Outcome
+    """Broken or unknown."""
     link: Link | None
-    """The first broken link; None where it is not known which."""
+    """Where the chain is broken; None where it is not known which link."""
     cause: str
-    remedy: Remedy | None
-    """The first remedy; None where nothing is known that helps."""
+    remedies: tuple[Remedy, ...]
+    """Alternatives, the likeliest first; empty where nothing is known that helps."""
     rows: tuple[Row, ...]
 
 
@@ -155,19 +87,6 @@ def build(chains: Iterable[Chain], provenance: Provenance) -> Matrix:
     )
 
 
-def outcome_of(verdict: Verdict) -> Outcome:
-    """CAPABLE counts as unknown: all prerequisites are there, and nothing ran."""
-    match verdict:
-        case Verdict.PROVEN:
-            return Outcome.WORKS
-        case Verdict.DEGRADED:
-            return Outcome.DEGRADED
-        case Verdict.CAPABLE | Verdict.UNKNOWN:
-            return Outcome.UNKNOWN
-        case _:
-            return Outcome.BROKEN
-
-
 def _ordered(chains: list[Chain]) -> list[Chain]:
     hosts = sorted((c for c in chains if c.kind == "host"), key=_by_name)
     vms: defaultdict[str, list[Chain]] = defaultdict(list)
@@ -186,24 +105,6 @@ def _by_name(chain: Chain) -> list[tuple[int, int, str]]:
     return [(0, int(p), "") if p.isdecimal() and p.isascii() else (1, 0, p) for p in parts]
 
 
-def row_of(chain: Chain) -> Row:
-    """One chain as it stands in a matrix."""
-    label = sanitize(chain.subject, MAX_NAME) or "(no name)"
-    sentence = chain.sentence.replace(chain.subject, label) if chain.subject else chain.sentence
-    given = {link.link: link for link in chain.links}
-    cells = tuple(_cell(given.get(link) or _missing(link), chain) for link in Link)
-    outcome = outcome_of(chain.verdict)
-    cause, remedies = ("", ()) if outcome in WORKING else _cause(chain, cells)
-    return Row(chain, label, quote(label, safe="/"), sanitize(sentence), outcome, cells, cause, remedies)
-
-
-def _cause(chain: Chain, cells: Sequence[Cell]) -> tuple[str, tuple[Remedy, ...]]:
-    answer = chain.guests_nest if chain.kind == "host" else chain.runs_guests
-    decided = next((f.remedies for f in chain.findings if f.check == answer.decided_by), ())
-    broken = next((cell.link for cell in cells if cell.broken), None)
-    return (broken.summary, broken.remedies or decided) if broken else (answer.reason, decided)
-
-
 def _rows(chains: Iterable[Chain]) -> tuple[Row, ...]:
     rows: dict[str, Row] = {}
     for chain in chains:
@@ -213,25 +114,6 @@ def _rows(chains: Iterable[Chain]) -> tuple[Row, ...]:
             anchor, number = f"{row.anchor}~{number}", number + 1
         rows[anchor] = replace(row, anchor=anchor)
     return tuple(rows.values())
-
-
-def _missing(link: Link) -> ChainLink:
-    return ChainLink(link, Status.UNKNOWN, "not looked at")
-
-
-def _cell(link: ChainLink, chain: Chain) -> Cell:
-    broken = link.link == chain.broken
-    return Cell(link, "broken" if broken else _word(link, chain.kind), broken)
-
-
-def _word(link: ChainLink, kind: str) -> str:
-    """Pass, warn, fail and unknown speak for themselves; a skip says why it does not apply."""
-    if link.status is not Status.SKIP:
-        return link.status.value
-    if kind == "host" and link.link in VM_ONLY:
-        return "VM only"
-    why = re.split(r"[:;,(]", sanitize(link.summary))[0]
-    return textwrap.shorten(why, 24, placeholder="…") or "does not apply"
 
 
 def _worst(rows: Sequence[Row]) -> Outcome:
@@ -277,13 +159,13 @@ def _emulated(works: Sequence[Row], one: bool) -> str:
 
 def _problems(rows: Sequence[Row]) -> tuple[Problem, ...]:
     """What is broken first, then what is not known; the most frequent first, then in the order of the rows."""
-    found: dict[tuple[Link | None, str, Remedy | None], list[Row]] = {}
+    found: dict[tuple[Outcome, Link | None, str, tuple[Remedy, ...]], list[Row]] = {}
     for row in rows:
-        if row.outcome not in WORKING:
-            link = row.broken.link.link if row.broken else None
-            found.setdefault((link, row.cause, row.remedies[0] if row.remedies else None), []).append(row)
+        for cause in row.causes:
+            link = cause.link.link if cause.link else None
+            found.setdefault((cause.outcome, link, cause.summary, cause.remedies), []).append(row)
     problems = [Problem(*key, rows=tuple(who)) for key, who in found.items()]
-    return tuple(sorted(problems, key=lambda p: (p.rows[0].outcome is Outcome.UNKNOWN, -len(p.rows))))
+    return tuple(sorted(problems, key=lambda p: (p.outcome is Outcome.UNKNOWN, -len(p.rows))))
 
 
 def _plural(number: int, what: str) -> str:

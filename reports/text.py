@@ -4,95 +4,30 @@ Pure: colour, width and character set are the caller's to find out. Commands are
 copied.
 """
 
-import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
-from hostcheck.model import Answer, Chain, Evidence, Finding, Remedy, Status
-from reports.matrix import GROUPS, VM_ONLY, WORKING, Cell, Matrix, Outcome, Problem, Row, outcome_of, row_of
+from hostcheck.model import Answer, Chain, Evidence, Finding, Question, Remedy, Status
+from reports.matrix import Matrix, Problem
+from reports.pen import OUTCOME_STATUS, Ink, Pen
+from reports.rows import GROUPS, VM_ONLY, WORKING, Cause, Cell, Outcome, Row, outcome_of, row_of
 from reports.sanitize import sanitize
 
 EMULATED = "The CPU is emulated in software: what ran really ran, but its speed says nothing about real hardware."
 NOT_TRIED = "not yet run in a test that turned the verdict"
+SO = {Question.RUNS_GUESTS: "so it runs no guests", Question.GUESTS_NEST: "so its guests do not nest"}
+"""What follows from a cause, said where two questions have different ones."""
 MAX_NAMED = 6
 """Subjects that are named under one problem; the others are counted."""
 EVIDENCE_LINES = 6
 """Lines of one piece of evidence that are shown without `verbose`."""
 
 
-class Ink(StrEnum):
-    """SGR parameters; the eight colours that every terminal and every theme has."""
-
-    GOOD = "32"
-    WARN = "33"
-    BAD = "31"
-    UNKNOWN = "35"
-    FAINT = "2"
-    STRONG = "1"
-
-
-STATUS_INK = {
-    Status.PASS: Ink.GOOD,
-    Status.WARN: Ink.WARN,
-    Status.FAIL: Ink.BAD,
-    Status.SKIP: Ink.FAINT,
-    Status.UNKNOWN: Ink.UNKNOWN,
-}
-SYMBOLS = {Status.PASS: "✔", Status.WARN: "!", Status.FAIL: "✖", Status.SKIP: "–", Status.UNKNOWN: "?"}
-ASCII_SYMBOLS = {Status.PASS: "+", Status.WARN: "!", Status.FAIL: "x", Status.SKIP: "-", Status.UNKNOWN: "?"}
-OUTCOME_STATUS = {
-    Outcome.WORKS: Status.PASS,
-    Outcome.DEGRADED: Status.WARN,
-    Outcome.BROKEN: Status.FAIL,
-    Outcome.UNKNOWN: Status.UNKNOWN,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Pen:
-    """How to write on this terminal."""
-
-    color: bool
-    width: int
-    ascii: bool
-
-    def ink(self, text: str, *inks: Ink) -> str:
-        return f"\x1b[{';'.join(inks)}m{text}\x1b[0m" if self.color and text else text
-
-    def plain(self, status: Status) -> str:
-        return (ASCII_SYMBOLS if self.ascii else SYMBOLS)[status]
-
-    def symbol(self, status: Status) -> str:
-        return self.ink(self.plain(status), STATUS_INK[status])
-
-    def outcome(self, outcome: Outcome) -> str:
-        return self.symbol(OUTCOME_STATUS[outcome])
-
-    def wrap(self, text: str, indent: int, first: str | None = None) -> list[str]:
-        """Prose in lines of the terminal's width; words that are longer (paths, hashes) stay whole."""
-        room = max(self.width - indent, 20)
-        lines = textwrap.wrap(sanitize(text), room, break_long_words=False, break_on_hyphens=False) or [""]
-        return [(first if first is not None and not n else " " * indent) + line for n, line in enumerate(lines)]
-
-    def headline(self, sentence: str, outcome: Outcome) -> list[str]:
-        first, *others = self.wrap(sentence, 2)
-        lines = [f"{self.outcome(outcome)} {self.ink(first.strip(), Ink.STRONG)}"]
-        return lines + [f"  {self.ink(other.strip(), Ink.STRONG)}" for other in others]
-
-    def page(self, lines: Sequence[str]) -> str:
-        text = "\n".join(line.rstrip() for line in lines) + "\n"
-        if not self.ascii:
-            return text
-        return text.replace("…", "...").replace("—", "-").encode("ascii", "replace").decode("ascii")
-
-
 def check_text(
     chain: Chain, *, color: bool = False, verbose: bool = False, width: int = 80, ascii: bool = False
 ) -> str:
     """What an expert reads in five seconds about one machine; `verbose` adds every link and every other finding."""
-    pen = _Pen(color, width, ascii)
+    pen = Pen(color, width, ascii)
     row = row_of(chain)
     lines = [*pen.headline(row.sentence, row.outcome), ""]
     lines += _answer(pen, "runs guests", chain.runs_guests)
@@ -101,7 +36,8 @@ def check_text(
     if chain.emulated_cpu:
         lines += ["", *pen.wrap(EMULATED, 2)]
     lines += ["", *_links(pen, row, verbose)]
-    lines += _cause(pen, row, verbose)
+    for cause in row.causes:
+        lines += _cause(pen, row, cause, verbose)
     if verbose:
         lines += _others(pen, row)
     return pen.page(lines)
@@ -109,7 +45,7 @@ def check_text(
 
 def matrix_text(matrix: Matrix, *, color: bool = False, width: int = 80, ascii: bool = False) -> str:
     """One line for each subject, then every problem once with its remedy."""
-    pen = _Pen(color, width, ascii)
+    pen = Pen(color, width, ascii)
     lines = pen.headline(matrix.sentence, matrix.outcome)
     counts = "; ".join(f"{count.outcome}: {count.who}" for count in matrix.counts)
     lines += [pen.ink(f"  {counts}", Ink.FAINT), ""] if matrix.rows else []
@@ -129,14 +65,14 @@ def matrix_text(matrix: Matrix, *, color: bool = False, width: int = 80, ascii: 
     return pen.page(lines)
 
 
-def _answer(pen: _Pen, question: str, answer: Answer, instead: str = "") -> list[str]:
+def _answer(pen: Pen, question: str, answer: Answer, instead: str = "") -> list[str]:
     status = OUTCOME_STATUS[outcome_of(answer.verdict)]
     verdict = answer.verdict.replace("_", " ")
     head = f"  {question}  {pen.symbol(status)} {pen.ink(f'{verdict:<16}', Ink.STRONG)}  "
     return pen.wrap(instead or answer.reason, 35, head)
 
 
-def _links(pen: _Pen, row: Row, verbose: bool) -> Iterator[str]:
+def _links(pen: Pen, row: Row, verbose: bool) -> Iterator[str]:
     for title, cells in _asked(row):
         if verbose:
             for cell in cells:
@@ -157,7 +93,7 @@ def _asked(row: Row) -> Iterator[tuple[str, Sequence[Cell]]]:
         yield from zip((group.title for group in GROUPS), _grouped(row), strict=True)
 
 
-def _in_a_row(pen: _Pen, title: str, cells: Sequence[Cell]) -> Iterator[str]:
+def _in_a_row(pen: Pen, title: str, cells: Sequence[Cell]) -> Iterator[str]:
     line, room = f"  {title:<11}", pen.width - 13
     for cell in cells:
         needs = len(cell.link.link.label) + 4
@@ -169,25 +105,24 @@ def _in_a_row(pen: _Pen, title: str, cells: Sequence[Cell]) -> Iterator[str]:
     yield line
 
 
-def _cause(pen: _Pen, row: Row, verbose: bool) -> Iterator[str]:
-    if row.broken is not None:
-        link = row.broken.link
-        yield from ("", f"{pen.symbol(Status.FAIL)} {pen.ink(f'Broken: {link.link.label}', Ink.STRONG)}")
-        if link.summary not in row.sentence:
-            yield from pen.wrap(link.summary, 2)
+def _cause(pen: Pen, row: Row, cause: Cause, verbose: bool) -> Iterator[str]:
+    so = f", {SO[cause.question]}" if len(row.causes) > 1 else ""
+    if cause.link is not None:
+        yield from ("", f"{pen.symbol(Status.FAIL)} {pen.ink(f'Broken: {cause.link.link.label}{so}', Ink.STRONG)}")
+        if cause.summary not in row.sentence:
+            yield from pen.wrap(cause.summary, 2)
         if not verbose:
-            yield from _evidence(pen, link.evidence, 4, verbose)
-    shown = row.remedies if verbose else row.remedies[:1]
-    for remedy in shown:
+            yield from _evidence(pen, cause.link.evidence, 4, verbose)
+    elif so:
+        yield from ("", *pen.wrap(f"{cause.summary}{so}", 2, f"{pen.outcome(cause.outcome)} "))
+    if cause.remedies:
         yield ""
-        yield from _remedy(pen, remedy)
-    if row.outcome is Outcome.BROKEN and not row.remedies:
+        yield from _remedies(pen, cause.remedies, verbose)
+    elif cause.outcome is Outcome.BROKEN:
         yield from ("", "  No remedy is known for this.")
-    elif len(row.remedies) > len(shown):
-        yield from ("", f"  {len(row.remedies) - 1} more with --verbose")
 
 
-def _evidence(pen: _Pen, evidence: Sequence[Evidence], indent: int, verbose: bool) -> Iterator[str]:
+def _evidence(pen: Pen, evidence: Sequence[Evidence], indent: int, verbose: bool) -> Iterator[str]:
     space = " " * indent
     for item in evidence:
         text = sanitize(item.text, newlines=True).split("\n")
@@ -202,11 +137,25 @@ def _evidence(pen: _Pen, evidence: Sequence[Evidence], indent: int, verbose: boo
             yield f"{space}  {pen.ink(f'… {len(text) - len(shown)} more lines', Ink.FAINT)}"
 
 
-def _remedy(pen: _Pen, remedy: Remedy) -> Iterator[str]:
-    yield from pen.wrap(f"To mend it ({remedy.where}): {remedy.title}", 2)
+def _remedies(pen: Pen, remedies: Sequence[Remedy], verbose: bool) -> Iterator[str]:
+    """The likeliest in full; the alternatives in full too with `verbose`, else without what follows."""
+    for number, remedy in enumerate(remedies):
+        if number:
+            yield ""
+        yield from _commands(pen, "Or instead" if number else "To mend it", remedy)
+        if verbose or not number:
+            yield from _follows(pen, remedy)
+
+
+def _commands(pen: Pen, intent: str, remedy: Remedy) -> Iterator[str]:
+    steps = ", these steps in order" if len(remedy.commands) > 1 else ""
+    yield from pen.wrap(f"{intent} ({remedy.where}{steps}): {remedy.title}", 2)
     for command in remedy.commands:
         for line in sanitize(command, newlines=True).split("\n"):
             yield "    " + pen.ink(line, Ink.STRONG)
+
+
+def _follows(pen: Pen, remedy: Remedy) -> Iterator[str]:
     if remedy.then:
         yield from pen.wrap(f"Then: {remedy.then}", 2)
     if remedy.commands:
@@ -214,7 +163,7 @@ def _remedy(pen: _Pen, remedy: Remedy) -> Iterator[str]:
         yield pen.ink(f"  {proven}", Ink.FAINT)
 
 
-def _others(pen: _Pen, row: Row) -> Iterator[str]:
+def _others(pen: Pen, row: Row) -> Iterator[str]:
     if row.others:
         yield ""
         yield pen.ink("Also looked at", Ink.STRONG)
@@ -222,21 +171,20 @@ def _others(pen: _Pen, row: Row) -> Iterator[str]:
         yield from _finding(pen, finding)
 
 
-def _finding(pen: _Pen, finding: Finding) -> Iterator[str]:
+def _finding(pen: Pen, finding: Finding) -> Iterator[str]:
     follows = f" (follows from {finding.follows})" if finding.follows else ""
     yield from pen.wrap(f"{finding.check}: {finding.summary}{follows}", 4, f"  {pen.symbol(finding.status)} ")
     yield from _evidence(pen, finding.evidence, 6, True)
 
 
-def _problem(pen: _Pen, problem: Problem) -> Iterator[str]:
+def _problem(pen: Pen, problem: Problem) -> Iterator[str]:
     title = f"{problem.link.label}: " if problem.link else ""
-    status = OUTCOME_STATUS[problem.rows[0].outcome]
-    yield from pen.wrap(f"{title}{problem.cause}", 2, f"{pen.symbol(status)} ")
+    yield from pen.wrap(f"{title}{problem.cause}", 2, f"{pen.outcome(problem.outcome)} ")
     yield from pen.wrap(_named(problem.rows), 2)
-    if problem.remedy is None:
-        yield "  No remedy is known for this."
+    if problem.remedies:
+        yield from _remedies(pen, problem.remedies, False)
     else:
-        yield from _remedy(pen, problem.remedy)
+        yield "  No remedy is known for this."
 
 
 def _named(rows: Sequence[Row]) -> str:

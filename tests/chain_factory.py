@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
-from hostcheck.model import Answer, Chain, ChainLink, Evidence, Finding, Link, Remedy, Status, Verdict, Where
-from reports.matrix import GROUPS, Provenance
+from hostcheck.model import Answer, Chain, ChainLink, Evidence, Finding, Link, Question, Remedy, Status, Verdict, Where
+from reports.matrix import Provenance
+from reports.rows import GROUPS
 
 PROVENANCE = Provenance("0.1.0", "nestproof apply examples/nested-vm.yaml --wait --html matrix.html", 1763800000.0)
 HOST_LINKS = GROUPS[0].links
@@ -39,6 +40,19 @@ ASK_FOR_IT = Remedy(
     ("nestproof apply nested-vm.yaml --wait",),
     "apply power-cycles the VM: a running one keeps its CPU",
 )
+REQUIRE_SVM = Remedy(
+    "libvirt: give this VM the host's CPU and require svm",
+    Where.HYPERVISOR,
+    ("virt-xml NAME --edit --cpu clearxml=yes,mode=host-model,check=partial,require=svm",),
+    "power the VM off and on again: a reboot from inside keeps the old virtual CPU",
+)
+CPU_TYPE_HOST = Remedy("Proxmox VE: give this VM the CPU type `host`", Where.HYPERVISOR, ("qm set VMID --cpu host",))
+JOIN_KVM = Remedy(
+    "add nobody to the group kvm",
+    Where.HOST_SHELL,
+    ("usermod -aG kvm nobody",),
+    "log in again: a running session keeps its groups",
+)
 
 
 def link(which: Link, status: Status = Status.PASS, summary: str = "", *remedies: Remedy, saw: str = "") -> ChainLink:
@@ -68,11 +82,22 @@ def host(
     runs: Answer = RAN,
     broken: Link | None = None,
     findings: tuple[Finding, ...] = (),
+    feature: str = "svm",
 ) -> Chain:
     can = "can" if nests.verdict.works else "cannot"
-    sentence = f"{name} {can} run VMs that run VMs: {nests.reason}"
-    links = all_links("host", given)
-    return Chain(name, "host", nests.verdict, sentence, links, runs, nests, broken, findings=findings)
+    return Chain(
+        name,
+        "host",
+        nests.verdict,
+        f"{name} {can} run VMs that run VMs: {nests.reason}",
+        all_links("host", given),
+        runs,
+        nests,
+        broken,
+        findings=findings,
+        question=Question.GUESTS_NEST,
+        feature=feature,
+    )
 
 
 def vm(
@@ -118,6 +143,27 @@ def pvm_host(name: str = "builder-3") -> Chain:
         runs=Answer(Verdict.DEGRADED, "a guest ran, but every instruction of its kernel is emulated", "kvm.run"),
         nests=Answer(Verdict.UNSUPPORTED, why, "check.offered"),
         broken=Link.OFFERED,
+        feature="",
+    )
+
+
+def nobody_in_a_vm(name: str = "builder-4") -> Chain:
+    """A VM without vmx and svm, looked at by a user who may not open /dev/kvm: each question has its own cause."""
+    hidden = "the hypervisor under this VM shows it neither vmx nor svm"
+    denied = "nobody may not open /dev/kvm (EACCES)"
+    return host(
+        name,
+        link(Link.CPU, Status.FAIL, hidden, REQUIRE_SVM, CPU_TYPE_HOST, saw="svm=0 vmx=0 hypervisor=1"),
+        skip(Link.FIRMWARE, "there is no vmx or svm to switch on"),
+        link(Link.MODULE, Status.PASS, "kvm_pvm: KVM in software, it needs neither vmx nor svm"),
+        skip(Link.NESTED_PARAMETER, "kvm_pvm has no nested parameter"),
+        link(Link.OFFERED, Status.UNKNOWN, "KVM could not be asked: EACCES"),
+        link(Link.ACCESS, Status.FAIL, denied, JOIN_KVM, saw="EACCES"),
+        link(Link.GUEST_RAN, Status.UNKNOWN, "no guest was run: EACCES"),
+        runs=Answer(Verdict.BLOCKED_POLICY, denied, "check.access"),
+        nests=Answer(Verdict.UNSUPPORTED, hidden, "check.cpu"),
+        broken=Link.CPU,
+        feature="",
     )
 
 

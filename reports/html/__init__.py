@@ -13,9 +13,11 @@ import jinja2
 from markupsafe import Markup, escape
 
 from hostcheck.model import Status, Verdict
-from reports.matrix import GROUPS, Matrix, outcome_of
+from reports.matrix import Matrix
+from reports.pen import OUTCOME_STATUS, SYMBOLS
+from reports.rows import GROUPS, outcome_of
 from reports.sanitize import MAX_NAME, sanitize
-from reports.text import EMULATED, NOT_TRIED, OUTCOME_STATUS, SYMBOLS
+from reports.text import EMULATED, NOT_TRIED
 
 LEGEND = {
     Status.PASS: "looked at, and it holds",

@@ -1,9 +1,11 @@
+import msgspec
 import pytest
 from chain_factory import (
     PROVENANCE,
     fleet,
     host,
     host_with_nesting_off,
+    nobody_in_a_vm,
     pvm_host,
     silent_vm,
     tcg_vm,
@@ -11,8 +13,9 @@ from chain_factory import (
     vm_without_nesting,
 )
 
-from hostcheck.model import Answer, Chain, Finding, Link, Status, Verdict
-from reports.matrix import Matrix, Outcome, build, outcome_of
+from hostcheck.model import Answer, Chain, Finding, Link, Question, Status, Verdict
+from reports.matrix import Matrix, build
+from reports.rows import Outcome, outcome_of
 
 
 def matrix(*chains: Chain) -> Matrix:
@@ -125,8 +128,7 @@ def test_the_same_cause_with_the_same_remedy_is_one_problem() -> None:
         (Link.NESTED_PARAMETER, 3),
         (None, 5),
     ]
-    assert problems[0].remedy is not None
-    assert problems[0].remedy.commands == ("nestproof apply nested-vm.yaml --wait",)
+    assert [remedy.commands for remedy in problems[0].remedies] == [("nestproof apply nested-vm.yaml --wait",)]
     assert {row.outcome for row in problems[2].rows} == {Outcome.UNKNOWN}
 
 
@@ -142,7 +144,38 @@ def test_a_verdict_without_broken_link_takes_those_of_the_deciding_check() -> No
         findings=(Finding("nested.run", Status.UNKNOWN, "the proof ended early", remedies=(remedy,)),),
     )
     (problem,) = matrix(chain).problems
-    assert (problem.link, problem.cause, problem.remedy) == (None, "the proof ended early", remedy)
+    assert (problem.link, problem.cause, problem.remedies) == (None, "the proof ended early", (remedy,))
+
+
+def test_two_answers_with_two_causes_are_two_problems() -> None:
+    problems = matrix(nobody_in_a_vm(), pvm_host()).problems
+    assert [(p.link, [row.label for row in p.rows]) for p in problems] == [
+        (Link.OFFERED, ["builder-3"]),
+        (Link.CPU, ["builder-4"]),
+        (Link.ACCESS, ["builder-4"]),
+    ]
+
+
+def test_the_cause_of_the_asked_question_comes_first() -> None:
+    chain = nobody_in_a_vm()
+    asked = msgspec.structs.replace(
+        chain, question=Question.RUNS_GUESTS, verdict=Verdict.BLOCKED_POLICY, broken=Link.ACCESS
+    )
+    (row,) = matrix(asked).rows
+    assert [cause.question for cause in row.causes] == [Question.RUNS_GUESTS, Question.GUESTS_NEST]
+    assert [cause.link.link for cause in row.causes if cause.link] == [Link.ACCESS, Link.CPU]
+
+
+def test_what_works_for_the_asked_question_needs_no_mending() -> None:
+    asked = msgspec.structs.replace(pvm_host(), question=Question.RUNS_GUESTS, verdict=Verdict.DEGRADED, broken=None)
+    assert matrix(asked).problems == ()
+
+
+def test_what_the_guests_of_a_broken_vm_could_do_is_no_cause_of_its_own() -> None:
+    chain = vm_without_nesting()
+    nests = Answer(Verdict.UNSUPPORTED, "the CPU has neither vmx nor svm", "check.guest-cpu")
+    (problem,) = matrix(msgspec.structs.replace(chain, guests_nest=nests)).problems
+    assert problem.link is Link.VM_ASKS
 
 
 def test_names_that_look_the_same_keep_places_of_their_own() -> None:

@@ -1,6 +1,5 @@
-"""The terminal form against golden files; `UPDATE_GOLDEN=1 pytest tests/unit/reports` rewrites them."""
+"""The terminal form against golden files; `pytest tests/unit/reports --regenerate` rewrites them."""
 
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -8,38 +7,33 @@ from pathlib import Path
 import pytest
 from chain_factory import (
     PROVENANCE,
-    fleet,
     host,
     host_with_nesting_off,
     link,
+    nobody_in_a_vm,
     pvm_host,
     silent_vm,
     tcg_vm,
     vm,
     vm_without_nesting,
 )
+from conftest import Golden
 
 from hostcheck.model import Answer, Chain, Evidence, Finding, Link, Remedy, Status, Verdict, Where
 from reports.matrix import build
 from reports.text import check_text, matrix_text
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDENS = Path(__file__).parent / "goldens"
 HOSTILE = "a\x1b]0;owned\x07\x9b31m\u202eb\r\nc"
+MACHINES = [host, host_with_nesting_off, pvm_host, nobody_in_a_vm, tcg_vm, vm_without_nesting, silent_vm]
 
 
-def golden(name: str, text: str) -> None:
-    path = GOLDEN / name
-    if os.environ.get("UPDATE_GOLDEN"):
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
+@pytest.mark.parametrize("chain", MACHINES)
+def test_one_machine(chain: Callable[[], Chain], golden: Golden) -> None:
+    golden(GOLDENS / f"check-{chain.__name__}.text", check_text(chain()))
 
 
-@pytest.mark.parametrize("chain", [host, host_with_nesting_off, pvm_host, tcg_vm, vm_without_nesting, silent_vm])
-def test_one_machine(chain: Callable[[], Chain]) -> None:
-    golden(f"check-{chain.__name__}.txt", check_text(chain()))
-
-
-def test_one_machine_with_all_links_and_findings() -> None:
+def test_one_machine_with_all_links_and_findings(golden: Golden) -> None:
     finding = Finding(
         "capacity.memory",
         Status.WARN,
@@ -47,11 +41,35 @@ def test_one_machine_with_all_links_and_findings() -> None:
         evidence=(Evidence("/proc/meminfo", "MemTotal: 2097152 kB\nMemAvailable: 900000 kB"),),
         follows="kvm.run",
     )
-    golden("check-verbose.txt", check_text(host(findings=(finding,)), verbose=True, width=100))
+    golden(GOLDENS / "verbose-host.text", check_text(host(findings=(finding,)), verbose=True, width=100))
 
 
-def test_matrix() -> None:
-    golden("matrix.txt", matrix_text(build([*fleet(4, 2), pvm_host(), tcg_vm()], PROVENANCE), width=100))
+def test_all_remedies_of_two_causes(golden: Golden) -> None:
+    golden(GOLDENS / "verbose-nobody_in_a_vm.text", check_text(nobody_in_a_vm(), verbose=True, width=100))
+
+
+def test_two_causes_are_both_shown_the_asked_one_first() -> None:
+    text = check_text(nobody_in_a_vm())
+    assert text.index("Broken: CPU, so its guests do not nest") < text.index("virt-xml NAME")
+    assert text.index("virt-xml NAME") < text.index("Broken: Access, so it runs no guests") < text.index("usermod -aG")
+
+
+def test_one_cause_of_two_answers_is_shown_once() -> None:
+    why = "kvm_amd is not loaded"
+    answer = Answer(Verdict.MISCONFIGURED, why, "check.module")
+    remedy = Remedy("load kvm_amd", Where.HOST_SHELL, ("modprobe kvm_amd",))
+    missing = link(Link.MODULE, Status.FAIL, why, remedy)
+    text = check_text(host("kvm07", missing, runs=answer, nests=answer, broken=Link.MODULE))
+    assert text.count("modprobe kvm_amd") == 1
+    assert "Broken: Kernel module\n" in text
+
+
+def test_alternatives_are_told_from_steps() -> None:
+    text = check_text(nobody_in_a_vm())
+    assert "To mend it (hypervisor of this VM): libvirt:" in text
+    assert "Or instead (hypervisor of this VM): Proxmox VE:" in text
+    assert "qm set VMID" in text
+    assert "To mend it (host shell, these steps in order):" in check_text(host_with_nesting_off())
 
 
 def test_nothing_in_the_store() -> None:
