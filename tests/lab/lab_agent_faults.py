@@ -88,8 +88,10 @@ def main():
     sys.modules["agent.acted"] = module
     probes = []
     for name, fault in faults.items():
+
         def prove(machine, fault=fault):
             return attempt(machine, kind, lambda guest: nested.play(guest, Broken(vendor, fault), False))
+
         setattr(module, name, prove)
         probes.append(("proof." + name, "acted", name, "KVM_RUN", 4, True))
 
@@ -100,6 +102,7 @@ def main():
             return attempt(machine, kind, lambda guest: nested.play(guest, vendor, False))
         finally:
             del machine.kept["supported"]
+
     module.nocpuid = nocpuid
     probes.append(("proof.nocpuid", "acted", "nocpuid", "KVM_RUN", 4, True))
     facts = Run(probes, None, False, time.perf_counter() + 120, 120).facts()
