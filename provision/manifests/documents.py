@@ -3,18 +3,22 @@
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar, cast
 
 from pydantic import ValidationError
 
-from provision.manifests import sources, tree, words
+from provision.manifests import sources, syntax, words
 from provision.manifests.leaves import Leaf, dotted, set_leaves
 from provision.manifests.schemas import KINDS, PASSED_OVER, Resource
 from provision.manifests.sources import Source
 from provision.manifests.text import listed, near, shown
 from provision.manifests.tree import Loc, Tree
 from provision.model import Origin, Problem, SetField, Severity
+
+PROBLEM_LIMIT = 200
+"""Problems shown of one file; a file with more is no manifest."""
 
 R = TypeVar("R", bound=Resource)
 R_co = TypeVar("R_co", bound=Resource, covariant=True)
@@ -61,7 +65,7 @@ class Document(Generic[R_co]):
             yield SetField(path, schema, leaf.value, leaf.is_default, self.places.place(leaf.loc))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Documents:
     """What stands in the files given, and what is wrong with it taken one document at a time."""
 
@@ -70,10 +74,22 @@ class Documents:
 
     def of(self, schema: type[R]) -> list[Document[R]]:
         """All documents of one kind, in the order of the files; those that violate their schema too."""
-        return cast(list[Document[R]], [d for d in self.items if d.kind == schema.__name__])
+        return cast(list[Document[R]], self._by_kind.get(schema.__name__, []))
 
     def find(self, schema: type[R], namespace: str, name: str) -> Document[R] | None:
-        return next((d for d in self.of(schema) if (d.namespace, d.name) == (namespace, name)), None)
+        """The document with this name; the first one given where there are several."""
+        return cast(Document[R] | None, self._by_key.get((schema.__name__, namespace, name)))
+
+    @cached_property
+    def _by_kind(self) -> dict[str, list[Document[Resource]]]:
+        found: dict[str, list[Document[Resource]]] = {}
+        for document in self.items:
+            found.setdefault(document.kind, []).append(document)
+        return found
+
+    @cached_property
+    def _by_key(self) -> dict[tuple[str, str, str], Document[Resource]]:
+        return {(d.kind, d.namespace, d.name): d for d in reversed(self.items)}
 
 
 def load(paths: Iterable[str | Path], stdin: BinaryIO | None = None) -> Documents:
@@ -83,14 +99,25 @@ def load(paths: Iterable[str | Path], stdin: BinaryIO | None = None) -> Document
         if isinstance(source, Problem):
             items.append(source)
             continue
-        before = len(items)
-        for parsed in tree.parse(source):
-            items.extend([parsed] if isinstance(parsed, Problem) else _document(source, parsed))
-        if len(items) == before:
-            items.append(sources.problem(source.name, "holds no document"))
+        items.extend(_documents(source))
     documents = tuple(item for item in items if isinstance(item, Document))
     problems = tuple(item for item in items if isinstance(item, Problem))
     return Documents(documents, (*problems, *_duplicates(documents)))
+
+
+def _documents(source: Source) -> Iterator[Document[Resource] | Problem]:
+    """The documents of one file and what is wrong with them, up to a limit."""
+    empty, faults = True, 0
+    for parsed in syntax.parse(source):
+        empty = False
+        for item in [parsed] if isinstance(parsed, Problem) else _document(source, parsed):
+            yield item
+            faults += isinstance(item, Problem)
+        if faults > PROBLEM_LIMIT:
+            yield sources.problem(source.name, f"has more than {PROBLEM_LIMIT} problems; the rest was not read")
+            return
+    if empty:
+        yield sources.problem(source.name, "holds no document")
 
 
 def _document(source: Source, places: Tree) -> Iterator[Document[Resource] | Problem]:

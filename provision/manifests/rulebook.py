@@ -76,7 +76,7 @@ LATENCY_LOW = Rule(
 NESTED_HOT_ADD = Rule(
     "nested-with-cpu-hot-add",
     _WARNING,
-    "VirtRigaud drops CPU hot-add in silence where nested virtualization is on, and it costs vSphere's virtual NUMA",
+    "VirtRigaud drops CPU hot-add in silence where nested virtualization is on",
     "choose one of the two",
 )
 NESTED_GPU = Rule(
@@ -162,7 +162,7 @@ PROVIDER_TYPE = Rule(
 INSECURE_TLS = Rule(
     "insecure-tls", _WARNING, "anybody between can read the credentials", "trust the server's CA instead"
 )
-NOT_FOUND = Rule("reference", _ERROR, "no document given has this name", "add its file, or correct the name")
+NOT_FOUND = Rule("reference", _ERROR, "no document given has this name there", "add its file, or correct the name")
 OTHER_NAMESPACE = Rule(
     "reference-namespace", _ERROR, "a reference without namespace looks in the VM's own", "add the namespace"
 )

@@ -38,10 +38,18 @@ def read(paths: Iterable[str | Path], stdin: BinaryIO) -> Iterator[Source | Prob
             if isinstance(found, Problem):
                 yield found
                 continue
-            identity = found.resolve()
+            identity = _identity(found)
             if identity not in seen:
                 seen.add(identity)
                 yield _read_file(found)
+
+
+def _identity(path: Path) -> object:
+    """The same for two names of one file; a name that cannot be followed is itself, and fails when it is opened."""
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError):
+        return path
 
 
 def _expand(path: Path) -> Iterator[Path | Problem]:

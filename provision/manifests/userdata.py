@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from provision.manifests import rulebook, tree
+from provision.manifests import rulebook, syntax
 from provision.manifests.rulebook import Rule
 from provision.manifests.sources import Source
 from provision.manifests.text import shown
@@ -28,13 +28,14 @@ _HEADERS = (
 """How user-data may begin, in any case (cloud-init, handlers.INCLUSION_TYPES_MAP, and the start of a MIME message)."""
 
 _LINES = (
-    (rulebook.GUEST_NESTED_PARAMETER, re.compile(r"modprobe\b[^\n]*\bkvm_(intel|amd)\b[^\n]*\bnested=")),
-    (rulebook.GUEST_NESTED_PARAMETER, re.compile(r"/sys/module/kvm_\S*/parameters/nested")),
-    (rulebook.GUEST_CPU_FLAGS, re.compile(r"\b(cpuinfo|lscpu)\b[^\n]*\b(vmx|svm)\b|\b(vmx|svm)\b[^\n]*\bcpuinfo\b")),
-    (rulebook.GUEST_DEVICE, re.compile(r"(\bls|\bstat|\btest -[a-z]|\[ -[a-z]) [^\n]*/dev/kvm")),
+    (rulebook.GUEST_NESTED_PARAMETER, ("modprobe", "kvm_", "nested=")),
+    (rulebook.GUEST_NESTED_PARAMETER, ("/sys/module/kvm_", "parameters/nested")),
+    *((rulebook.GUEST_CPU_FLAGS, (tool, flag)) for tool in ("cpuinfo", "lscpu") for flag in ("vmx", "svm")),
+    *((rulebook.GUEST_DEVICE, (tool, "/dev/kvm")) for tool in ("ls ", "stat ", "test -", "[ -")),
 )
+"""Commands that look for nested virtualization: a line that holds all the words breaks the rule."""
 
-_KEY = re.compile(r"(ssh-(?:rsa|ed25519|dss)|ecdsa-sha2-\S+|sk-\S+@openssh\.com) +([^\s\"']+)")
+_KEY = re.compile(r"(ssh-(?:rsa|ed25519|dss)|(?:sk-)?(?:ecdsa|ssh)-[a-z0-9@.-]{1,60}) +([^\s\"']+)")
 
 
 def check(text: str) -> Iterator[tuple[Rule, int, str]]:
@@ -46,18 +47,18 @@ def check(text: str) -> Iterator[tuple[Rule, int, str]]:
     elif start.lower().startswith("#cloud-config") and not start.lower().startswith("#cloud-config-"):
         yield from _cloud_config(text)
     for number, line in enumerate(text.splitlines(), 1):
-        if line.lstrip().startswith("#") and number > 1:
+        command = line.strip().removeprefix("- ")
+        if command.startswith("#"):
             continue
-        for rule, pattern in _LINES:
-            if pattern.search(line):
-                yield rule, number, f'"{shown(line.strip().removeprefix("- "))}"'
+        for rule in dict.fromkeys(rule for rule, words in _LINES if all(word in line for word in words)):
+            yield rule, number, f'"{shown(command)}"'
         for match in _KEY.finditer(line):
             if not _is_base64(match[2]):
                 yield rulebook.PLACEHOLDER_KEY, number, f'the key "{match[1]} {shown(match[2], 24)}" is not whole'
 
 
 def _cloud_config(text: str) -> Iterator[tuple[Rule, int, str]]:
-    documents = list(tree.parse(Source("user-data", Path(), text)))
+    documents = list(syntax.parse(Source("user-data", Path(), text)))
     for document in documents:
         # Repeated keys and foreign tags are refused in manifests only: cloud-init decides on its own.
         if isinstance(document, Problem):

@@ -1,0 +1,249 @@
+"""Documents joined into wanted VMs: references, namespaces, defaults, overrides, secrets, origins."""
+
+import base64
+from pathlib import Path
+
+import pytest
+from manifest_texts import CLASS, IMAGE, PROVIDER, VM, lines, outcome, read, rules
+
+from provision.manifests import load, resolve
+from provision.model import AccelPolicy, Checksum, ExtraDisk, Firmware, Limits, Origin, ProviderSpec, VmSpec
+
+HEX = "0123456789abcdef" * 4
+NETWORK = """\
+apiVersion: infra.virtrigaud.io/v1beta1
+kind: VMNetworkAttachment
+metadata: {name: lan}
+spec: {network: {libvirt: {networkName: br-lan}}}
+"""
+
+
+def one(*documents: str, connect: str | None = None) -> VmSpec:
+    vms, problems = outcome(*documents, connect=connect)
+    assert lines([p for p in problems if p.severity == "error"]) == []
+    (vm,) = vms
+    return vm
+
+
+def secret(entries: str, namespace: str = "default") -> str:
+    return f"apiVersion: v1\nkind: Secret\nmetadata: {{name: s, namespace: {namespace}}}\n{entries}\n"
+
+
+def test_the_defaults_of_the_definitions() -> None:
+    vm = one(PROVIDER, CLASS, IMAGE, VM)
+    assert vm.key == "default/v"
+    assert (vm.cpus, vm.memory_mib, vm.disk_gib, vm.firmware) == (8, 16384, 40, Firmware.BIOS)
+    assert (vm.nested, vm.secure_boot, vm.power_on, vm.accel) == (False, False, True, AccelPolicy.KVM)
+    assert (vm.user_data, vm.meta_data, vm.networks) == (None, None, ("default",))
+    assert (vm.image.path, vm.image.url, vm.image.format) == (Path("disk.qcow2").resolve(), None, "qcow2")
+    assert vm.provider == ProviderSpec("p", "libvirt", "qemu:///embed", Origin("<stdin>", 1, 1))
+
+
+def test_everything_that_is_set_arrives() -> None:
+    a_class = (
+        CLASS.replace("16Gi", "1.5Gi")
+        + """\
+  firmware: EFI
+  diskDefaults: {type: thick, size: 5G}
+  performanceProfile:
+    nestedVirtualization: true
+    virtualizationBasedSecurity: true
+    cpuHotAddEnabled: true
+    memoryHotAddEnabled: true
+    latencySensitivity: high
+    hyperThreadingPolicy: avoid
+  securityProfile: {secureBoot: true, tpmEnabled: true, tpmVersion: 1.2, vtdEnabled: true}
+  resourceLimits: {cpuLimit: 2000, cpuReservation: 1000, cpuShares: 5, memoryLimit: 2Gi, memoryReservation: 1G}
+"""
+    )
+    vm = one(
+        PROVIDER,
+        a_class,
+        IMAGE.replace("path: disk.qcow2", f"url: 'https://h/i.raw', format: raw, checksum: {HEX}"),
+        NETWORK,
+        VM.replace("{name: v}", "{name: v, annotations: {nestproof.org/accel: tcg}}").replace(
+            "[{name: default}]", "[{name: a}, {name: b, networkRef: {name: lan}}]"
+        )
+        + '  disks: [{name: data, sizeGiB: 3, type: ssd}]\n  tags: [x]\n  powerState: "Off"\n'
+        + "  resources: {cpu: 3, memoryMiB: 700}\n  metaData: {cloudInit: {inline: 'a: b'}}\n",
+    )
+    assert (vm.cpus, vm.memory_mib, vm.disk_gib, vm.disk_type) == (3, 700, 5, "thick")
+    assert (vm.firmware, vm.nested, vm.secure_boot, vm.power_on) == (Firmware.UEFI, True, True, False)
+    assert (vm.vbs, vm.tpm, vm.tpm_version, vm.vtd) == (True, True, "1.2", True)
+    assert (vm.cpu_hot_add, vm.memory_hot_add) == (True, True)
+    assert (vm.latency_sensitivity, vm.hyper_threading) == ("high", "avoid")
+    assert vm.limits == Limits(2000, 1000, 5, 2048, 954)
+    assert (vm.disks, vm.tags, vm.networks) == ((ExtraDisk("data", 3, "ssd"),), ("x",), ("a", "br-lan"))
+    assert (vm.accel, vm.meta_data) == (AccelPolicy.TCG, "a: b")
+    assert (vm.image.url, vm.image.format, vm.image.checksum) == ("https://h/i.raw", "raw", Checksum("sha256", HEX))
+
+
+def test_a_relative_image_path_starts_at_its_manifest(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "image.yaml").write_text(IMAGE.replace("disk.qcow2", "../disk.qcow2"))
+    (tmp_path / "vm.yaml").write_text(PROVIDER + "---\n" + CLASS + "---\n" + VM)
+    vms, _ = resolve(load([tmp_path / "vm.yaml", tmp_path / "deep"]))
+    assert vms[0].image.path == tmp_path / "disk.qcow2"
+    absolute = one(PROVIDER, CLASS, IMAGE.replace("disk.qcow2", "/srv/../x.qcow2"), VM)
+    assert absolute.image.path == Path("/srv/../x.qcow2"), "it may be a path of another host"
+
+
+@pytest.mark.parametrize(
+    ("documents", "expected"),
+    [
+        (
+            (PROVIDER, IMAGE, VM, CLASS.replace("{name: c}", "{name: c, namespace: virtrigaud-system}")),
+            "<stdin>:16:20: error: VirtualMachine spec.classRef.name: VMClass c is in namespace virtrigaud-system "
+            "(<stdin>:20:1), not in default: a reference without namespace looks in the VM's own; add the namespace "
+            "[reference-namespace]",
+        ),
+        (
+            (PROVIDER, IMAGE, VM.replace("classRef: {name: c}", "classRef: {name: clas}"),
+             CLASS.replace("{name: c}", "{name: class}")),
+            "error: VirtualMachine spec.classRef.name: there is no VMClass default/clas (did you mean class?): "
+            "no document given has this name there; add its file, or correct the name [reference]",
+        ),
+        ((CLASS, IMAGE, VM), "error: VirtualMachine spec.providerRef.name: there is no Provider default/p: "),
+        ((PROVIDER, CLASS, VM), "error: VirtualMachine spec.imageRef.name: there is no VMImage default/i: "),
+        (
+            (PROVIDER, CLASS, IMAGE, VM.replace("{name: default}", "{name: a, networkRef: {name: lna}}"), NETWORK),
+            "spec.networks[0].networkRef.name: there is no VMNetworkAttachment default/lna (did you mean lan?)",
+        ),
+        (
+            (PROVIDER, CLASS, IMAGE, VM.replace("{name: default}", "{name: a, networkRef: {name: lan}}"),
+             NETWORK.replace("networkName: br-lan", "bridge: {name: br0}")),
+            "spec.networks[0].networkRef: VMNetworkAttachment default/lan names no libvirt network: ",
+        ),
+        ((PROVIDER, CLASS, VM.replace("  imageRef: {name: i}\n", "")), "spec: imageRef is not set: "),
+        (
+            (PROVIDER, CLASS, IMAGE.replace("libvirt: {path: disk.qcow2}", "vsphere: {templateName: t}"), VM),
+            "error: VMImage spec.source: spec.source has vsphere, a libvirt provider needs libvirt.path, libvirt.url "
+            "or http.url: each provider starts from its own part of spec.source; add that part",
+        ),
+        (
+            (PROVIDER, CLASS, IMAGE, VM.replace("{name: v}", "{name: v, annotations: {nestproof.org/accel: hvf}}")),
+            'metadata.annotations.nestproof.org/accel: "hvf" is no accelerator: the accelerators are kvm,',
+        ),
+        (
+            (PROVIDER, CLASS, IMAGE.replace("path: disk.qcow2", "url: 'https://h/', checksum: abc"), VM),
+            "VMImage spec.source.libvirt.checksum: the checksum has 3 hexadecimal digits where sha256 has 64; ",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_joined_is_one_line(documents: tuple[str, ...], expected: str) -> None:
+    vms, problems = outcome(*documents)
+    assert vms == []
+    (line,) = lines(problems)
+    assert expected in line
+
+
+def test_a_reference_may_name_another_namespace() -> None:
+    vm = one(
+        PROVIDER,
+        IMAGE,
+        CLASS.replace("{name: c}", "{name: c, namespace: shared}"),
+        VM.replace("classRef: {name: c}", "classRef: {name: c, namespace: shared}"),
+    )
+    assert vm.cpus == 8
+
+
+def test_a_document_that_violates_its_schema_is_found_and_said_once() -> None:
+    vms, problems = outcome(PROVIDER, CLASS.replace("cpu: 8", "cpu: 0"), IMAGE, VM)
+    assert vms == []
+    assert rules(problems) == ["field-value"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "kind"), [("qemu+ssh://h/system", "libvirt"), ("test:///default", "libvirt"), ("vsphere://vc", "vsphere")]
+)
+def test_connect_stands_in_for_the_provider(uri: str, kind: str) -> None:
+    image = IMAGE.replace("libvirt: {path: disk.qcow2}", "libvirt: {path: disk.qcow2}, vsphere: {templateName: t}")
+    for documents in ((CLASS, image, VM), (PROVIDER, CLASS, image, VM)):
+        assert one(*documents, connect=uri).provider == ProviderSpec("p", kind, uri, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "endpoint", "source", "template"),
+    [
+        ("vsphere", "https://vc", "vsphere: {templateName: t}", "t"),
+        ("proxmox", "https://pve:8006", "proxmox: {templateID: 9000}", "9000"),
+        ("proxmox", "https://pve:8006", "proxmox: {templateName: n}", "n"),
+    ],
+)
+def test_templates_of_the_other_providers(kind: str, endpoint: str, source: str, template: str) -> None:
+    provider = PROVIDER.replace("libvirt", kind).replace("qemu:///embed", endpoint)
+    image = one(provider, CLASS, IMAGE.replace("libvirt: {path: disk.qcow2}", source), VM).image
+    assert (image.template, image.path, image.url) == (template, None, None)
+
+
+def test_an_http_source_serves_libvirt() -> None:
+    image = one(
+        PROVIDER,
+        CLASS,
+        IMAGE.replace("libvirt: {path: disk.qcow2}", f"http: {{url: 'https://h/i', checksum: {HEX}}}"),
+        VM,
+    ).image
+    assert (image.url, image.checksum) == ("https://h/i", Checksum("sha256", HEX))
+
+
+USERDATA = "  userData: {cloudInit: {secretRef: {name: s}}}\n"
+
+
+@pytest.mark.parametrize("key", ["userdata", "user-data", "cloud-init", "cloud-config"])
+def test_user_data_from_a_secret(key: str) -> None:
+    text = "#cloud-config\npassword: hunter2\n"
+    encoded = base64.b64encode(text.encode()).decode()
+    for entries in (f'stringData: {{{key}: "#cloud-config\\npassword: hunter2\\n"}}', f"data: {{{key}: {encoded}}}"):
+        vm = one(PROVIDER, CLASS, IMAGE, VM + USERDATA, secret(entries))
+        assert vm.user_data == text
+        assert "hunter2" not in repr(vm) + repr(vm.fields)
+        assert encoded not in repr(vm.fields)
+
+
+@pytest.mark.parametrize(
+    ("entries", "namespace", "expected"),
+    [
+        ("data: {user-data: '*'}", "default", "Secret data.user-data: the value is not base64"),
+        ("data: {user-data: H4sI}", "default", "Secret data.user-data: the value is not UTF-8 text"),
+        ("data: {other: ''}", "default", "Secret default/s has none of the keys userdata, user-data, cloud-init or"),
+        ("data: {user-data: ''}", "other", "Secret s is in namespace other (<stdin>:28:1), not in default"),
+        ("stringData: {user-data: x}", "default", 'Secret stringData.user-data: user-data begins with "x": cloud-init'),
+    ],
+)
+def test_secrets_that_cannot_be_used(entries: str, namespace: str, expected: str) -> None:
+    vms, problems = outcome(PROVIDER, CLASS, IMAGE, VM + USERDATA, secret(entries, namespace))
+    assert vms == []
+    (line,) = lines(problems)
+    assert expected in line
+
+
+def test_no_networks_is_a_note() -> None:
+    vms, problems = outcome(PROVIDER, CLASS, IMAGE, VM.replace("  networks: [{name: default}]\n", ""))
+    assert vms[0].networks == ()
+    assert rules(problems) == ["no-networks"]
+
+
+def test_origins_exist_for_fields_that_are_not_set() -> None:
+    vm = one(PROVIDER, CLASS, IMAGE, VM)
+    nested = "VMClass spec.performanceProfile.nestedVirtualization"
+    assert str(vm.origins[nested]) == "<stdin>:9:1", "spec of the class"
+    vm = one(PROVIDER, CLASS + "  performanceProfile: {cpuHotAddEnabled: true}\n", IMAGE, VM)
+    assert str(vm.origins[nested]) == "<stdin>:12:3", "the profile"
+    vm = one(PROVIDER, CLASS + "  performanceProfile:\n    nestedVirtualization: true\n", IMAGE, VM)
+    assert str(vm.origins[nested]) == "<stdin>:13:5", "the field"
+    assert str(vm.origins["vm"]) == "<stdin>:20:1"
+    assert str(vm.origins["VirtualMachine spec.networks[0].name"]) == "<stdin>:27:15"
+
+
+def test_problems_come_in_the_order_of_the_file_and_once() -> None:
+    second = VM.replace("{name: v}", "{name: w}")
+    vms, problems = outcome(VM, second, CLASS, IMAGE.replace("path: disk.qcow2", "storagePool: x"), PROVIDER)
+    assert vms == []
+    assert len(problems) == 1, "two VMs share the image that is at fault"
+    _, problems = outcome(VM + "  bad: 1\n  tags: 1\n", CLASS + "  bad: 1\n")
+    assert [p.origin.line for p in problems] == sorted(p.origin.line for p in problems)
+
+
+def test_nothing_given_is_nothing_wanted() -> None:
+    documents = read("")
+    assert resolve(documents) == ([], list(documents.problems))

@@ -1,0 +1,189 @@
+"""The rules of meaning: each is broken by the least that breaks it, at the right place, and by nothing else."""
+
+import pytest
+from manifest_texts import CLASS, IMAGE, PROVIDER, VM, lines, outcome, rules
+
+from provision.manifests.rulebook import RULES
+from provision.model import Severity
+
+HEX = "0123456789abcdef" * 4
+SECURE = "  firmware: UEFI\n  securityProfile: {secureBoot: true, vtdEnabled: true}\n"
+VBS = "{nestedVirtualization: true, virtualizationBasedSecurity: true}"
+
+
+def nested(**sizes: str) -> str:
+    text = CLASS + "  performanceProfile: {nestedVirtualization: true}\n"
+    return text.replace("cpu: 8", f"cpu: {sizes.get('cpu', '8')}").replace("16Gi", sizes.get("memory", "16Gi"))
+
+
+def image(source: str) -> str:
+    return IMAGE.replace("libvirt: {path: disk.qcow2}", source)
+
+
+CASES = [
+    # A class: rule, text, place.
+    ("vbs-needs-secure-boot", CLASS + f"  firmware: UEFI\n  performanceProfile: {VBS}\n", "8:81"),
+    (
+        "vbs-needs-secure-boot",
+        CLASS + f"  firmware: UEFI\n  performanceProfile: {VBS}\n  securityProfile:\n    secureBoot: false\n",
+        "10:17",
+    ),
+    ("vbs-needs-uefi", CLASS + f"  performanceProfile: {VBS}\n  securityProfile: {{secureBoot: true}}\n", "7:81"),
+    ("vbs-needs-uefi", CLASS + f"  performanceProfile: {VBS}\n  firmware: BIOS\n", "8:13"),
+    ("vbs-needs-nested", CLASS + SECURE + "  performanceProfile: {virtualizationBasedSecurity: true}\n", "9:53"),
+    ("vbs-needs-vtd", CLASS + f"  performanceProfile: {VBS}\n", "7:81"),
+    ("secure-boot-needs-uefi", CLASS + "  securityProfile: {secureBoot: true}\n", "7:33"),
+    ("firmware-efi", CLASS + "  firmware: EFI\n", "7:13"),
+    ("tpm-version", CLASS + '  securityProfile: {tpmEnabled: true, tpmVersion: "2.0"}\n', "7:51"),
+    ("tpm-version-unknown", CLASS + "  securityProfile: {tpmEnabled: true, tpmVersion: 3}\n", "7:51"),
+    ("tpm-version-unused", CLASS + "  securityProfile: {tpmVersion: 2}\n", "7:33"),
+    ("latency-low", CLASS + "  performanceProfile: {latencySensitivity: low}\n", "7:44"),
+    (
+        "nested-with-cpu-hot-add",
+        CLASS + "  performanceProfile: {nestedVirtualization: true, cpuHotAddEnabled: true}\n",
+        "7:70",
+    ),
+    ("nested-cpu-size", nested(cpu="7"), "5:8"),
+    ("nested-memory-size", nested(memory="16383Mi"), "6:11"),
+    ("unit-forgotten", CLASS.replace("16Gi", "16"), "6:11"),
+    ("unit-forgotten", CLASS + "  diskDefaults: {size: 40}\n", "7:24"),
+    ("size-not-positive", CLASS.replace("16Gi", "-1Gi"), "6:11"),
+    ("size-rounded", CLASS.replace("16Gi", "1G"), "6:11"),
+    ("size-rounded", CLASS + "  diskDefaults: {size: 1.5Gi}\n", "7:24"),
+    ("limit-below-reservation", CLASS + "  resourceLimits: {cpuLimit: 1000, cpuReservation: 2000}\n", "7:52"),
+    ("limit-below-reservation", CLASS + "  resourceLimits: {memoryLimit: 1Gi, memoryReservation: 2Gi}\n", "7:57"),
+    ("reservation-above-memory", CLASS + "  resourceLimits: {memoryReservation: 17Gi}\n", "7:39"),
+    ("extra-config-ignored", CLASS + '  extraConfig: {vhv.enable: "TRUE"}\n', "7:29"),
+    ("unknown-annotation", CLASS.replace("{name: c}", "{name: c, annotations: {nestproof.org/accel: kvm}}"), "3:35"),
+    # An image.
+    ("image-ambiguous", image(f"libvirt: {{path: a, url: 'https://h/i', checksum: {HEX}}}"), "4:41"),
+    ("checksum", image(f"libvirt: {{url: 'https://h/i', checksum: {HEX[1:]}}}"), "4:57"),
+    ("checksum-shape", image(f"libvirt: {{url: 'https://h/i', checksum: 'sha256:{HEX}'}}"), "4:57"),
+    ("rolling-image-checksum", image(f"libvirt: {{url: 'https://h/release/i', checksum: {HEX}}}"), "4:32"),
+    ("rolling-image-checksum", image(f"http: {{url: 'https://h/i-latest.img', checksum: {HEX}}}"), "4:29"),
+    ("image-unverified", image("vsphere: {ovaURL: 'https://h/i.ova'}"), "4:35"),
+    ("password-in-url", image(f"libvirt: {{url: 'https://u:hunter2@h/i', checksum: {HEX}}}"), "4:32"),
+    # A provider.
+    ("kubectl-required", PROVIDER.replace(', runtime: {image: "a/b:c"}', ""), "4:1"),
+    ("kubectl-required", PROVIDER.replace(", credentialSecretRef: {name: s}", ""), "4:1"),
+    ("kubectl-required", PROVIDER.replace('image: "a/b:c"', "replicas: 1"), "4:82"),
+    ("kubectl-endpoint", PROVIDER.replace("qemu:///embed", "qemu+unix:///system"), "4:33"),
+    ("endpoint-type", PROVIDER.replace("qemu:///embed", "https://host"), "4:33"),
+    ("endpoint-type", PROVIDER.replace("libvirt", "vsphere"), "4:33"),
+    ("provider-type", PROVIDER.replace("libvirt", "firecracker"), "4:14"),
+    ("insecure-tls", PROVIDER.replace("{type", "{insecureSkipVerify: true, type"), "4:28"),
+]
+
+
+@pytest.mark.parametrize(("rule", "text", "place"), CASES, ids=[f"{case[0]}-{i}" for i, case in enumerate(CASES)])
+def test_a_document_breaks_the_rule(rule: str, text: str, place: str) -> None:
+    _, problems = outcome(text)
+    hits = [problem for problem in problems if problem.rule == rule]
+    assert [f"{p.origin.line}:{p.origin.column}" for p in hits] == [place], lines(problems)
+    assert hits[0].severity is RULES[rule].severity
+    assert "hunter2" not in str(hits[0])
+
+
+VM_CASES = [
+    ("nested-with-gpu", "  resources: {gpu: {count: 1}}\n", "9:15"),
+    ("imported-disk", "  importedDisk: {diskID: d}\n", "9:3"),
+    ("userdata-twice", "  userData: {cloudInit: {inline: '#!/bin/sh', secretRef: {name: s}}}\n", "9:47"),
+    ("reference", "  userData: {cloudInit: {secretRef: {name: s}}}\n", "9:44"),
+    ("userdata-header", "  userData: {cloudInit: {inline: 'packages: []'}}\n", "9:34"),
+    ("userdata-yaml", "  userData:\n    cloudInit:\n      inline: |\n        #cloud-config\n        a: b: c\n", "13:9"),
+    ("userdata-yaml", '  userData: {cloudInit: {inline: "#cloud-config\\n- a"}}\n', "9:34"),
+    ("userdata-yaml", '  userData: {cloudInit: {inline: "#cloud-config\\na: 1\\n---\\nb: 1"}}\n', "9:34"),
+    ("ssh-key-invalid", '  userData: {cloudInit: {inline: "#cloud-config\\nk: ssh-rsa AAAA... me"}}\n', "9:34"),
+]
+
+
+@pytest.mark.parametrize(("rule", "addition", "place"), VM_CASES, ids=[f"{c[0]}-{i}" for i, c in enumerate(VM_CASES)])
+def test_a_vm_breaks_the_rule(rule: str, addition: str, place: str) -> None:
+    vsphere = PROVIDER.replace("libvirt", "vsphere").replace("qemu:///embed", "https://vc")
+    template = image("vsphere: {templateName: t}")
+    vms, problems = outcome(VM + addition, nested(), *((vsphere, template) if "gpu" in rule else (PROVIDER, IMAGE)))
+    hits = [problem for problem in problems if problem.rule == rule]
+    assert [f"{p.origin.line}:{p.origin.column}" for p in hits] == [place], lines(problems)
+    assert bool(vms) is (hits[0].severity is not Severity.ERROR)
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        ("modprobe kvm_intel nested=1 || modprobe kvm_amd nested=1", "guest-nested-parameter"),
+        ("cat /sys/module/kvm_amd/parameters/nested", "guest-nested-parameter"),
+        ('grep -E "(vmx|svm)" /proc/cpuinfo', "guest-cpu-flags"),
+        ("lscpu | grep svm", "guest-cpu-flags"),
+        ("ls -la /dev/kvm", "guest-device-listing"),
+        ("modprobe kvm_intel", None),
+        ("chmod 0660 /dev/kvm", None),
+        ("# ls -la /dev/kvm", None),
+    ],
+)
+def test_in_guest_checks_of_the_wrong_level(line: str, rule: str | None) -> None:
+    user = f"  userData:\n    cloudInit:\n      inline: |\n        #cloud-config\n        runcmd:\n          - {line}\n"
+    _, problems = outcome(VM + user, CLASS, IMAGE, PROVIDER)
+    assert rules(problems) == ([rule] if rule else [])
+    assert [str(problem.origin) for problem in problems] == (["<stdin>:14:11"] if rule else [])
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "#cloud-config",
+        "#Cloud-Config\n{a: 1}",
+        "#cloud-config\n",
+        "\n#cloud-config\na: 1",
+        "#!/bin/sh",
+        "#include\nhttps://h/x",
+        "## template: jinja\n#cloud-config\na: {{ v1.x }}",
+        "MIME-Version: 1.0\n",
+        'Content-Type: multipart/mixed; boundary="b"\n',
+        "#cloud-config-archive\n- a",
+        "#cloud-config\nusers: [{ssh_authorized_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA me@host]}]",
+        "#cloud-config\na: 1\na: 2\nb: !!binary aGk=",
+    ],
+)
+def test_user_data_that_cloud_init_takes(header: str) -> None:
+    escaped = header.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    user = f'  userData: {{cloudInit: {{inline: "{escaped}"}}}}\n'
+    vms, problems = outcome(VM + user, CLASS, IMAGE, PROVIDER)
+    assert lines(problems) == []
+    assert vms[0].user_data == header
+
+
+def test_the_common_spelling_mistake_of_the_header_is_shown() -> None:
+    _, problems = outcome(VM + "  userData: {cloudInit: {inline: '# cloud-config'}}\n", CLASS, IMAGE, PROVIDER)
+    assert 'user-data begins with "# cloud-config": cloud-init ignores' in str(problems[0])
+
+
+def test_a_sound_set_has_no_problem() -> None:
+    secure = nested() + SECURE.replace("vtdEnabled", "tpmEnabled: true, vtdEnabled")
+    vms, problems = outcome(VM + '  powerState: "On"\n', secure, IMAGE, PROVIDER)
+    assert lines(problems) == []
+    assert len(vms) == 1
+
+
+def test_every_rule_is_broken_by_some_test() -> None:
+    """The remaining ids are broken in the tests of resolving."""
+    here = {case[0] for case in CASES} | {case[0] for case in VM_CASES}
+    here |= {"guest-nested-parameter", "guest-cpu-flags", "guest-device-listing"}
+    elsewhere = {
+        "accel",
+        "image-wrong-provider",
+        "network-without-name",
+        "no-image",
+        "no-networks",
+        "reference-namespace",
+        "secret-value",
+    }
+    assert here | elsewhere == set(RULES)
+    assert not here & elsewhere
+
+
+def test_rules_say_why_and_what_to_change() -> None:
+    for rule in RULES.values():
+        assert len(rule.why) > 15
+        assert len(rule.change) > 8
+        assert rule.why[0].islower() or rule.why.startswith(("VirtRigaud", "VMware")), rule.id
+        assert not rule.change.endswith("."), rule.id
