@@ -168,8 +168,9 @@ def _announce(planned: Plan, terminal: Terminal, *, verbose: bool = False) -> No
 
     for note in planned.notes:
         terminal.note(f"{planned.vm.key}: {note}")
+    expected = (Handling.HONOURED, Handling.INFORMATIVE)
     for account in planned.accounts:
-        if verbose or account.handling is not Handling.HONOURED:
+        if verbose or account.handling not in expected:
             terminal.note(f"{account.origin}: {account.path}: {account.handling.value}: {account.how}")
 
 

@@ -17,12 +17,14 @@ def destroy(files: tuple[str, ...], connect: str | None) -> int:
     Only what apply made is touched. What is not there is no error: destroy is safe to repeat.
     """
     from commands.manifests import wanted
+    from commands.recording import Recorder, destroyed_entry
     from provision.provider import ProviderError
     from provision.providers import open_provider, prepare_process
 
     terminal = Terminal()
     vms = wanted(files, connect, terminal)
     prepare_process(vm.provider for vm in vms)
+    recorder = Recorder(terminal)
     codes = []
     for vm in vms:
         try:
@@ -37,7 +39,10 @@ def destroy(files: tuple[str, ...], connect: str | None) -> int:
             continue
         for name in removed:
             terminal.note(f"{vm.key}: removed {name}")
-        if not removed:
+        if removed:
+            recorder.keep([destroyed_entry(vm.key, vm.provider.endpoint)])
+        else:
             terminal.note(f"{vm.key}: nothing of it is there")
         codes.append(Exit.OK)
+    recorder.page()
     return worst(codes)

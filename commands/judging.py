@@ -4,14 +4,14 @@ from collections.abc import Iterable
 
 from hostcheck.chain import host_chain, unreached_chain, vm_chain
 from hostcheck.judge import judge
-from hostcheck.model import Chain, Judgement
+from hostcheck.model import Arrival, Chain, Judgement
 from hostcheck.report import ReportError, decode
 from reports.store import Entry
 
 
 def chains(entries: Iterable[Entry]) -> list[Chain]:
-    """One chain per entry. Pure: the same entries give the same chains."""
-    entries = list(entries)
+    """One chain for each entry of something that still exists. Pure: the same entries give the same chains."""
+    entries = [entry for entry in entries if entry.arrival is not Arrival.DESTROYED]
     judged = {id(entry): _judgement(entry) for entry in entries}
     hosts = {entry.name: judged[id(entry)][0] for entry in entries if entry.kind == "host"}
     result = []

@@ -7,6 +7,11 @@ from typing import TypedDict
 
 import click
 
+from hostcheck.clock import monotonic
+
+QUIET_SECONDS = 20
+"""Between two lines about the same thing in a log that nobody watches."""
+
 
 class Style(TypedDict):
     """How reports.text may write on this terminal."""
@@ -23,6 +28,7 @@ class Terminal:
         #: a person watches stderr
         self.live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._shown = ""
+        self._said = 0.0
 
     def style(self) -> Style:
         """For stdout."""
@@ -47,17 +53,23 @@ class Terminal:
         click.echo(text, err=True)
 
     def progress(self, text: str) -> None:
-        """What is going on: one line that is written over on a terminal, a line of its own elsewhere."""
+        """What is going on: one line that is written over on a terminal, now and then a line of its own elsewhere."""
         if text == self._shown:
             return
         if self.live:
             room = shutil.get_terminal_size((80, 24)).columns - 1
             click.echo("\r\x1b[K" + text[:room], err=True, nl=False, color=True)
-        else:
+        elif _topic(text) != _topic(self._shown) or monotonic() - self._said > QUIET_SECONDS:
             click.echo(text, err=True)
+            self._said = monotonic()
         self._shown = text
 
     def _clear(self) -> None:
         if self.live and self._shown:
             click.echo("\r\x1b[K", err=True, nl=False, color=True)
         self._shown = ""
+
+
+def _topic(line: str) -> str:
+    """What a progress line is about, without the figures that change."""
+    return line.partition(",")[0]

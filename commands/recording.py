@@ -15,7 +15,7 @@ from hostcheck.files import write_whole
 from hostcheck.model import Arrival, Chain, VmView
 from hostcheck.paths import state_dir
 from hostcheck.report import Report, encode
-from reports.formats import FORMATS
+from reports.formats import FormatError, render
 from reports.matrix import Matrix, Provenance, build
 from reports.store import Entry, Store, StoreError
 
@@ -40,6 +40,11 @@ def vm_entry(view: VmView, host: str, report: bytes | None, arrival: Arrival, de
         arrival_detail=detail,
         view=view,
     )
+
+
+def destroyed_entry(name: str, provider: str) -> Entry:
+    """That a VM is gone."""
+    return Entry(name=name, kind="vm", received=now(), provider=provider, arrival=Arrival.DESTROYED)
 
 
 @contextlib.contextmanager
@@ -75,7 +80,7 @@ class Recorder:
     def write(self, matrix: Matrix, targets: Sequence[tuple[str, Path]]) -> None:
         """Write the reports that were asked for. Raises Failure naming the file."""
         for form, path in targets:
-            _write(path, FORMATS[form](matrix))
+            _write(path, printed(form, matrix))
             self._terminal.note(f"{form} report: {path}")
 
     def page(self) -> Path | None:
@@ -84,11 +89,19 @@ class Recorder:
         try:
             with Store.open() as store:
                 matrix = self.matrix(judge_entries(store.latest()))
-            _write(path, FORMATS["html"](matrix))
+            _write(path, printed("html", matrix))
         except (StoreError, Failure) as e:
             complain(f"no page was written: {e}")
             return None
         return path
+
+
+def printed(form: str, matrix: Matrix) -> str:
+    """The matrix in a format. Raises Failure when the format cannot say it."""
+    try:
+        return render(form, matrix)
+    except FormatError as e:
+        raise Failure(str(e)) from e
 
 
 def _write(path: Path, text: str) -> None:

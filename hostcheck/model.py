@@ -196,6 +196,8 @@ class Arrival(StrEnum):
     NOT_AWAITED = "not-awaited"
     SILENT = "silent"
     REFUSED = "refused"
+    DESTROYED = "destroyed"
+    """There is no such VM any more; what was known of it stays in its history."""
 
 
 class ChainLink(msgspec.Struct, frozen=True, omit_defaults=True):

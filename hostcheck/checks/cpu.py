@@ -65,7 +65,7 @@ def cpu_virtualization(facts: Facts) -> Outcome:
 def firmware_virtualization(facts: Facts) -> Outcome:
     log = [line for line in facts.log.known or () if DISABLED_BY_FIRMWARE.search(line)]
     if not facts.feature and not log:
-        return Outcome(Status.SKIP, "there is no vmx or svm to switch on")
+        return Outcome(Status.SKIP, "nothing to enable: the CPU shows no vmx or svm")
     evidence = [Evidence("kernel log", line) for line in log]
     locked = _locked_off(facts)
     if locked:

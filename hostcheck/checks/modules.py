@@ -71,13 +71,13 @@ def kvm_module(facts: Facts) -> Outcome:
 def nested_parameter(facts: Facts) -> Outcome:
     backend = running_backend(facts)
     if backend is None:
-        return Outcome(Status.SKIP, "no KVM module is running")
+        return Outcome(Status.SKIP, "no module: none is running")
     name, module = backend
     value = module.parameters.get("nested")
     if value is None:
         if name in ("kvm_intel", "kvm_amd"):
             return Outcome(Status.UNKNOWN, f"the nested parameter of {name} could not be read")
-        return Outcome(Status.SKIP, f"{name} has no nested parameter")
+        return Outcome(Status.SKIP, f"no parameter: {name} has none called nested")
     evidence = (Evidence(f"/sys/module/{name}/parameters/nested", value),)
     if is_on(value):
         return Outcome(Status.PASS, f"{name} nested={value}", evidence)
