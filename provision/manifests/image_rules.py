@@ -47,8 +47,15 @@ def check(document: Document[VMImage]) -> Iterator[Problem]:
         yield from _check_checksum(document, download)
         if download.url is not None:
             yield from _check_url(document, download, download.url)
-    source = document.model.spec.source if document.model else None
-    if source and source.libvirt and source.libvirt.path is not None and source.libvirt.url is not None:
+    if document.model is None:
+        return
+    architecture = document.model.spec.metadata.architecture
+    if architecture not in ("amd64", "x86_64"):
+        loc: Loc = ("spec", "metadata", "architecture")
+        what = f"the image is for {architecture}"
+        yield rulebook.IMAGE_ARCHITECTURE.broken(document.at(*loc), document.path(*loc), what)
+    source = document.model.spec.source
+    if source.libvirt and source.libvirt.path is not None and source.libvirt.url is not None:
         loc = ("spec", "source", "libvirt", "url")
         yield rulebook.IMAGE_AMBIGUOUS.broken(document.at(*loc), document.path(*loc), "path and url are both set")
 

@@ -118,6 +118,12 @@ IMAGE_SOURCE = Rule(
     "each provider starts from its own part of spec.source",
     "add that part to the VMImage, or refer to another image",
 )
+IMAGE_ARCHITECTURE = Rule(
+    "image-architecture",
+    _ERROR,
+    "nestproof makes x86_64 VMs, and such an image does not boot in one",
+    "take an amd64 image",
+)
 IMAGE_AMBIGUOUS = Rule("image-ambiguous", _ERROR, "only one of them can be the image", "remove path or url")
 CHECKSUM = Rule("checksum", _ERROR, "no image can match it", "take the digest from the publisher's list again")
 CHECKSUM_SHAPE = Rule(

@@ -17,6 +17,8 @@ from provision.model import Origin, Problem, Severity
 def parse(source: Source) -> Iterator[Tree | Problem]:
     """Every document of a source that is not empty; after text that is no YAML, one Problem and nothing more."""
     yaml = YAML(typ="safe", pure=True)
+    # An anchor may be used again (YAML 1.2.2, 7.1); ruamel.yaml would warn on standard error.
+    yaml.composer.warn_double_anchors = False
     lines = source.text.splitlines()
     try:
         for node in yaml.compose_all(source.text):
@@ -30,8 +32,8 @@ def parse(source: Source) -> Iterator[Tree | Problem]:
     except ReaderError as error:
         message = f"holds a character that YAML forbids: {_code(error.character)}"
         yield _problem(_position(source, error.position), message)
-    except (YAMLError, ValueError, TypeError, AttributeError, IndexError, KeyError, AssertionError) as error:
-        # ruamel.yaml raises bare errors on some malformed directives and escapes.
+    except (YAMLError, ValueError, OverflowError) as error:
+        # Bare errors come of numbers out of range: "\\UFFFFFFFF", a version of thousands of digits.
         yield _problem(Origin(source.name, 1, 1), f"is not YAML: {shown(str(error))}")
 
 

@@ -57,6 +57,7 @@ CASES = [
     ("unknown-annotation", CLASS.replace("{name: c}", "{name: c, annotations: {nestproof.org/accel: kvm}}"), "3:35"),
     # An image.
     ("image-ambiguous", image(f"libvirt: {{path: a, url: 'https://h/i', checksum: {HEX}}}"), "4:41"),
+    ("image-architecture", IMAGE.replace("spec: {", "spec: {metadata: {architecture: arm64}, "), "4:33"),
     ("checksum", image(f"libvirt: {{url: 'https://h/i', checksum: {HEX[1:]}}}"), "4:57"),
     ("checksum-shape", image(f"libvirt: {{url: 'https://h/i', checksum: 'sha256:{HEX}'}}"), "4:57"),
     ("rolling-image-checksum", image(f"libvirt: {{url: 'https://h/release/i', checksum: {HEX}}}"), "4:32"),

@@ -30,6 +30,8 @@ def tree(text: str) -> Tree:
         ("a: *nowhere\n", "1:4: error: is not YAML: found undefined alias 'nowhere'"),
         ("a: \x01\n", "1:4: error: holds a character that YAML forbids: U+0001"),
         ("a: !!python/object:os.system x\n", "1:4: error: the tag tag:yaml.org,2002:python/object:os.system has no"),
+        ('a: "\\UFFFFFFFF"\n', "1:1: error: is not YAML: "),
+        ("%YAML 1." + "1" * 9000 + "\n---\na\n", "1:1: error: is not YAML: "),
         ("a: !Ref x\n", "1:4: error: the tag !Ref has no meaning in a manifest; remove it"),
         ("a: !!int x\n", "1:4: error: x is not a number"),
         ("1: x\n", "1:1: error: the key 1 is read as int; put it in quotes"),
@@ -81,6 +83,10 @@ def test_yaml_1_2_values() -> None:
         "e": 1000.0,
     }
     assert given.plain_words == {("on",): "On", ("no",): "no"}
+
+
+def test_an_anchor_may_be_used_again() -> None:
+    assert tree("a: &x 1\nb: &x 2\nc: *x\n").value == {"a": 1, "b": 2, "c": 2}
 
 
 def test_yaml_1_1_directive_is_obeyed() -> None:
