@@ -16,8 +16,7 @@ REPOSITORY = Path(__file__).parents[2]
 CACHE = REPOSITORY / ".cache/lab"
 PYTHON = "3.11"  # Debian 12's
 USERLAND = (
-    f"busybox-static python{PYTHON}-minimal libpython{PYTHON}-minimal libpython{PYTHON}-stdlib "
-    "libc6 zlib1g libexpat1 libffi8 libssl3"
+    f"busybox-static python{PYTHON}-minimal libpython{PYTHON}-minimal libpython{PYTHON}-stdlib libc6 zlib1g libexpat1"
 ).split()
 
 

@@ -7,9 +7,40 @@ from pathlib import Path
 from lab_artefacts import PYTHON, userland
 
 ALIGN = 4
-LIBRARIES = "libm.so.6 libc.so.6 libz.so.1 libexpat.so.1 libffi.so.8 libssl.so.3 libcrypto.so.3".split()
-EXTENSIONS = "mmap _json _ctypes _hashlib".split()
-MODULES = "json ctypes".split()  # beyond what python3-minimal has; what the agent imports late
+LIBRARIES = ["libm.so.6", "libc.so.6", "libz.so.1", "libexpat.so.1"]
+STANDARD = {  # modules and packages: what runs a zip, and what the agent imports
+    "_collections_abc",
+    "_weakrefset",
+    "abc",
+    "codecs",
+    "collections",
+    "contextlib",
+    "copyreg",
+    "encodings",
+    "enum",
+    "functools",
+    "genericpath",
+    "hashlib",
+    "importlib",
+    "io",
+    "json",
+    "keyword",
+    "operator",
+    "os",
+    "pkgutil",
+    "posixpath",
+    "re",
+    "reprlib",
+    "runpy",
+    "stat",
+    "struct",
+    "types",
+    "typing",
+    "warnings",
+    "weakref",
+    "zipimport",
+}
+EXTENSIONS = {"mmap", "_json"}
 
 
 class Initramfs:
@@ -61,17 +92,12 @@ def add_userland(image: Initramfs) -> None:
         image.program(f"lib/x86_64-linux-gnu/{library}", found.read_bytes())
     image.program("lib64/ld-linux-x86-64.so.2", (places[0] / "ld-linux-x86-64.so.2").read_bytes())
     library = tree / f"usr/lib/python{PYTHON}"
-    kept = set(EXTENSIONS)
-    minimal = {"_collections_abc", "_weakrefset", "abc", "codecs", "collections", "contextlib", "copyreg", "enum",
-               "functools", "genericpath", "hashlib", "io", "keyword", "operator", "os", "pkgutil", "posixpath", "re",
-               "reprlib", "runpy", "stat", "struct", "types", "typing", "warnings", "weakref", "zipimport", "encodings",
-               "importlib", *MODULES}  # fmt: skip
     for path in sorted(library.rglob("*.py")):
         inside = path.relative_to(library)
-        if inside.parts[0].removesuffix(".py") in minimal and "test" not in inside.parts:
+        if inside.parts[0].removesuffix(".py") in STANDARD and "test" not in inside.parts:
             image.add(f"usr/lib/python{PYTHON}/{inside.as_posix()}", path.read_bytes())
     for path in sorted((library / "lib-dynload").glob("*.so")):
-        if path.name.split(".")[0] in kept:
+        if path.name.split(".")[0] in EXTENSIONS:
             image.add(f"usr/lib/python{PYTHON}/lib-dynload/{path.name}", path.read_bytes())
 
 

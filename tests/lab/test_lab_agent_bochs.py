@@ -1,4 +1,4 @@
-"""The agent on real kernels with Intel's VMX, emulated by Bochs: three CPUs of different age, and firmware that says no.
+"""The agent on real kernels with Intel's VMX, emulated by Bochs: CPUs of three ages, and firmware that says no.
 
 Expected answers: measured with Debian's Bochs 2.7 and kernel 6.1.
 """

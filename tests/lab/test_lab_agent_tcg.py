@@ -1,4 +1,4 @@
-"""The agent on real kernels with AMD's SVM, emulated by QEMU's TCG. Expected answers: measured with the same kernels."""
+"""The agent on real kernels with AMD's SVM, emulated by QEMU's TCG. Expected: what was measured with these kernels."""
 
 import json
 from pathlib import Path
