@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hostcheck.model import Accelerator, Evidence, Judgement, Verdict
 from provision.model import AccelPolicy, VmSpec
 from provision.provider import ProviderError
-from provision.providers.libvirt.capabilities import Offer
+from provision.providers.libvirt.offer import Offer
 
 NESTED = "VMClass spec.performanceProfile.nestedVirtualization"
 ACCEL = "VirtualMachine metadata.annotations.nestproof.org/accel"

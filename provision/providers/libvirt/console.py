@@ -10,12 +10,15 @@ KEPT = 256 * 1024
 """Bytes of the end of a console that are looked at."""
 LINE = 100
 """Characters of a line that are shown."""
-ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])")
+ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[ -/]*[0-~])")
 NO_SEED = re.compile(r"DataSourceNone|No datasource found|Did not find any data source", re.IGNORECASE)
 
 
 class Console(Protocol):
     """Something that knows the end of what a guest has said."""
+
+    whole: bool
+    """It hears the guest from its start, so that silence means that the guest said nothing."""
 
     def text(self) -> str:
         """The last KEPT bytes as harmless text, lines ended by a newline."""
@@ -23,6 +26,8 @@ class Console(Protocol):
 
 class FileConsole:
     """A console that QEMU writes into a file of this machine."""
+
+    whole = True
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -38,6 +43,8 @@ class FileConsole:
 
 class StreamConsole:
     """A console that is listened to through libvirt from now on; what was said before is lost."""
+
+    whole = False
 
     def __init__(self, connection: "libvirt.virConnect", domain: "libvirt.virDomain") -> None:
         self._heard = b""

@@ -8,8 +8,8 @@ from xml.etree import ElementTree as ET
 from agent.cloudinit import PORT
 from hostcheck.model import Accelerator
 from provision.model import Firmware, VmSpec
-from provision.providers.libvirt.capabilities import ARCHITECTURE, DOMAIN_TYPE, MACHINE
 from provision.providers.libvirt.choose import Choice
+from provision.providers.libvirt.offer import ARCHITECTURE, DOMAIN_TYPE, MACHINE
 from provision.providers.libvirt.record import Record
 
 

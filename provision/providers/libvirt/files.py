@@ -78,7 +78,7 @@ class FileStorage:
         place = self._place(key)
         if place.exists():
             trash = self._parts / f"{key}.removed"  # renamed first: never half a directory under a VM's name
-            self._parts.mkdir(exist_ok=True)
+            self._parts.mkdir(parents=True, exist_ok=True)
             place.rename(trash)
             shutil.rmtree(trash)
             removed = (f"disk, seed and console log of {key}",)
@@ -94,8 +94,8 @@ class FileStorage:
         progress(f"copying {image.path.name}")
         part = self._parts / base.name
         try:
-            self._parts.mkdir(exist_ok=True)
-            self._images.mkdir(exist_ok=True)
+            self._parts.mkdir(parents=True, exist_ok=True)
+            self._images.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(image.path, part)
             part.chmod(0o400)
             part.rename(base)

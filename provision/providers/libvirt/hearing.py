@@ -107,6 +107,11 @@ class Listener:
         start = f"no report within {timeout:g} s: "
         if self._reader.fault:
             return ProviderError(f"{start}the guest sent {self._reader.fault}")
+        if not text.strip() and not self._console.whole:
+            return ProviderError(
+                f"{start}no agent answers on port {PORT}, and its console was silent meanwhile",
+                hint="give it more time (--timeout), or look at its console: virsh console",
+            )
         if not text.strip():
             return ProviderError(
                 f"{start}its console is silent: it never booted, or does not use the serial console",

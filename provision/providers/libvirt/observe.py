@@ -8,8 +8,8 @@ import libvirt_qemu
 import msgspec
 
 from hostcheck.model import Accelerator, Asked, Evidence, VmView
-from provision.providers.libvirt.capabilities import DOMAIN_TYPE
 from provision.providers.libvirt.domains import is_running
+from provision.providers.libvirt.offer import DOMAIN_TYPE
 from provision.providers.libvirt.xmltext import parse_xml
 
 FEATURES = ("vmx", "svm")

@@ -5,6 +5,7 @@ Volumes are named `nestproof.<namespace>.<name>.disk.qcow2`, `nestproof.<namespa
 `<its name>.complete` stands beside it, which is made after the upload.
 """
 
+import shlex
 from pathlib import PurePosixPath
 from xml.etree import ElementTree as ET
 
@@ -128,7 +129,7 @@ class PoolStorage:
         return self._opened
 
     def _open_pool(self) -> "libvirt.virStoragePool":
-        virsh = f"virsh -c {self._shown}"
+        virsh = f"virsh -c {shlex.quote(self._shown)}"
         try:
             pool = self._connection.storagePoolLookupByName(POOL)
         except libvirt.libvirtError as e:

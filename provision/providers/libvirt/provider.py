@@ -19,7 +19,7 @@ from provision.images import LocalImage
 from provision.model import Firmware, ProviderSpec, VmSpec
 from provision.provider import Plan, Progress, ProviderError
 from provision.providers.libvirt import domains
-from provision.providers.libvirt.capabilities import Offer, dry_run, read_offer
+from provision.providers.libvirt.capabilities import dry_run, read_offer
 from provision.providers.libvirt.changes import Change, Present, change_to, shrinks, steps
 from provision.providers.libvirt.choose import NESTED, Choice, choose, where
 from provision.providers.libvirt.connection import connect, errors
@@ -29,6 +29,7 @@ from provision.providers.libvirt.endpoint import Endpoint, parse_endpoint
 from provision.providers.libvirt.files import FileStorage
 from provision.providers.libvirt.hearing import Listener
 from provision.providers.libvirt.observe import view
+from provision.providers.libvirt.offer import Offer
 from provision.providers.libvirt.pool import PoolStorage
 from provision.providers.libvirt.record import Record, Settings, settings_of
 from provision.providers.libvirt.storage import Storage, VmKey

@@ -1,0 +1,108 @@
+"""Storage in files: created whole, shared base images counted by the kernel, everything removed. Real qemu-img."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import Needs
+from vm_factory import image, tiny_image
+
+from provision.images import LocalImage, resolve
+from provision.provider import ProviderError
+from provision.providers.libvirt.files import FileStorage
+from provision.providers.libvirt.storage import VmKey
+from provision.qemu_img import virtual_size
+
+ONE, TWO = VmKey("default", "one"), VmKey("default", "two")
+
+
+def quiet(_line: str) -> None:
+    return
+
+
+@pytest.fixture
+def local(tmp_path: Path, needs: Needs) -> LocalImage:
+    needs("qemu-img", "qemu-utils")
+    source = tmp_path / "source"
+    source.mkdir()
+    return resolve(image(tiny_image(source)), quiet)
+
+
+def below(root: Path) -> set[str]:
+    return {str(p.relative_to(root)) for p in root.rglob("*") if not p.is_dir()}
+
+
+def test_create_makes_disk_seed_and_log(tmp_path: Path, local: LocalImage) -> None:
+    storage = FileStorage(tmp_path / "root")
+    assert not storage.complete(ONE)
+    storage.create(ONE, local, 2, b"seed", quiet)
+    assert storage.complete(ONE)
+    places = storage.places(ONE)
+    assert Path(places.seed).read_bytes() == b"seed"
+    assert places.console is not None
+    assert Path(places.console).exists()
+    with pytest.raises(ValueError, match="backing file"):
+        virtual_size(Path(places.disk), "qcow2")
+    assert (tmp_path / "root" / "images").stat().st_nlink >= 2
+    storage.grow(ONE, 3)
+
+
+def test_a_base_image_is_shared_and_goes_with_its_last_user(tmp_path: Path, local: LocalImage) -> None:
+    root = tmp_path / "root"
+    storage = FileStorage(root)
+    storage.create(ONE, local, 1, b"1", quiet)
+    storage.create(TWO, local, 1, b"2", quiet)
+    base = root / "images" / f"base-{local.sha256}.raw"
+    assert base.stat().st_nlink == 3
+    assert storage.remove(ONE) == ("disk, seed and console log of default.one",)
+    assert base.exists()
+    assert storage.remove(TWO) == ("disk, seed and console log of default.two", f"base image {base.name}")
+    assert below(root) == set()
+    assert storage.remove(TWO) == ()
+
+
+def test_creating_again_replaces_and_drops_the_old_image_at_the_next_removal(tmp_path: Path, local: LocalImage) -> None:
+    root = tmp_path / "root"
+    storage = FileStorage(root)
+    storage.create(ONE, local, 1, b"1", quiet)
+    other = resolve(image(tiny_image(tmp_path, said="another")), quiet)
+    storage.create(ONE, other, 1, b"2", quiet)
+    assert Path(storage.places(ONE).seed).read_bytes() == b"2"
+    removed = storage.remove(ONE)
+    assert len([name for name in removed if name.startswith("base image")]) == 2
+    assert below(root) == set()
+
+
+def test_what_a_killed_run_left_is_swept_at_the_next_start(tmp_path: Path, local: LocalImage) -> None:
+    root = tmp_path / "root"
+    parts = root / "parts" / "default.one"
+    parts.mkdir(parents=True)
+    (parts / "disk.qcow2").write_bytes(b"half")
+    (root / "parts" / f"base-{local.sha256}.raw").write_bytes(b"half")
+    storage = FileStorage(root)
+    assert below(root) == set()
+    storage.create(ONE, local, 1, b"1", quiet)
+    assert (root / "images" / f"base-{local.sha256}.raw").read_bytes() == local.path.read_bytes()
+
+
+def test_a_base_image_without_users_is_reused_and_not_copied_again(tmp_path: Path, local: LocalImage) -> None:
+    storage = FileStorage(tmp_path / "root")
+    said: list[str] = []
+    storage.create(ONE, local, 1, b"1", said.append)
+    storage.create(TWO, local, 1, b"2", said.append)
+    assert said == ["copying tiny.img"]
+
+
+def test_a_full_or_missing_directory_is_one_line(tmp_path: Path, local: LocalImage) -> None:
+    storage = FileStorage(tmp_path / "root")
+    gone = replace(local, path=tmp_path / "gone.img")
+    with pytest.raises(ProviderError, match=r"cannot copy .*gone\.img into .*: No such file or directory"):
+        storage.create(ONE, gone, 1, b"", quiet)
+    assert not storage.complete(ONE)
+
+
+def test_sockets_have_a_short_path(tmp_path: Path) -> None:
+    port = FileStorage(tmp_path / "root").places(VmKey("n" * 63, "v" * 120)).port
+    assert port is not None
+    assert len(os.fsencode(port)) - len(os.fsencode(tmp_path / "root")) < 25
