@@ -167,21 +167,14 @@ def _asks(view: VmView) -> ChainLink:
                 Link.VM_ASKS, Status.PASS, f"nested virtualization is asked for{feature}{where}", "vm.asks"
             )
         case Asked.OFF:
-            return ChainLink(
-                Link.VM_ASKS,
-                Status.FAIL,
-                f"nested virtualization is off in the VM's configuration{where}",
-                "vm.asks",
-                view.evidence,
-                (
-                    Remedy(
-                        f"set performanceProfile.nestedVirtualization: true in the VMClass{where}, then apply again",
-                        Where.MANIFEST,
-                        ("nestproof apply FILE --wait",),
-                        "apply power-cycles the VM: a running one keeps its CPU",
-                    ),
-                ),
+            summary = f"nested virtualization is off in the VM's configuration{where}: switch it on and apply again"
+            remedy = Remedy(
+                f"set performanceProfile.nestedVirtualization: true in the VMClass{where}, then apply again",
+                Where.MANIFEST,
+                ("nestproof apply FILE --wait",),
+                "apply power-cycles the VM: a running one keeps its CPU",
             )
+            return ChainLink(Link.VM_ASKS, Status.FAIL, summary, "vm.asks", view.evidence, (remedy,))
         case Asked.UNSTATED:
             return ChainLink(Link.VM_ASKS, Status.UNKNOWN, "the provider does not say", "vm.asks", view.evidence)
 
