@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from commands.options import reports_option
+from commands.options import format_option, reports_option
 from commands.output import Terminal
 from hostcheck.exits import Exit, of_verdict, worst
 from hostcheck.model import Question
@@ -17,8 +17,7 @@ from hostcheck.model import Question
 @click.option("--need", type=click.Choice([question.value for question in Question]),
               default=Question.GUESTS_NEST.value, show_default=True,
               help="The question that decides the exit code and whose cause is shown.")  # fmt: skip
-@click.option("--format", "form", type=click.Choice(["text", "json", "html", "markdown"]), default="text",
-              show_default=True, help="What to print on stdout.")  # fmt: skip
+@format_option
 @reports_option
 @click.option("--timeout", type=click.FloatRange(1, 3600), default=60.0, show_default=True, metavar="SECONDS",
               help="Limit for each remote host, connecting included; looking itself takes at most 10 s.")  # fmt: skip
@@ -49,11 +48,10 @@ def check(
     nestproof check -i inventory.ini --sudo  a whole fleet
     """
     from commands.fleet import ask, chosen
-    from commands.recording import Recorder, host_entry
+    from commands.recording import Recorder, host_entry, printed
     from hostcheck.chain import host_chain, unreached_chain
     from hostcheck.judge import judge
     from hostcheck.reach.ssh import Ssh
-    from reports.formats import FORMATS
     from reports.text import check_text, matrix_text
 
     terminal = Terminal()
@@ -73,7 +71,7 @@ def check(
     recorder.keep(entries)
     matrix = recorder.matrix(chains)
     if form != "text":
-        terminal.result(FORMATS[form](matrix))
+        terminal.result(printed(form, matrix))
     elif len(chains) == 1 or verbose:
         terminal.result("\n".join(check_text(chain, verbose=verbose, **terminal.style()) for chain in chains))
     else:

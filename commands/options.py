@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from reports.formats import FORMATS
+
 
 class ReportTarget(click.ParamType[tuple[str, Path]]):
     """`FORMAT=PATH`."""
@@ -13,8 +15,6 @@ class ReportTarget(click.ParamType[tuple[str, Path]]):
     name = "FORMAT=PATH"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Path]:
-        from reports.formats import FORMATS
-
         form, separator, path = str(value).partition("=")
         if not separator or not path:
             self.fail(f"{value!r} is not FORMAT=PATH, such as html=matrix.html", param, ctx)
@@ -27,7 +27,15 @@ def reports_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--report FORMAT=PATH`, repeatable."""
     return click.option(
         "--report", "reports", type=ReportTarget(), multiple=True, metavar="FORMAT=PATH",
-        help="Also write the result there; repeatable. FORMAT: text, json, html, markdown.",
+        help=f"Also write the result there; repeatable. FORMAT: {', '.join(FORMATS)}.",
+    )(function)  # fmt: skip
+
+
+def format_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--format FORMAT`: of what goes to stdout."""
+    return click.option(
+        "--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True,
+        help="What to print on stdout.",
     )(function)  # fmt: skip
 
 

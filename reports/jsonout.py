@@ -1,17 +1,38 @@
 """JSON for programs: chains as they are, keys sorted, the same bytes for the same input.
 
-Everything outside ASCII is escaped, so that control and bidirectional characters are inert wherever it is printed.
+Everything outside ASCII is escaped, so that control and bidirectional characters are inert wherever it is printed. The
+schema, docs/matrix.schema.json, is made from the types below.
 """
 
 import json
 from collections.abc import Iterable
+from typing import Any, Literal
 
 import msgspec
 
 from hostcheck.model import Chain
-from reports.matrix import Matrix
+from reports.matrix import Matrix, Provenance
+from reports.rows import Outcome
 
-SCHEMA = "nestproof.matrix/1"
+SCHEMA: Literal["nestproof.matrix/1"] = "nestproof.matrix/1"
+
+
+class Subjects(msgspec.Struct, frozen=True):
+    """How many subjects came to one outcome."""
+
+    hosts: int
+    vms: int
+
+
+class Document(msgspec.Struct, frozen=True):
+    """What nestproof prints as JSON. Additive within one `schema`: readers ignore keys that they do not know."""
+
+    schema: Literal["nestproof.matrix/1"]
+    sentence: str
+    outcome: Outcome
+    counts: dict[Outcome, Subjects]
+    provenance: Provenance
+    chains: tuple[Chain, ...]
 
 
 def chains_json(chains: Iterable[Chain]) -> str:
@@ -20,17 +41,23 @@ def chains_json(chains: Iterable[Chain]) -> str:
 
 
 def matrix_json(matrix: Matrix) -> str:
-    """The whole matrix. The schema is additive: readers ignore keys that they do not know."""
+    """The whole matrix as a Document."""
+    counts = {count.outcome: Subjects(count.hosts, count.vms) for count in matrix.counts}
+    chains = tuple(row.chain for row in matrix.rows)
     return _dump(
-        {
-            "schema": SCHEMA,
-            "sentence": matrix.sentence,
-            "outcome": matrix.outcome.value,
-            "counts": {count.outcome.value: {"hosts": count.hosts, "vms": count.vms} for count in matrix.counts},
-            "provenance": msgspec.to_builtins(matrix.provenance),
-            "chains": [msgspec.to_builtins(row.chain) for row in matrix.rows],
-        }
+        msgspec.to_builtins(Document(SCHEMA, matrix.sentence, matrix.outcome, counts, matrix.provenance, chains))
     )
+
+
+def matrix_schema() -> str:
+    """The JSON Schema (2020-12) of a Document."""
+    (root,), definitions = msgspec.json.schema_components((Document,), ref_template="#/$defs/{name}")
+    schema: dict[str, Any] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:nestproof:matrix:1",
+        **root,
+    }
+    return json.dumps({**schema, "$defs": definitions}, indent=2, sort_keys=True) + "\n"
 
 
 def _dump(value: object) -> str:

@@ -89,7 +89,8 @@ class Row:
     @property
     def others(self) -> tuple[Finding, ...]:
         """The findings that no link of the chain shows."""
-        shown = {cell.link.check for cell in self.cells}
+        hosts = GROUPS[0].links if self.chain.kind != "host" else ()  # those speak of the VM's host, not of the VM
+        shown = {cell.link.check for cell in self.cells if cell.link.link not in hosts}
         return tuple(finding for finding in self.chain.findings if finding.check not in shown)
 
 

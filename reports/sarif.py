@@ -1,0 +1,123 @@
+"""SARIF 2.1.0 for code scanning: the checks are rules, what failed, warned or could not be told are results.
+
+Machines are not files, so a result's place is the subject as a logical location; where a manifest decided, its line is
+the physical one. Source: OASIS SARIF 2.1.0 with errata 01; the sections in the comments are its own.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from hostcheck.checks import Check, catalogue
+from hostcheck.model import Remedy, Status
+from reports.matrix import Matrix
+from reports.observations import Observation, observations
+from reports.rows import Row
+from reports.sanitize import MAX_NAME, sanitize
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+LEVEL = {Status.FAIL: ("fail", "error"), Status.WARN: ("fail", "warning"), Status.UNKNOWN: ("open", "none")}
+"""Kind and level (3.27.9, 3.27.10): open says that there was too little to decide, and then the level must be none."""
+PLACE = re.compile(r"(?P<path>[^\s():][^():]*\.(?:ya?ml|json)):(?P<line>[1-9]\d{0,8})(?::(?P<column>[1-9]\d{0,8}))?")
+"""`file:line` or `file:line:column` of a manifest."""
+
+Result = tuple[Row, Observation]
+
+
+def matrix_sarif(matrix: Matrix) -> str:
+    """The matrix as a SARIF log with one run."""
+    found = [(row, seen) for row in matrix.rows for seen in observations(row) if seen.status in LEVEL]
+    ids = sorted({seen.check for _, seen in found})
+    known = {check.id: check for check in catalogue()}
+    made = datetime.fromtimestamp(matrix.provenance.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    driver = {
+        "name": "nestproof",
+        "version": sanitize(matrix.provenance.version),
+        "rules": [_rule(i, known.get(i), [seen for _, seen in found if seen.check == i]) for i in ids],
+    }
+    run = {
+        "tool": {"driver": driver},
+        "invocations": [
+            {"executionSuccessful": True, "commandLine": sanitize(matrix.provenance.command), "endTimeUtc": made}
+        ],
+        "results": [_result(row, seen, ids.index(seen.check)) for row, seen in found],
+        "columnKind": "unicodeCodePoints",
+        "properties": {"sentence": sanitize(matrix.sentence), "outcome": matrix.outcome.value},
+    }
+    log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+    return json.dumps(log, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
+
+
+def _rule(check_id: str, check: Check | None, found: Iterable[Observation]) -> dict[str, Any]:
+    """A check that is not in the catalogue is one of the chain's own, or of a newer version: its id has to do."""
+    name = sanitize(check_id)
+    question = check.question if check else name
+    remedies = dict.fromkeys(remedy for seen in found for remedy in seen.remedies)
+    lines = [question, *([check.why] if check else []), *(line for remedy in remedies for line in _remedy(remedy))]
+    rule: dict[str, Any] = {
+        "id": name,
+        "shortDescription": {"text": question},
+        "help": {"text": _inert("\n".join(lines))},
+    }
+    return rule | ({"fullDescription": {"text": check.why}} if check else {})
+
+
+def _remedy(remedy: Remedy) -> list[str]:
+    """One way to mend what the rule finds; several in a rule are alternatives."""
+    lines = ["", f"To mend it ({remedy.where}): {sanitize(remedy.title)}"]
+    lines += [f"    {line}" for c in remedy.commands for line in sanitize(c, newlines=True).split("\n")]
+    return [*lines, f"Then: {sanitize(remedy.then)}"] if remedy.then else lines
+
+
+def _result(row: Row, seen: Observation, index: int) -> dict[str, Any]:
+    kind, level = LEVEL[seen.status]
+    properties = {"status": seen.status.value, "rootCause": seen.cause, "emulatedCpu": row.chain.emulated_cpu}
+    evidence = [f"{sanitize(item.source)}: {sanitize(item.text, newlines=True)}" for item in seen.evidence]
+    return {
+        "ruleId": sanitize(seen.check),
+        "ruleIndex": index,
+        "kind": kind,
+        "level": level,
+        "message": {"text": _inert("\n".join([f"{row.label}: {sanitize(seen.summary)}", *evidence]))},
+        "locations": [{"logicalLocations": _logical(row, seen)} | _physical(seen)],
+        "partialFingerprints": {"nestproof/v1": _fingerprint(row, seen)},
+        "properties": properties | ({"follows": sanitize(seen.follows)} if seen.follows else {}),
+    }
+
+
+def _logical(row: Row, seen: Observation) -> Sequence[dict[str, str]]:
+    names = [
+        *[sanitize(row.chain.host, MAX_NAME)] * bool(row.chain.host),
+        row.label,
+        *[seen.link or ""] * bool(seen.link),
+    ]
+    kind = "host" if row.chain.kind == "host" else "vm"
+    return [{"name": row.label, "fullyQualifiedName": "::".join(names), "kind": kind}]
+
+
+def _physical(seen: Observation) -> dict[str, Any]:
+    """The manifest's line that decided, from the evidence or from the sentence that names it."""
+    for text in (*(item.source for item in seen.evidence), seen.summary):
+        if place := PLACE.search(sanitize(text)):
+            region = {"startLine": int(place["line"])}
+            if place["column"]:
+                region["startColumn"] = int(place["column"])
+            path = quote(place["path"].strip())
+            uri = f"file://{path}" if path.startswith("/") else path
+            return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": region}}
+    return {}
+
+
+def _fingerprint(row: Row, seen: Observation) -> str:
+    """The same for the same check on the same subject, whatever the wording, the order and the other results."""
+    identity = "\0".join((row.chain.kind, row.chain.subject, seen.key))
+    return hashlib.sha256(identity.encode("utf-8", "backslashreplace")).hexdigest()[:32]
+
+
+def _inert(text: str) -> str:
+    """No embedded link (3.11.6) and no placeholder (3.11.5) in what a machine said."""
+    return re.sub(r"\{(\d+)\}", r"{{\1}}", re.sub(r"\[(?=[^\]\n]*\]\()", r"\\[", text))
