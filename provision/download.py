@@ -16,7 +16,8 @@ from hostcheck.paths import cache_dir
 from provision.model import Checksum
 from provision.provider import Progress
 
-BLOCK = 1 << 20
+BLOCK = 1 << 16
+"""Bytes; what has come of a block that is not whole is lost when a connection breaks."""
 ATTEMPTS = 4
 TIMEOUT = (15.0, 60.0)
 """Seconds to connect, and between two blocks."""
@@ -50,6 +51,8 @@ def fetch(url: str, checksum: Checksum | None, progress: Progress) -> Path:
         if path.is_file():
             return path
         part = path.with_name(path.name + ".part")
+        if checksum is None:  # nothing would tell that the server has another file by now
+            part.unlink(missing_ok=True)
         _transfer(url, part, progress)
         progress(f"verifying {_name(url)}")
         found = _digest(part, checksum)
@@ -81,7 +84,8 @@ def _transfer(url: str, part: Path, progress: Progress) -> None:
         try:
             return _attempt(url, part, progress)
         except (Interrupted, *BROKEN_OFF) as e:
-            if attempt == ATTEMPTS or not (part.exists() and part.stat().st_size):
+            never_reached = not isinstance(e, Interrupted) and not part.exists()
+            if attempt == ATTEMPTS or never_reached:
                 raise ValueError(f"{shown(url)}: {_reason(e)}") from e
             progress(f"{_name(url)}: interrupted, going on ({attempt} of {ATTEMPTS - 1})")
             time.sleep(2.0 ** (attempt - 1))
@@ -103,12 +107,15 @@ def _attempt(url: str, part: Path, progress: Progress) -> None:
         if answer.status_code not in (200, 206):
             raise ValueError(f"{shown(url)}: the server answers {answer.status_code} {answer.reason}")
         resumed = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+        if answer.status_code == 206 and not resumed:
+            part.unlink(missing_ok=True)
+            raise Interrupted("the server sent another range than the one asked for")
         done = have if resumed else 0
         length = answer.headers.get("Content-Length", "")
         total = done + int(length) if length.isdecimal() else None
         with part.open("ab" if resumed else "wb") as file:
             told = clock.monotonic()
-            for block in answer.iter_content(BLOCK):
+            for block in _blocks(answer):
                 file.write(block)
                 done += len(block)
                 if done > LARGEST:
@@ -121,6 +128,13 @@ def _attempt(url: str, part: Path, progress: Progress) -> None:
             os.fsync(file.fileno())
         if total is not None and done < total:
             raise Interrupted(f"connection closed after {done} of {total} bytes")
+
+
+def _blocks(answer: requests.Response) -> Iterator[bytes]:
+    try:
+        yield from answer.iter_content(BLOCK)
+    except BROKEN_OFF as e:
+        raise Interrupted(_reason(e)) from e
 
 
 def _digest(part: Path, checksum: Checksum | None) -> str:

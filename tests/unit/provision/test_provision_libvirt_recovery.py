@@ -1,0 +1,91 @@
+"""What is set right before an embedded driver is opened again; the files are those that a killed driver left."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provision.providers.libvirt.recovery import recover
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "run/qemu").mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.fixture
+def qemu(root: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process whose command line looks like the QEMU of a VM below root."""
+    sleep = [sys.executable, "-c", "import time; time.sleep(120)", "-name", "guest=default.tiny", str(root)]
+    with subprocess.Popen(sleep) as process:
+        yield process
+        process.kill()
+
+
+def left(root: Path, pid: int, noted: int | None) -> tuple[Path, Path, Path]:
+    run = root / "run/qemu"
+    pid_file, status, directory = (
+        run / "default.tiny.pid",
+        run / "default.tiny.xml",
+        root / "lib/qemu/domain-1-default.tiny",
+    )
+    pid_file.write_text(str(pid))
+    if noted is not None:
+        status.write_text(f"<!-- generated -->\n<domstatus state='paused' pid='{noted}'/>")
+    directory.mkdir(parents=True)
+    return pid_file, status, directory
+
+
+def test_a_running_vm_stays_as_it_is(root: Path, qemu: "subprocess.Popen[bytes]") -> None:
+    files = left(root, qemu.pid, qemu.pid)
+    recover(root)
+    assert all(file.exists() for file in files)
+    assert qemu.poll() is None
+
+
+@pytest.mark.parametrize("noted", [0, None])
+def test_a_qemu_that_libvirt_did_not_note_is_ended(
+    root: Path, qemu: "subprocess.Popen[bytes]", noted: int | None
+) -> None:
+    files = left(root, qemu.pid, noted)
+    recover(root)
+    assert qemu.wait(10) == -9
+    assert not any(file.exists() for file in files)
+
+
+@pytest.mark.parametrize("noted", [0, 4194305, None])
+def test_a_process_that_is_gone_is_forgotten(root: Path, noted: int | None) -> None:
+    files = left(root, 4194305, noted)
+    recover(root)
+    assert not any(file.exists() for file in files)
+
+
+def test_a_process_of_somebody_else_is_not_touched(root: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)", "guest=default.tiny"]) as other:
+        left(root, other.pid, 0)
+        recover(root)
+        assert other.poll() is None
+        other.kill()
+
+
+def test_other_vms_and_the_drivers_own_file_stay(root: Path) -> None:
+    left(root, 4194305, 0)
+    other = root / "lib/qemu/domain-2-default.tiny2"
+    other.mkdir()
+    driver = root / "run/qemu/driver.pid"
+    driver.write_text("4194305")
+    recover(root)
+    assert other.exists()
+    assert driver.exists()
+
+
+def test_rubbish_in_the_files_is_no_obstacle(root: Path) -> None:
+    pid_file, status, _ = left(root, 1, 0)
+    pid_file.write_text("many")
+    status.write_text("<domst")
+    recover(root)
+    assert not status.exists()
+    recover(root / "nothing")
