@@ -12,6 +12,7 @@ COMMANDS = {
     "lint": "commands.lint:lint",
     "plan": "commands.apply:plan",
     "apply": "commands.apply:apply",
+    "verify": "commands.apply:verify",
     "destroy": "commands.destroy:destroy",
     "matrix": "commands.matrix:matrix",
     "agent": "commands.agent:agent",
@@ -47,6 +48,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
     \b
     nestproof check                          judge this machine
     nestproof apply FILE... --wait           create the VMs of the manifests and prove them
+    nestproof verify FILE...                 ask them for a fresh proof, any time
     nestproof destroy FILE...                remove them again
     nestproof matrix --html matrix.html      everything known so far, as one page
     """

@@ -22,7 +22,7 @@ def nestproof(*arguments: str, state: Path, stdin: str = "", **env: str) -> subp
     )
 
 
-COMMANDS = ["check", "explain", "lint", "plan", "apply", "destroy", "matrix", "agent"]
+COMMANDS = ["check", "explain", "lint", "plan", "apply", "verify", "destroy", "matrix", "agent"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
