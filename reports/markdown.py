@@ -19,30 +19,29 @@ def matrix_markdown(matrix: Matrix) -> str:
         broken = row.broken.link.link.label if row.broken else ""
         emulated = ", emulated CPU" if row.chain.emulated_cpu else ""
         lines.append(f"| {_inert(row.label)} | {row.chain.verdict}{emulated} | {broken} | {chain} |")
-    for problem in matrix.problems:
-        lines += ["", *_problem(problem)]
-    return "\n".join(lines).rstrip("\n") + "\n"
+    paragraphs = ["\n".join(lines).rstrip("\n"), *(text for problem in matrix.problems for text in _problem(problem))]
+    return "\n\n".join(paragraphs) + "\n"
 
 
 def _problem(problem: Problem) -> Iterator[str]:
+    """Its paragraphs."""
     title = f"{problem.link.label}: " if problem.link else ""
-    yield from (f"### {title}{_inert(problem.cause)}", "", ", ".join(_inert(row.label) for row in problem.rows), "")
+    yield f"### {title}{_inert(problem.cause)}"
+    yield ", ".join(_inert(row.label) for row in problem.rows)
     if not problem.remedies:
         yield "No remedy is known for this."
     for number, remedy in enumerate(problem.remedies):
-        yield from _remedy("Or instead: " if number else "", remedy)
+        yield from _remedy("Or instead" if number else "To mend it", remedy)
 
 
 def _remedy(intent: str, remedy: Remedy) -> Iterator[str]:
     steps = ", these steps in order" if len(remedy.commands) > 1 else ""
-    yield from (f"{intent}{_inert(remedy.title)} ({remedy.where}{steps}){':' if remedy.commands else ''}", "")
-    for command in remedy.commands:
-        # Indented code needs no fence, so no text can end it.
-        yield from (f"    {line}" for line in sanitize(command, newlines=True).split("\n"))
-    if remedy.commands:
-        yield ""
+    yield f"{intent} ({remedy.where}{steps}): {_inert(remedy.title)}"
+    if remedy.commands:  # indented code needs no fence, so no text can end it
+        lines = [line for command in remedy.commands for line in sanitize(command, newlines=True).split("\n")]
+        yield "\n".join(f"    {line}" for line in lines)
     if remedy.then:
-        yield from (f"Then: {_inert(remedy.then)}", "")
+        yield f"Then: {_inert(remedy.then)}"
 
 
 def _inert(text: str) -> str:

@@ -2,32 +2,24 @@
 
 import os
 import shutil
-from pathlib import Path
 from typing import NoReturn, Protocol
 
 import pytest
+from golden_files import Golden
+from hypothesis import settings
+
+settings.register_profile("nestproof", deadline=None)  # a busy machine is no failure
+settings.load_profile("nestproof")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--regenerate", action="store_true", help="write the golden files anew instead of comparing them")
 
 
-class Golden(Protocol):
-    def __call__(self, path: Path, text: str) -> None: ...
-
-
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Golden:
     """Compares a text with a golden file, byte for byte; with --regenerate it writes the file."""
-
-    def compare(path: Path, text: str) -> None:
-        if request.config.getoption("--regenerate"):
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(text.encode("utf-8"))
-        assert path.exists(), f"{path.name} is not there; run pytest --regenerate and look at what it writes"
-        assert text == path.read_bytes().decode("utf-8")
-
-    return compare
+    return Golden(regenerate=request.config.getoption("--regenerate"))
 
 
 class Needs(Protocol):

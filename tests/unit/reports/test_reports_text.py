@@ -17,7 +17,7 @@ from chain_factory import (
     vm,
     vm_without_nesting,
 )
-from conftest import Golden
+from golden_files import Golden
 
 from hostcheck.model import Answer, Chain, Evidence, Finding, Link, Remedy, Status, Verdict, Where
 from reports.matrix import build
