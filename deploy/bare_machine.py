@@ -1,7 +1,7 @@
 """Run a make goal of a fresh clone in a new minimal Debian 12: `python3 deploy/bare_machine.py demo`.
 
 Proves that this checkout installs all it needs: the new system has git, make and Python, and of this machine only the
-kernel, its devices, and the way to the package registries (the settings of apt and pip, the certificates, the resolver).
+kernel, its devices, and the way to the package registries (settings of apt and pip, certificates, the resolver).
 Only what is committed takes part. Needs root. The system stays where it is printed until the next run.
 """
 

@@ -4,11 +4,14 @@ Asks dpkg first and starts apt only when something is missing, with sudo when no
 nothing is configured. Runs before anything of ours is installed, with whatever python3 the machine has.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 
 GROUPS = {
     "run": (
@@ -54,7 +57,7 @@ GROUPS = {
 }
 
 
-def missing(packages):
+def missing(packages: Iterable[str]) -> list[str] | None:
     """Those of `packages` that dpkg does not have installed, sorted; None where there is no dpkg."""
     if not shutil.which("dpkg-query"):
         return None
@@ -69,7 +72,7 @@ def missing(packages):
     return sorted(set(packages) - installed)
 
 
-def install(packages):
+def install(packages: list[str]) -> int:
     """Install `packages` by apt. Returns the exit code for the user."""
     command = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
     if os.geteuid() != 0:
@@ -87,7 +90,7 @@ def install(packages):
     return 0
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Install the Debian packages of these groups, if they are missing.")
     parser.add_argument("group", nargs="+", choices=sorted(GROUPS))
     wanted = sorted({package for group in parser.parse_args().group for package in GROUPS[group]})
