@@ -13,6 +13,7 @@ from chain_factory import (
     host,
     host_with_nesting_off,
     link,
+    nobody_in_a_vm,
     pvm_host,
     tcg_vm,
     vm,
@@ -105,6 +106,19 @@ def test_a_click_shows_claim_evidence_remedy_and_proof(visit: Any) -> None:
     expect(panel).to_contain_text("Proven: run in lab/test_svm_nested_off")
     panel.get_by_role("button", name="Close").click()
     expect(panel).to_be_hidden()
+
+
+def test_two_causes_are_two_entries_with_their_alternatives_and_steps(visit: Any) -> None:
+    page = visit(nobody_in_a_vm(), host_with_nesting_off())
+    causes = page.locator("#todo .problems > li")
+    expect(causes).to_have_count(3)
+    expect(causes.nth(0)).to_contain_text("CPU the hypervisor under this VM shows it neither vmx nor svm")
+    expect(causes.nth(0).get_by_text("or instead")).to_have_count(1)
+    expect(causes.nth(0).locator("ol")).to_have_count(0)
+    expect(causes.nth(1)).to_contain_text("Access nobody may not open /dev/kvm (EACCES)")
+    expect(causes.nth(2).locator("ol > li")).to_have_count(2)
+    causes.nth(1).get_by_role("link", name="builder-4").click()
+    expect(page.get_by_role("dialog")).to_contain_text("usermod -aG kvm nobody")
 
 
 def test_the_copy_button_copies_the_command(visit: Any) -> None:
@@ -200,7 +214,14 @@ def test_without_javascript_every_cell_still_leads_to_its_evidence(visit: Any) -
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_it_is_accessible_with_the_panel_closed_and_open(visit: Any, scheme: str, width: int) -> None:
-    chains = (host(), tcg_vm(on="kvm07"), vm_without_nesting("a/b"), host_with_nesting_off(), pvm_host())
+    chains = (
+        host(),
+        tcg_vm(on="kvm07"),
+        vm_without_nesting("a/b"),
+        host_with_nesting_off(),
+        pvm_host(),
+        nobody_in_a_vm(),
+    )
     page = visit(*chains, color_scheme=scheme, viewport={"width": width, "height": 900})
     accessible(page)
     cell(page, "kvm08, Nested parameter: broken").click()
