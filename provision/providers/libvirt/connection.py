@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -41,8 +42,12 @@ def connect(endpoint: Endpoint) -> "libvirt.virConnect":
     _start_event_loop()
     if endpoint.root:
         _prepare_root(endpoint, endpoint.root)
+    uri = endpoint.uri
+    if _held and not endpoint.root:
+        # An embedded driver in this process takes every qemu:///... for itself; a transport is not its business.
+        uri = re.sub(r"^qemu:///", "qemu+unix:///", uri)
     with errors(endpoint):
-        connection = libvirt.open(endpoint.uri)
+        connection = libvirt.open(uri)
         if endpoint.root:
             _settle(connection)
         elif not endpoint.local:

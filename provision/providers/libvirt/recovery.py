@@ -56,9 +56,9 @@ def _process(file: Path, root: Path) -> int:
     for _ in range(LOOKS):
         try:
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if _is_zombie(pid):
+                return 0
         except OSError:
-            return 0
-        if not command:  # a zombie
             return 0
         if b"guest=" in command and os.fsencode(root) in command:
             return pid
@@ -66,10 +66,15 @@ def _process(file: Path, root: Path) -> int:
     return 0
 
 
+def _is_zombie(pid: int) -> bool:
+    """It has ended and nobody has reaped it. Raises OSError when there is no such process. See proc(5)."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
 def _end(pid: int) -> None:
     with contextlib.suppress(OSError):  # it is gone
         os.kill(pid, signal.SIGKILL)
         for _ in range(LOOKS):
-            if not Path(f"/proc/{pid}/cmdline").read_bytes():
+            if _is_zombie(pid):
                 return
             time.sleep(PAUSE)

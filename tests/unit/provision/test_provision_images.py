@@ -3,13 +3,12 @@
 import hashlib
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from conftest import Needs
 from vm_factory import image, tiny_image
 
 from provision import download
@@ -21,7 +20,7 @@ DATA = bytes(range(256)) * 4096
 
 
 @pytest.fixture(autouse=True)
-def qemu_img(needs: Needs) -> str:
+def qemu_img(needs: Callable[[str, str], str]) -> str:
     return needs("qemu-img", "qemu-utils")
 
 

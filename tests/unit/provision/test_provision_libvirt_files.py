@@ -1,11 +1,11 @@
 """Storage in files: created whole, shared base images counted by the kernel, everything removed. Real qemu-img."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Needs
 from vm_factory import image, tiny_image
 
 from provision.images import LocalImage, resolve
@@ -22,7 +22,7 @@ def quiet(_line: str) -> None:
 
 
 @pytest.fixture
-def local(tmp_path: Path, needs: Needs) -> LocalImage:
+def local(tmp_path: Path, needs: Callable[[str, str], str]) -> LocalImage:
     needs("qemu-img", "qemu-utils")
     source = tmp_path / "source"
     source.mkdir()

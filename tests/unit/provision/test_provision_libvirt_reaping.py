@@ -1,4 +1,4 @@
-"""The supervising parent: exit codes and signals pass, orphans are reaped, and a killed parent takes its child along."""
+"""The supervising parent: exit codes and signals pass, orphans are reaped, a killed parent takes its child along."""
 
 import os
 import signal

@@ -1,0 +1,112 @@
+"""The providers that the contract is tried on: libvirt embedded, and a real libvirtd with a storage pool."""
+
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from libvirt_lab import Lab
+from vm_factory import tiny_image
+
+from provision.model import ProviderSpec
+from provision.providers import open_provider
+
+pytest.importorskip("libvirt", reason="libvirt-python is not installed (pip install 'nestproof[libvirt]')")
+
+
+@pytest.fixture(scope="session")
+def boot_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_image(tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture(scope="session")
+def embedded(
+    tmp_path_factory: pytest.TempPathFactory, needs: Callable[[str, str], str], boot_image: Path
+) -> Iterator[Lab]:
+    """libvirt's driver in this process: one root for all tests, because a process cannot have a second one."""
+    needs("qemu-system-x86_64", "qemu-system-x86")
+    needs("qemu-img", "qemu-utils")
+    root = tmp_path_factory.mktemp("embed")
+    endpoint = f"qemu:///embed?root={root}"
+    provider = open_provider(ProviderSpec("embedded", "libvirt", endpoint, None))
+
+    def remains() -> set[str]:
+        ours = ("vms", "images", "sockets", "parts", "log", "lib", "etc/qemu", "run/qemu")
+        files = {str(p.relative_to(root)) for top in ours for p in (root / top).rglob("*") if not p.is_dir()}
+        return {f for f in files if f not in ("run/qemu/driver.pid", "run/qemu/autostarted")}
+
+    yield Lab(endpoint, provider, remains, boot_image)
+    provider.close()
+
+
+DAEMON = r"""
+for place in /run /var/lib /var/log /var/cache /etc/libvirt; do mount -t tmpfs none $place; done
+mkdir /run/lock
+cat >/etc/libvirt/qemu.conf <<END
+user = "root"
+group = "root"
+security_driver = "none"
+cgroup_controllers = []
+namespaces = []
+stdio_handler = "file"
+END
+cat >"$1/libvirtd.conf" <<END
+listen_tls = 0
+auth_unix_ro = "none"
+auth_unix_rw = "none"
+unix_sock_dir = "$1/run"
+log_outputs = "3:file:$1/libvirtd.log"
+END
+exec libvirtd --config "$1/libvirtd.conf" --pid-file "$1/libvirtd.pid"
+"""
+"""A system libvirtd that sees its own empty /run, /var and /etc/libvirt, and so leaves this machine's alone."""
+
+
+@pytest.fixture(scope="session")
+def daemon(
+    tmp_path_factory: pytest.TempPathFactory, needs: Callable[[str, str], str], boot_image: Path
+) -> Iterator[Lab]:
+    if os.geteuid() != 0:
+        pytest.skip("needs to be root: libvirtd runs in a mount namespace of its own")
+    needs("libvirtd", "libvirt-daemon")
+    needs("virsh", "libvirt-clients")
+    needs("unshare", "util-linux")
+    if not Path("/etc/libvirt").is_dir():
+        pytest.skip("/etc/libvirt is missing; it comes with the package libvirt-clients")
+    place = tmp_path_factory.mktemp("daemon")
+    pool = place / "pool"
+    for directory in (place / "run", pool):
+        directory.mkdir()
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", DAEMON, "sh", str(place)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            endpoint = f"qemu:///system?socket={place}/run/libvirt-sock"
+            for _ in range(300):
+                if (place / "run/libvirt-sock").exists() or process.poll() is not None:
+                    break
+                time.sleep(0.1)
+            virsh = f"virsh -q -c {shlex.quote(endpoint)}"
+            subprocess.run(
+                ["sh", "-ec", f"{virsh} pool-define-as default dir --target {pool} && {virsh} pool-start default"],
+                check=True,
+                capture_output=True,
+            )
+            provider = open_provider(ProviderSpec("daemon", "libvirt", endpoint, None))
+            yield Lab(endpoint, provider, lambda: {p.name for p in pool.iterdir()}, boot_image)
+            provider.close()
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.fixture(params=["embedded", "daemon"])
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """Each endpoint in turn, found and left empty."""
+    chosen: Lab = request.getfixturevalue(request.param)
+    assert chosen.remains() == set()
+    yield chosen
+    for name in ("tiny", "other"):
+        chosen.provider.destroy("default", name)

@@ -1,0 +1,38 @@
+"""One endpoint that the contract is tried on, and what is left of VMs on this machine."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from vm_factory import image, wanted
+
+from provision.model import VmSpec
+from provision.provider import Provider
+
+
+@dataclass
+class Lab:
+    """One endpoint to try the contract on."""
+
+    endpoint: str
+    provider: Provider
+    remains: Callable[[], set[str]]
+    """Files that belong to VMs at this moment."""
+    image: Path
+
+    def vm(self, **changes: object) -> VmSpec:
+        return wanted(image(self.image), self.endpoint, **changes)
+
+
+def processes(marker: str) -> list[str]:
+    """Command lines of living processes that contain a text."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                command = (entry / "cmdline").read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+            if marker in command and "qemu-system" in command:
+                found.append(command.replace("\0", " "))
+    return found
