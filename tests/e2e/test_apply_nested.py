@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,10 @@ def manifests(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., str
 
 
 @pytest.fixture(scope="module")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("state")
+def state() -> Iterator[Path]:
+    """Short, because libvirt puts UNIX sockets below it."""
+    with tempfile.TemporaryDirectory(prefix="np-") as directory:
+        yield Path(directory)
 
 
 def command(state: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -168,7 +171,7 @@ WRONG = {
     "unknown kind": ("kind: VMClass", "kind: VMClas", 2, "did you mean VMClass"),
     "misspelt field": ("nestedVirtualization:", "nestedVirtualisation:", 2, "did you mean nestedVirtualization"),
     "missing image": ("debian-12.qcow2", "no-such.qcow2", 2, "no-such.qcow2: no such file"),
-    "bad checksum": ("      format: qcow2", f"      format: qcow2\n      checksum: {'0' * 64}", 3, "checksum"),
+    "bad checksum": ("      format: qcow2", f"      format: qcow2\n      checksum: {'ab' * 32}", 3, "checksum"),
     "refusing URI": ("qemu:///embed", "qemu+tcp://127.0.0.1:1/system", 2, "Connection refused"),
     "no such transport": ("qemu:///embed", "qemu+carrier://host/system", 2, ""),
     "unpaired bracket": ("spec:", "spec: [", 2, "yaml"),
@@ -181,13 +184,14 @@ def test_wrong_input_is_one_line_and_leaves_nothing(case: str, manifests: Path, 
     text = (manifests / "nested-vm.yaml").read_text()
     assert old in text
     (tmp_path / "wrong.yaml").write_text(text.replace(old, new, 1))
-    state = tmp_path / "state"
-    result = finished(state, "apply", str(tmp_path / "wrong.yaml"), "--wait")
-    assert result.returncode == code, result.stderr
-    assert words in result.stderr
-    assert machines_of(state) == []
-    for kind in ("*.qcow2", "*.iso", "*.part"):
-        assert not list(state.rglob(kind))
+    with tempfile.TemporaryDirectory(prefix="np-") as short:  # libvirt's socket names need a short directory
+        state = Path(short)
+        result = finished(state, "apply", str(tmp_path / "wrong.yaml"), "--wait")
+        assert result.returncode == code, result.stderr
+        assert words in result.stderr
+        assert machines_of(state) == []
+        for kind in ("*.qcow2", "*.iso", "*.part"):
+            assert not list(state.rglob(kind))
 
 
 def test_without_libvirt_python_the_core_works_and_apply_says_what_to_install(manifests: Path, tmp_path: Path) -> None:
