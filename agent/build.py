@@ -9,7 +9,7 @@ from pathlib import Path
 
 NAME = "nestproof-agent.pyz"
 HERE = Path(__file__).parent
-NOT_SHIPPED = {"build.py", "cloudinit.py", "__main__.py"}
+NOT_SHIPPED = {"build.py", "cloudinit.py", "boothook.py", "fallback.py", "__main__.py"}
 # Makes the package importable from one block, compressed as a whole: a third smaller than an entry for each module.
 IMPORTER = """\
 import sys

@@ -74,7 +74,8 @@ def cpu(machine):
         total = sum(ticks)
         if len(ticks) == 8 and total:
             steal = round(100.0 * ticks[7] / total, 2)
-    return {"load": [number(word) for word in load], "usable": len(os.sched_getaffinity(0)), "cgroup_cpus": quota, "steal_percent": steal}
+    usable = len(os.sched_getaffinity(0))
+    return {"load": [number(word) for word in load], "usable": usable, "cgroup_cpus": quota, "steal_percent": steal}
 
 
 def number(word):

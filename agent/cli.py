@@ -5,8 +5,12 @@ import sys
 
 from agent import VERSION, collect
 
-FLAGS = ("--json", "--text", "--list", "--measure", "--help", "-h", "--version")
-VALUES = ("--only", "--timeout", "--root", "--capture", "--vm", "--serve-port")
+FLAGS = ("--json", "--text", "--list", "--measure", "--watch", "--uninstall", "--help", "-h", "--version")
+VALUES = (
+    "--only", "--timeout", "--root", "--capture", "--vm", "--serve-port",
+    "--send", "--token-file", "--ca-file", "--every",
+)
+REPEATED = ("--only", "--send")
 
 
 class Usage(Exception):
@@ -43,7 +47,7 @@ def parse(arguments):
                 if not todo:
                     raise Usage("%s needs a value" % name)
                 value = todo.pop(0)
-            options[name] = options[name] + "," + value if name == "--only" and name in options else value
+            options[name] = options[name] + "," + value if name in REPEATED and name in options else value
         else:
             raise Usage("no such option: %s" % name)
     return options
@@ -67,10 +71,17 @@ def run(options):
     wanted = {"timeout": seconds(options), "root": tree(options), "vm": options.get("--vm")}
     wanted["only"] = selected(options)
     wanted["measure"] = "--measure" in options
-    if "--serve-port" in options:
-        from agent.channels.virtio import serve
+    if "--uninstall" in options:
+        from agent.uninstall import uninstall
 
-        return serve(options["--serve-port"], lambda: told(collect(**wanted)))
+        return uninstall(print)
+    if "--watch" in options or "--serve-port" in options or "--send" in options:
+        from agent.service import service
+
+        try:
+            return service(options, lambda: told(collect(**wanted)), seconds)
+        except ValueError as e:
+            raise Usage(str(e))
     if "--capture" in options:
         return capture(options["--capture"], wanted)
     report = told(collect(**wanted))
@@ -110,14 +121,14 @@ def capture(directory, wanted):
     return 0
 
 
-def seconds(options):
-    """Return --timeout as a number of seconds; Usage when it is none."""
+def seconds(options, name="--timeout", default=10.0, most=3600):
+    """Return an option's number of seconds; Usage when it is none."""
     try:
-        value = float(options.get("--timeout", "10"))
+        value = float(options.get(name, default))
     except ValueError:
         value = -1.0
-    if not 0 < value <= 3600:
-        raise Usage("--timeout wants seconds, more than 0 and at most 3600, not %r" % options["--timeout"])
+    if not 0 < value <= most:
+        raise Usage("%s wants seconds, more than 0 and at most %d, not %r" % (name, most, options[name]))
     return value
 
 

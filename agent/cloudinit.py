@@ -1,113 +1,77 @@
 """Makes the part of a cloud-init user-data that installs the agent. Runs on the controller.
 
 The part is a *boothook*: cloud-init runs it early on every boot, whatever else the user's cloud-config says, and
-nothing of the user's is merged with it or replaced by it. It installs one file and one service, starts the service
-without waiting for it, and does the same again on the next boot only if something has changed.
+nothing of the user's is merged with it or replaced by it.
 """
 
 import base64
 import re
+from collections.abc import Sequence
 
+from agent import VERSION
+from agent.boothook import BOOTHOOK
 from agent.build import NAME, agent_bytes
+from agent.channels.deliver import sender
+from agent.fallback import FALLBACK
 
 PORT = "org.nestproof.report.0"  # the virtio-serial port of design and documentation
-_VM = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_NAME = r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
+_VM = re.compile(f"{_NAME}/{_NAME}")
 _PORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-SCRIPT = r"""#cloud-boothook
-#!/bin/sh
-# nestproof: installs the agent that reports whether this machine can run virtual machines
-umask 022
-say() { echo "nestproof: $*" >/dev/console 2>/dev/null || echo "nestproof: $*" >&2; }
-
-python=
-for each in python3 /usr/libexec/platform-python /usr/local/bin/python3; do
-    if "$each" -c 'import sys; sys.exit(sys.version_info < (3, 6))' 2>/dev/null; then
-        python=$(command -v "$each")
-        break
-    fi
-done
-[ -n "$python" ] || { say "no Python 3.6 or later on this machine: nothing was proven"; exit 0; }
-
-for dir in /usr/local/lib/nestproof /var/lib/nestproof /run/nestproof; do
-    mkdir -p "$dir" 2>/dev/null && [ -w "$dir" ] && break
-done
-agent=$dir/@NAME@
-base64 -d >"$agent.new" <<'END'
-@AGENT@
-END
-if ! "$python" -I -S "$agent.new" --version >/dev/null 2>&1; then
-    rm -f "$agent.new"
-    say "the agent could not be installed in $dir"
-    exit 0
-fi
-changed=
-cmp -s "$agent.new" "$agent" || changed=yes
-chmod 755 "$agent.new" && mv -f "$agent.new" "$agent"
-start="$python -I -S $agent @OPTIONS@"
-
-if [ -d /run/systemd/system ]; then
-    units=/etc/systemd/system
-    [ -w "$units" ] || units=/run/systemd/system
-    cat >"$units/nestproof-agent.service.new" <<END
-[Unit]
-Description=nestproof agent: reports whether this machine can run virtual machines
-After=systemd-udevd.service systemd-modules-load.service
-
-[Service]
-ExecStart=$start
-Restart=always
-RestartSec=5
-StandardOutput=null
-StandardError=journal+console
-
-[Install]
-WantedBy=multi-user.target
-END
-    cmp -s "$units/nestproof-agent.service.new" "$units/nestproof-agent.service" || changed=yes
-    mv -f "$units/nestproof-agent.service.new" "$units/nestproof-agent.service"
-    if [ -n "$changed" ]; then
-        systemctl daemon-reload
-        systemctl --no-reload enable nestproof-agent.service >/dev/null 2>&1
-        systemctl --no-block restart nestproof-agent.service
-    else
-        systemctl --no-block start nestproof-agent.service
-    fi
-elif command -v openrc-run >/dev/null 2>&1 && [ -w /etc/init.d ]; then
-    cat >/etc/init.d/nestproof-agent <<END
-#!/sbin/openrc-run
-description="nestproof agent: reports whether this machine can run virtual machines"
-supervisor=supervise-daemon
-command=$python
-command_args="${start#"$python" }"
-respawn_delay=5
-END
-    chmod 755 /etc/init.d/nestproof-agent
-    rc-update add nestproof-agent default >/dev/null 2>&1
-    (rc-service nestproof-agent restart >/dev/null 2>&1 &)
-else
-    mkdir -p /run/nestproof
-    pid=$(cat /run/nestproof/agent.pid 2>/dev/null)
-    if [ -z "$pid" ] || ! kill -0 "$pid" 2>/dev/null; then
-        (while :; do $start </dev/null >/dev/null 2>/dev/console; sleep 5; done) &
-        echo $! >/run/nestproof/agent.pid
-    fi
-fi
-exit 0
-"""
+_CHANNEL = re.compile(r"[A-Za-z0-9:/._~+=-]{1,1000}")  # nothing that a shell or systemd would read
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{1,4096}")  # RFC 6750, b64token
+_PEM = re.compile(r"(-----(BEGIN|END) CERTIFICATE-----|[A-Za-z0-9+/=]*)")
 
 
-def user_data_part(vm: str, port: str = PORT) -> str:
+def user_data_part(
+    vm: str,
+    port: str = PORT,
+    send: Sequence[str] = (),
+    token: str | None = None,
+    ca: str | None = None,
+    every: int | None = None,
+) -> str:
     """Return the text of one part of type ``text/cloud-boothook`` that installs and starts the agent.
 
-    ``vm`` is ``namespace/name`` and comes back as ``subject.vm`` of every report; ``port`` is the virtio-serial port
-    on which the host asks for reports. ValueError when one of them is not of that form: they go into a shell script.
+    ``vm`` is ``namespace/name`` and comes back as ``subject.vm`` of every report. ``port`` is the virtio-serial port on
+    which the host asks for reports. ``send`` names further channels (agent/channels/deliver.py): the agent sends by
+    them after boot, when something has changed, and every ``every`` seconds at most. ``token`` is the secret of this
+    one VM for an https channel, ``ca`` the PEM text of the only authority to trust. ValueError when one of them is not
+    of its form: they go into a shell script.
     """
     if not _VM.fullmatch(vm):
         raise ValueError(f"not namespace/name of a virtual machine: {vm!r}")
     if not _PORT.fullmatch(port):
         raise ValueError(f"not the name of a virtio-serial port: {port!r}")
+    options = f"--vm {vm} --watch --serve-port {port}"
+    for channel in send:
+        if not _CHANNEL.fullmatch(channel):
+            raise ValueError(f"not a channel: {channel!r}")
+        sender(channel, None, None)
+    if send:
+        options += f" --send {','.join(send)}"
+    secrets = []
+    if token is not None:
+        if not _TOKEN.fullmatch(token):
+            raise ValueError("not a bearer token")  # and it is not shown: it is a secret
+        secrets.append(f"    keep \"$dir/token\" 600 <<'END'\n{token}\nEND")
+        options += " --token-file $dir/token"
+    if ca is not None:
+        lines = ca.strip().splitlines()
+        if not lines or not lines[0].startswith("-----BEGIN") or not all(map(_PEM.fullmatch, lines)):
+            raise ValueError("not the PEM text of certificates")
+        secrets.append("    keep \"$dir/ca.pem\" 644 <<'END'\n" + "\n".join(lines) + "\nEND")
+        options += " --ca-file $dir/ca.pem"
+    if every is not None:
+        options += f" --every {int(every)}"
     text = base64.b64encode(agent_bytes()).decode("ascii")
-    lines = "\n".join(text[n : n + 76] for n in range(0, len(text), 76))
-    options = f"--vm {vm} --serve-port {port}"
-    return SCRIPT.replace("@NAME@", NAME).replace("@AGENT@", lines).replace("@OPTIONS@", options)
+    words = {
+        "@NAME@": NAME,
+        "@AGENT@": "\n".join(text[n : n + 76] for n in range(0, len(text), 76)),
+        "@SECRETS@": "\n".join(secrets),
+        "@OPTIONS@": options,
+        "@FALLBACK@": FALLBACK.replace("@VERSION@", VERSION).strip(),
+        "@VM@": vm,
+        "@PORT@": port,
+    }
+    return re.sub("|".join(words), lambda match: words[match[0]], BOOTHOOK)

@@ -16,7 +16,17 @@ Options
   --capture DIR        record this machine in DIR: the files that were read, and what was executed
   --root DIR           report about the machine recorded in DIR; nothing is executed
   --vm NAMESPACE/NAME  put this name into the report
-  --serve-port NAME    stay, and give a fresh report to whoever opens the host end of the virtio-serial port
+
+Sending (see docs/agent.md)
+  --send CHANNEL[,...]  https://COLLECTOR/..., file:PATH, console:DEVICE or guestinfo (VMware); tried until each has it
+  --token-file FILE     what the collector knows this machine by; sent to it as a bearer token
+  --ca-file FILE        trust only this authority for https
+  --watch               stay; report after boot, every so often, after a resume; send when something has changed
+  --every SECONDS       how often --watch looks (default 900)
+  --serve-port NAME     stay, and give a fresh report to whoever opens the host end of the virtio-serial port
+  --uninstall           remove the agent that cloud-init installed
+
+Other
   --version, --help
 
 Exit status: 0 a report was made, 1 it could not be made, 2 wrong usage. The report judges nothing; nestproof does.

@@ -10,9 +10,9 @@ import sys
 import time
 
 from agent.frame import frame
+from agent.settle import wait_for_kvm
 
 PAUSE = 0.25  # seconds between looks at a port whose host end is closed
-PATIENCE = 15.0  # seconds that udev may take after boot to load KVM
 STALLED = 60.0  # seconds that a connected host may take without reading
 AGAIN = 60.0  # seconds after which a host that is still, or again, connected gets another report
 
@@ -84,22 +84,6 @@ def wait_for_host(fd):
 def gone(fd):
     """Raise OSError when the port was unplugged: to poll(2) that looks like a host that is not there."""
     os.stat("/dev/" + os.path.basename(os.readlink("/proc/self/fd/%d" % fd)))
-
-
-def wait_for_kvm(started):
-    """Soon after boot wait for /dev/kvm when the CPU can do it: the module may still be loading."""
-    from agent.cpu import cpuinfo, flags
-    from agent.facts import NotOk
-    from agent.machine import Machine
-
-    machine = Machine()
-    try:
-        cpuinfo(machine)
-        able = {"vmx", "svm"} & set(flags(machine))
-    except (OSError, NotOk):
-        able = set()
-    while able and not os.path.exists("/dev/kvm") and time.monotonic() < started + PATIENCE:
-        time.sleep(PAUSE)
 
 
 def send(fd, data):

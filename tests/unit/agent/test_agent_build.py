@@ -32,7 +32,7 @@ def test_is_a_sound_zip_without_controller_side_modules(pyz: Path) -> None:
     with zipfile.ZipFile(pyz) as archive:
         assert archive.testzip() is None
         assert sorted(archive.namelist()) == ["__main__.py", "agent.z"]
-    assert not {"agent.build", "agent.cloudinit", "agent.__main__"} & set(shipped())
+    assert not {"agent.build", "agent.cloudinit", "agent.boothook", "agent.fallback", "agent.__main__"} & set(shipped())
     assert "agent.proof.nested" in shipped()
 
 
