@@ -221,7 +221,9 @@ def _install_packages(root: Path, sources: Sequence[str], work: Path) -> None:
     exclude = [f"--dpkgopt=path-exclude={pattern}" for pattern in NOT_IN_THE_IMAGE]
     _run(
         [
-            *("setpriv", "--pdeathsig", "KILL", "mmdebstrap", "--mode=root", "--variant=minbase"),
+            # Killed with us, whatever it has started.
+            *("setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--mount-proc", "--fork", "--kill-child"),
+            *("mmdebstrap", "--mode=root", "--variant=minbase"),
             *(f"--include={','.join(PACKAGES)}", *exclude, "--dpkgopt=path-include=/usr/share/doc/*/copyright"),
             f'--setup-hook=mkdir -p "$1"/etc/apt/apt.conf.d && cp {acquire} {in_root}',
             f"--customize-hook=rm {in_root}",
@@ -325,7 +327,7 @@ def _run(command: Sequence[str], *, cwd: Path | None = None, stdin: str = "", **
     if ended.returncode != 0:
         said = ended.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
         complaints = [line for line in said if line.startswith(("E:", "Err:"))]
-        name = next(word for word in command if word not in ("setpriv", "--pdeathsig", "KILL"))
+        name = "mmdebstrap" if "mmdebstrap" in command else command[0]
         raise BuildError(f"{name} failed ({ended.returncode}): {(complaints or said)[-1]}")
     return ended.stdout
 
