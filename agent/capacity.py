@@ -13,13 +13,13 @@ def memory(machine):
     for line in machine.text("/proc/meminfo").split("\n"):
         key, _, value = line.partition(":")
         number = value.split()[:1]
-        if number and number[0].isdigit():
+        if number and number[0].isdecimal():
             found[key] = int(number[0]) * 1024
     huge = {}
     for name in machine.listed("/sys/kernel/mm/hugepages")[:16]:
         total = machine.line("/sys/kernel/mm/hugepages/%s/nr_hugepages" % name)
         free = machine.line("/sys/kernel/mm/hugepages/%s/free_hugepages" % name)
-        if total and total.isdigit() and free and free.isdigit():
+        if total and total.isdecimal() and free and free.isdecimal():
             huge[name[10:]] = {"total": int(total), "free": int(free)}
     return {
         "total": found.get("MemTotal", 0),
@@ -51,10 +51,10 @@ def cgroup_limit(machine, unified, legacy):
     limits = []
     for path in cgroup_paths(machine):
         value = machine.line(path + "/" + unified) or ""
-        if value.isdigit():
+        if value.isdecimal():
             limits.append(int(value))
     value = machine.line("/sys/fs/cgroup/" + legacy) or ""
-    if value.isdigit() and int(value) < 1 << 62:  # version 1 says "none" by a number near 2**63
+    if value.isdecimal() and int(value) < 1 << 62:  # version 1 says "none" by a number near 2**63
         limits.append(int(value))
     return min(limits) if limits else None
 
@@ -65,12 +65,12 @@ def cpu(machine):
     quota = None
     for path in cgroup_paths(machine):
         part = (machine.line(path + "/cpu.max") or "").split()
-        if len(part) == 2 and part[0].isdigit() and part[1].isdigit() and int(part[1]):
+        if len(part) == 2 and part[0].isdecimal() and part[1].isdecimal() and int(part[1]):
             share = int(part[0]) / float(int(part[1]))
             quota = share if quota is None else min(share, quota)
     steal = None  # type: object
     for line in (machine.line("/proc/stat") or "").split("\n")[:1]:
-        ticks = [int(word) for word in line.split()[1:9] if word.isdigit()]
+        ticks = [int(word) for word in line.split()[1:9] if word.isdecimal()]
         total = sum(ticks)
         if len(ticks) == 8 and total:
             steal = round(100.0 * ticks[7] / total, 2)

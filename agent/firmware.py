@@ -32,7 +32,7 @@ def msr(machine):
     value = one_cpu(0)
     different = []
     for name in machine.listed("/dev/cpu")[:512]:
-        if name.isdigit() and name != "0":
+        if name.isdecimal() and name != "0":
             try:
                 other = one_cpu(int(name))
             except OSError:

@@ -17,7 +17,7 @@ def rivals(machine):
     loaded = machine.listed("/sys/module")
     found = {}  # type: dict
     for pid in machine.listed("/proc"):
-        if not pid.isdigit():
+        if not pid.isdecimal():
             continue
         try:
             name = machine.text("/proc/%s/comm" % pid, 64).strip()

@@ -8,7 +8,7 @@ def span(text):
     count = 0
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if first.isdigit() and (last.isdigit() or not dash) and len(first + last) < 12:
+        if first.isdecimal() and (last.isdecimal() or not dash) and len(first + last) < 12:
             count += max(int(last or first) - int(first) + 1, 0)
     return count
 

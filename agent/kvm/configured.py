@@ -49,10 +49,11 @@ def configured(machine):
     for word in (machine.line("/proc/cmdline") or "").split():
         key, _, value = word.partition("=")
         module, dot, parameter = key.replace("-", "_").partition(".")
-        if dot:
+        if key in ("module_blacklist", "modprobe.blacklist"):
+            barred = [each.replace("-", "_") for each in value.split(",")]
+            blacklisted += [{"module": each, "source": "/proc/cmdline"} for each in barred if each in NAMES]
+        elif dot:
             given.setdefault(module, {})[parameter] = value
-        elif key in ("module_blacklist", "modprobe.blacklist", "nomodule"):
-            blacklisted += [{"module": each, "source": "/proc/cmdline"} for each in value.split(",") if each in NAMES]
     options += entries(given, "/proc/cmdline")
     return {"options": options[:64], "blacklisted": blacklisted[:16]}
 
@@ -71,7 +72,7 @@ def kernel_config(machine):
     release = machine.line("/proc/sys/kernel/osrelease") or ""
     for path in ("/boot/config-" + release, "/lib/modules/%s/config" % release):
         try:
-            return chosen(machine.text(path, 1 << 20), path)
+            return chosen(machine.text(path, 1 << 20))
         except OSError:
             continue
     if machine.root is None:
@@ -80,13 +81,11 @@ def kernel_config(machine):
         with open("/proc/config.gz", "rb") as packed:
             text = decompressobj(47).decompress(packed.read(1 << 20), 2 << 20).decode("ascii", "replace")
         machine.keep("/boot/config-" + release, text)
-        return chosen(text, "/proc/config.gz")
+        return chosen(text)
     raise NotOk("absent", "the tree has no configuration of this kernel")
 
 
-def chosen(text, source):
-    """Return the options that matter and where they were found."""
+def chosen(text):
+    """Return the options that matter."""
     lines = [line for line in text.split("\n") if line.startswith(OPTIONS)]
-    value = dict(line.split("=", 1) for line in lines[:100] if "=" in line)
-    value["source"] = source
-    return value
+    return dict(line.split("=", 1) for line in lines[:100] if "=" in line)
