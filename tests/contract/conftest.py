@@ -11,6 +11,7 @@ import pytest
 from libvirt_lab import Lab
 from vm_factory import tiny_image
 
+import provision.providers.libvirt  # noqa: F401 - silences the library before it is loaded
 from provision.model import ProviderSpec
 from provision.providers import open_provider
 
