@@ -7,6 +7,7 @@ uses no character that a login shell (bash, dash, csh, fish) could take for its 
 import asyncio
 import base64
 import contextlib
+import functools
 from dataclasses import dataclass
 
 from agent.build import STREAMED, bundle
@@ -45,13 +46,17 @@ class Ssh:
     agent_timeout: float = 10.0
 
     def command(self, target: Target) -> list[str]:
-        """The argument list for one host."""
+        """The argument list that fetches the report of one host."""
+        return self.argv(target, remote_command(self.sudo, self.agent_timeout))
+
+    def argv(self, target: Target, line: str) -> list[str]:
+        """The argument list that hands a line to the login shell of one host."""
         argv = ["ssh", "-T", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={self.connect_timeout}"]
         argv += ["-o", "ClearAllForwardings=yes", "-o", "ForwardAgent=no", "-o", "ForwardX11=no"]
         argv += ["-F", self.config] if self.config else []
         argv += ["-p", str(target.port)] if target.port else []
         argv += ["-l", target.user] if target.user else []
-        return [*argv, *target.arguments, "--", target.host, remote_command(self.sudo, self.agent_timeout)]
+        return [*argv, *target.arguments, "--", target.host, line]
 
 
 def remote_command(sudo: bool, timeout: float) -> str:
@@ -115,9 +120,15 @@ async def _converse(target: Target, process: asyncio.subprocess.Process) -> Reac
     return Reached(target, None, _fault(code, await words, bytes(noise), reader.fault))
 
 
+@functools.cache
+def payload() -> bytes:
+    """The agent's sources as one block; made once, since stripping them takes longer than a host takes to answer."""
+    return bundle()
+
+
 async def _feed(stdin: asyncio.StreamWriter) -> None:
     with contextlib.suppress(ConnectionError):
-        stdin.write(bundle())
+        stdin.write(payload())
         await stdin.drain()
         stdin.close()
 
