@@ -9,6 +9,7 @@ import click
 COMMANDS = {
     "check": "commands.check:check",
     "explain": "commands.explain:explain",
+    "enable": "commands.enable:enable",
     "lint": "commands.lint:lint",
     "plan": "commands.apply:plan",
     "apply": "commands.apply:apply",
