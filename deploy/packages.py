@@ -1,18 +1,21 @@
 """Install what a bare Debian 12 lacks: `python3 deploy/packages.py run image test`.
 
-Asks dpkg first and starts apt only when something is missing, with sudo when not root; no daemon is started and
-nothing is configured. Runs before anything of ours is installed, with whatever python3 the machine has.
+Asks dpkg first and starts apt only when something is missing, with sudo when not root. No daemon is started, and all
+that is configured is the account that libvirt's QEMU driver asks for. Runs before anything of ours is installed, with
+whatever python3 the machine has.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import pwd
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
 
+ACCOUNT = "libvirt-qemu"
 GROUPS = {
     "run": (
         "gcc",  # libvirt-python is compiled
@@ -74,31 +77,59 @@ def missing(packages: Iterable[str]) -> list[str] | None:
 
 def install(packages: list[str]) -> int:
     """Install `packages` by apt. Returns the exit code for the user."""
-    command = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
+    print(f"packages: installing {' '.join(packages)}", file=sys.stderr, flush=True)
+    apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
+    update, fetch = [*apt, "update"], [*apt, "install", "--yes", "--no-install-recommends", *packages]
+    return as_root(update) or as_root(fetch)
+
+
+def add_account() -> int:
+    """Add the account that libvirt's QEMU driver will not start without; Debian adds it with the daemon, which is not
+    wanted here. The numbers are Debian's, so that a later libvirt-daemon-system finds what it would have made."""
+    kvm = ["groupadd", "--system", "--force", "kvm"]
+    group = ["groupadd", "--system", "--force", "--gid", "64055", ACCOUNT]
+    home = ["--no-create-home", "--home-dir", "/var/lib/libvirt", "--shell", "/usr/sbin/nologin"]
+    user = ["useradd", "--system", "--uid", "64055", "--gid", ACCOUNT, "--groups", "kvm", *home, ACCOUNT]
+    print(f"packages: adding the account {ACCOUNT}", file=sys.stderr, flush=True)
+    return as_root(kvm) or as_root(group) or as_root(user)
+
+
+def as_root(command: list[str]) -> int:
+    """Run `command`, with sudo when not root. Returns the exit code for the user, who has been told of a failure."""
     if os.geteuid() != 0:
         if not shutil.which("sudo"):
-            print(f"packages: need root: run as root 'apt-get install {' '.join(packages)}'", file=sys.stderr)
+            print(f"packages: need root: run as root '{' '.join(command)}'", file=sys.stderr)
             return 2
-        command.insert(0, "sudo")
-    print(f"packages: installing {' '.join(packages)}", file=sys.stderr, flush=True)
-    for step in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
-        # What apt says belongs to the log; its errors go to stderr by themselves.
-        ended = subprocess.run(command + step, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
-        if ended.returncode != 0:
-            print(f"packages: apt-get {step[0]} failed, see above; is the network there?", file=sys.stderr)
-            return 2
+        command = ["sudo", *command]
+    # What apt says belongs to no one; its errors go to stderr by themselves.
+    ended = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
+    if ended.returncode != 0:
+        print(f"packages: failed ({ended.returncode}), see above: {' '.join(command)}", file=sys.stderr)
+        return 2
     return 0
+
+
+def account_is_missing() -> bool:
+    try:
+        pwd.getpwnam(ACCOUNT)
+    except KeyError:
+        return True
+    return False
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Install the Debian packages of these groups, if they are missing.")
     parser.add_argument("group", nargs="+", choices=sorted(GROUPS))
-    wanted = sorted({package for group in parser.parse_args().group for package in GROUPS[group]})
+    groups = parser.parse_args().group
+    wanted = sorted({package for group in groups for package in GROUPS[group]})
     lacking = missing(wanted)
     if lacking is None:
         print(f"packages: no dpkg here; install what your system calls {' '.join(wanted)}", file=sys.stderr)
         return 0
-    return install(lacking) if lacking else 0
+    code = install(lacking) if lacking else 0
+    if code == 0 and "run" in groups and account_is_missing():
+        code = add_account()
+    return code
 
 
 if __name__ == "__main__":
