@@ -75,21 +75,30 @@ def from_device(leaves):
         os.close(fd)
 
 
-def leaves(machine):
-    """Return the leaves that the facts need, asked once."""
+def everywhere(machine):
+    """Return {cpu: {leaf: registers}} of all CPUs that we may use, at most 512; asked once."""
     if os.uname().machine not in ("x86_64", "amd64"):
         raise NotOk("unsupported", "CPUID is an x86 instruction")
 
     def get():
         try:
-            return execute(LEAVES)[0]
+            try:
+                return execute(LEAVES, min(max(os.sched_getaffinity(0)) + 1, 512))
+            except OSError:  # not even one CPU may be chosen
+                return execute(LEAVES)
         except OSError as e:
             try:
-                return from_device(LEAVES)
+                return {0: from_device(LEAVES)}
             except OSError:
                 raise e
 
     return machine.once("cpuid", get)
+
+
+def leaves(machine):
+    """Return the leaves of the first CPU."""
+    asked = everywhere(machine)
+    return asked[min(asked)]
 
 
 def name(registers):
@@ -128,8 +137,7 @@ def signatures(machine):
 
 def per_cpu(machine):
     """Return how many CPUs were asked, and which of them show VMX or SVM otherwise than the first."""
-    leaves(machine)  # NotOk where there is no CPUID
-    asked = execute([1, 0x80000001, 0x8000000A], min(max(os.sched_getaffinity(0)) + 1, 512))
+    asked = everywhere(machine)
 
     def shown(leaf):
         svm = bool(leaf[0x80000001][2] >> 2 & 1)  # without it 0x8000000A may hold anything, the APIC id for one

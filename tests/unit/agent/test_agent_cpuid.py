@@ -53,7 +53,7 @@ def test_signatures_of_stacked_hypervisors() -> None:
     leaves[0x40000000] = (0x4000000B, 0x7263694D, 0x666F736F, 0x76482074)  # Microsoft Hv, emulated by KVM
     leaves[0x40000100] = (0x40000101, 0x4B4D564B, 0x564B4D56, 0x4D)
     leaves[0x40000200] = (7, 0x41414141, 0, 0)  # a leaf number out of range: not a signature
-    machine.kept["cpuid"] = leaves
+    machine.kept["cpuid"] = {0: leaves}
     assert cpuid.signatures(machine) == [
         {"leaf": 0x40000000, "signature": "Microsoft Hv"},
         {"leaf": 0x40000100, "signature": "KVMKVMKVM"},
