@@ -29,7 +29,7 @@ def manifests(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., str
     needs("qemu-img", package="qemu-utils")
     image = ROOT / ".cache/guest/debian-12.qcow2"
     if not image.exists():
-        needs("debootstrap", package="debootstrap")
+        needs("mmdebstrap", package="mmdebstrap")
         subprocess.run([sys.executable, str(ROOT / "deploy/guest_image.py"), "--output", str(image)], check=True)
     directory = tmp_path_factory.mktemp("manifests")
     for name in ("nested-vm.yaml", "nested-off.yaml"):
