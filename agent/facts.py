@@ -50,5 +50,5 @@ PROBES = (
     ("proof.pace", "proof.plain", "pace", "KVM_RUN", 3, True),
     ("proof.nested", "proof.nested", "shadow", "KVM_RUN", 3, True),
     ("proof.nested_paging", "proof.nested", "paging", "KVM_RUN", 3, True),
-    ("proof.cost", "proof.cost", "cost", "KVM_RUN", 8, True),  # only when it is asked for
+    ("proof.cost", "proof.cost", "cost", "KVM_RUN", 60, True),  # only when it is asked for
 )

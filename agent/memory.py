@@ -30,6 +30,8 @@ def address(memory, fd):
                     return int(word[0].split("-")[0], 16)
     except OSError:
         pass
-    import ctypes  # no /proc here
-
+    try:
+        import ctypes
+    except ImportError:
+        raise OSError(38, "neither /proc/self/maps nor ctypes tells where memory lies")
     return ctypes.addressof(ctypes.c_char.from_buffer(memory))

@@ -9,7 +9,7 @@ from agent.proof import nested
 from agent.proof.attempt import attempt
 from agent.proof.micro import CODE, MAILBOX
 
-ROUNDS, EXITS = 7, 400
+ROUNDS, EXITS = 5, 300
 
 
 def spread(samples):

@@ -64,10 +64,10 @@ class Micro:
             ram = self.keep(memfd("nestproof"))
             os.ftruncate(ram, RAM)
             self.memory = mmap.mmap(ram, RAM)
+            self.maps.append(self.memory)
+            region = struct.pack("<IIQQQ", 0, 0, 0, RAM, address(self.memory, ram))
         except OSError as e:
             raise Refused("guest memory", e)
-        self.maps.append(self.memory)
-        region = struct.pack("<IIQQQ", 0, 0, 0, RAM, address(self.memory, ram))
         self.ioctl(self.vm, "KVM_SET_USER_MEMORY_REGION", kvm_h.SET_USER_MEMORY_REGION, region)
         self.vcpu = self.keep(self.ioctl(self.vm, "KVM_CREATE_VCPU", kvm_h.CREATE_VCPU, 0))
         try:

@@ -48,7 +48,7 @@ def stable(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
             Job("setup", "load irqbypass; load kvm; load msr"),
             Job("novendor", REPORT),
             Job("nested", "load kvm_amd nested=1; " + REPORT),
-            Job("measured", "agent --json --measure --only proof.cost,firmware.msr 2>/dev/null"),
+            Job("measured", "agent --json --measure --timeout 60 --only proof.cost,firmware.msr 2>/dev/null"),
             Job("faults", "python3 -I -S /faults.py"),
             Job("nobody", "chmod 600 /dev/kvm; " + AS_NOBODY),
             Job("group", "chmod 660 /dev/kvm; chgrp 104 /dev/kvm; " + AS_NOBODY),
@@ -169,7 +169,9 @@ def test_without_proc_and_sys_it_is_still_useful(stable: dict[str, Done]) -> Non
     found = facts(stable["tainted"])
     assert found["cpu.cpuid"]["value"]["svm"] is True
     assert found["cpu.flags"]["status"] == "absent"
-    assert found["proof.plain"]["value"]["ok"] is True
+    # the lab's Python has no ctypes, the other way to learn where memory lies
+    assert found["proof.plain"]["value"]["cause"] == "setup"
+    assert found["proof.plain"]["value"]["detail"] == {"step": "guest memory", "errno": "ENOSYS"}
     assert not [name for name, fact in found.items() if "Traceback" in str(fact)]
 
 
