@@ -3,6 +3,7 @@
 import os
 import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -66,6 +67,14 @@ exec libvirtd --config "$1/libvirtd.conf" --pid-file "$1/libvirtd.pid"
 """A system libvirtd that sees its own empty /run, /var and /etc/libvirt, and so leaves this machine's alone."""
 
 
+REAPED = """
+import os, sys
+from provision.providers.libvirt.reaping import supervise
+supervise()
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
 @pytest.fixture(scope="session")
 def daemon(
     tmp_path_factory: pytest.TempPathFactory, needs: Callable[[str, str], str], boot_image: Path
@@ -81,7 +90,20 @@ def daemon(
     pool = place / "pool"
     for directory in (place / "run", pool):
         directory.mkdir()
-    command = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", DAEMON, "sh", str(place)]
+    command = [
+        sys.executable,
+        "-c",
+        REAPED,
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-ec",
+        DAEMON,
+        "sh",
+        str(place),
+    ]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
             endpoint = f"qemu:///system?socket={place}/run/libvirt-sock"

@@ -3,8 +3,10 @@
 import gzip
 import hashlib
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 from libvirt_lab import Lab
@@ -36,7 +38,7 @@ echo "guest is up"
 case $(cat /proc/cmdline) in
 *job=good*) while :; do {{ echo garbage; cat /frame; }} >$port; sleep 0.5; done ;;
 *job=damaged*) while :; do sed s/lab/LAB/ /frame >$port; sleep 0.5; done ;;
-*job=off*) sleep 2; poweroff -f ;;
+*job=off*) sleep 3; poweroff -f ;;
 *job=unseeded*) echo "Cloud-init v. 22.4.2 finished at Sun. Datasource DataSourceNone. Up 24 seconds" ;;
 esac
 while :; do sleep 60; done
@@ -74,6 +76,12 @@ def run(embedded: Lab, guest: tuple[Path, Path]) -> Iterator[Callable[[str], Lab
         xml = connection.lookupByName("default.tiny").XMLDesc(2)
         boot = f"<kernel>{guest[0]}</kernel><initrd>{guest[1]}</initrd><cmdline>console=ttyS0 quiet job={job}</cmdline>"
         connection.defineXML(xml.replace("<boot dev='hd'/>", boot)).create()
+        console = ET.fromstring(xml).find("devices/serial/source")
+        assert console is not None
+        deadline = time.monotonic() + 300
+        while "guest is up" not in Path(console.get("path", "")).read_text(errors="replace"):
+            assert time.monotonic() < deadline, "the guest did not come up"
+            time.sleep(0.2)
         return embedded
 
     yield start
@@ -92,7 +100,7 @@ def test_a_report_arrives_amid_garbage_and_again_when_asked_again(run: Callable[
 def test_a_damaged_report_is_said_to_be_damaged(run: Callable[[str], Lab]) -> None:
     lab = run("damaged")
     with pytest.raises(ProviderError, match=r"no report within .* s: the guest sent a report that was damaged"):
-        lab.provider.fetch_report(lab.vm(), 15, quiet)
+        lab.provider.fetch_report(lab.vm(), 5, quiet)
 
 
 def test_a_guest_that_ends_is_not_waited_for(run: Callable[[str], Lab]) -> None:
@@ -104,7 +112,7 @@ def test_a_guest_that_ends_is_not_waited_for(run: Callable[[str], Lab]) -> None:
 def test_a_guest_without_seed_is_told_from_one_without_agent(run: Callable[[str], Lab]) -> None:
     lab = run("unseeded")
     with pytest.raises(ProviderError, match="cloud-init found no seed") as caught:
-        lab.provider.fetch_report(lab.vm(), 15, quiet)
+        lab.provider.fetch_report(lab.vm(), 5, quiet)
     assert "virtio_blk" in caught.value.hint
 
 
@@ -115,6 +123,6 @@ def test_a_port_in_use_is_said_to_be_in_use(run: Callable[[str], Lab]) -> None:
     connection.lookupByName("default.tiny").openChannel(PORT, stream, 0)
     try:
         with pytest.raises(ProviderError, match=f"somebody else is listening on its report port {PORT}"):
-            lab.provider.fetch_report(lab.vm(), 15, quiet)
+            lab.provider.fetch_report(lab.vm(), 5, quiet)
     finally:
         stream.abort()
