@@ -59,7 +59,7 @@ def enable(target: str, do: str | None, timeout: float, ssh_config: str | None) 
             outcome = carry_out.undo(host, found)
         else:
             planned = plan(found)
-            if do is None or planned.path is Path.REFUSED or not planned.steps:
+            if do is None or planned.path in (Path.REFUSED, Path.NOTHING):
                 show(plan_lines(name, found, planned))
                 return planned.code
             terminal.note(f"{name}: {planned.path.value}: {planned.reason}")

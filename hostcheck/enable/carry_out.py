@@ -52,10 +52,12 @@ def look(host: Host) -> Situation:
 
 
 def apply(host: Host, now: Situation, plan: Plan, started: float) -> Outcome:
-    """Carry out a plan that has steps, and prove it. `started` is Unix time, for the record.
+    """Carry out a plan for which there is something to do, and prove it. `started` is Unix time, for the record.
 
     Raises HostError when nothing was begun. An interrupt (Ctrl-C) puts everything back and goes on as an interrupt.
     """
+    if plan.path is Path.REBOOT and not plan.steps and not now.interrupted:
+        return Outcome(End.WAITS, plan.reason)
     first = now.record
     wrote = next((step.content for step in plan.steps if isinstance(step, WriteFile)), b"")
     record = Record(
@@ -64,7 +66,7 @@ def apply(host: Host, now: Situation, plan: Plan, started: float) -> Outcome:
         module=now.module,
         before=first.before if first else now.before,
         wrote=wrote or (first.wrote if first else b""),
-        initramfs=now.survey.initramfs,
+        initramfs=(now.survey.initramfs if wrote else "") or (first.initramfs if first else ""),
         started=first.started if first else started,
     )
     _keep(host, record)
@@ -74,9 +76,9 @@ def apply(host: Host, now: Situation, plan: Plan, started: float) -> Outcome:
         end = Outcome(End.WAITS, plan.reason) if plan.path is Path.REBOOT else _prove(host, now)
         _keep(host, msgspec.structs.replace(record, phase=Phase.CHANGED))
     except HostError as e:
-        return _give_up(host, now, str(e))
+        return _give_up(host, now, record, str(e))
     except KeyboardInterrupt:
-        _give_up(host, now, "interrupted")
+        _give_up(host, now, record, "interrupted")
         raise
     return end
 
@@ -91,7 +93,8 @@ def undo(host: Host, now: Situation) -> Outcome:
         raise StateError(f"{CONF} was changed by somebody since: mend it by hand, then remove {RECORD}")
     left = put_back(host, record.before, record.module, record.initramfs)
     if left:
-        return Outcome(End.WAITS if all(part.waits for part in left) else End.STUCK, "not all could be put back", left)
+        waits = all(part.waits for part in left)
+        return Outcome(End.WAITS if waits else End.STUCK, "the module is in use" if waits else "undoing failed", left)
     host.do(REMOVE_RECORD)
     return Outcome(End.UNDONE, "everything is as it was before")
 
@@ -112,11 +115,11 @@ def _prove(host: Host, now: Situation) -> Outcome:
     return Outcome(End.PROVEN, answer.reason, changed=changed)
 
 
-def _give_up(host: Host, now: Situation, reason: str) -> Outcome:
+def _give_up(host: Host, now: Situation, record: Record, reason: str) -> Outcome:
     """Back to what was there when this run began, or the interrupted one that it went on with."""
     back_to = now.interrupted.before if now.interrupted else now.before
     try:
-        left = put_back(host, back_to, now.module, now.survey.initramfs)
+        left = put_back(host, back_to, now.module, record.initramfs)
         if not left and now.record and not now.interrupted:
             _keep(host, now.record)
         elif not left:

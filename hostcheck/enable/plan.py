@@ -248,7 +248,8 @@ def _configuration(now: Situation) -> tuple[Step, ...]:
     writes: tuple[Step, ...] = ()
     if not now.settings or not now.on_after_boot:
         conf = now.survey.conf
-        kept = conf.content + b"\n" if conf.content else b""  # the empty line ends what a backslash would go on with
+        ending = b"\n" if conf.content.endswith(b"\n") else b"\n\n"  # an empty line: a backslash goes no further
+        kept = conf.content + ending if conf.content else b""
         content = kept + f"{HEADER}options {now.module} nested=1\n".encode()
         writes = (WriteFile(CONF, content, conf.mode, conf.uid, conf.gid),)
     if now.survey.initramfs and (writes or now.interrupted):

@@ -28,7 +28,8 @@ def put_back(host: Host, before: Before, module: str, initramfs: str) -> tuple[L
     changed = survey.conf != before.conf
     if changed:
         left += _try(host, CONF, _file_step(before))
-        left += _try(host, "the initial RAM disk", UpdateInitramfs(initramfs)) if initramfs else []
+    if initramfs:  # also when the file is as it was: a run may have been killed before it came to this
+        left += _try(host, "the initial RAM disk", UpdateInitramfs(initramfs))
     report = host.report()
     running = module_of(Facts(report), module)
     if (report.subject.boot_id or "") == before.boot_id:

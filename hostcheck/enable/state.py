@@ -92,6 +92,7 @@ class Record(msgspec.Struct, frozen=True):
     wrote: bytes
     """What the configuration file contains since; empty when it did not have to change."""
     initramfs: str
+    """The tool that gives the initial RAM disk a copy of that file; empty when it needs none."""
     started: float
 
 

@@ -19,7 +19,7 @@ STOPS = {
     Path.RELOAD: "nothing: the module is unloaded for a moment, and no VM can start meanwhile",
     Path.REBOOT: "nothing now; the reboot stops all VMs",
 }
-AFTER = "VMs that were started before keep their CPU: power them off and on"
+AFTER = "A VM gets it when it is started with a CPU that has {feature}: `nestproof check` inside it tells"
 
 
 def plan_lines(name: str, now: Situation, plan: Plan) -> list[str]:
@@ -60,10 +60,11 @@ def outcome_lines(name: str, now: Situation, outcome: Outcome) -> list[str]:
             lines = [f"{name}: nested virtualization is on, and proven: {outcome.reason}"]
             others = ", ".join(outcome.changed)
             lines += [f"  {now.module} also has other parameters now: {others}"] if others else []
-            lines.append(f"  {AFTER}")
+            lines.append("  " + AFTER.format(feature=now.judgement.feature or "vmx or svm"))
         case End.WAITS:
-            lines = [f"{name}: configured, and waits for a reboot: {outcome.reason}"]
-            lines.append("  Then: reboot, or stop the VMs and run this again")
+            done = "the configuration was put back" if outcome.left else "configured"
+            lines = [f"{name}: {done}, and the rest waits: {outcome.reason}"]
+            lines.append("  Then: stop the VMs and run this again, or reboot")
         case End.PUT_BACK:
             lines = [f"{name}: it failed, and everything was put back as it was: {outcome.reason}"]
         case End.STUCK:
