@@ -52,7 +52,7 @@ def fleet(servers: sshd.Servers, tmp_path_factory: pytest.TempPathFactory) -> di
     directory = tmp_path_factory.mktemp("fleet")
     inventory = directory / "hosts.txt"
     inventory.write_text("# our hosts\n" + "\n".join(HOSTS) + "\n")
-    running = check(servers, "-i", str(inventory), "--format", "json", "--timeout", "60", state=directory)
+    running = check(servers, "-i", str(inventory), "--format", "json", "--timeout", "30", state=directory)
     out, err = running.communicate(timeout=300)
     assert "Traceback" not in err
     assert running.returncode in (3, 5), err
@@ -72,7 +72,7 @@ def test_hosts_that_answer_are_judged(fleet: dict[str, dict[str, object]]) -> No
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("slow01", "no answer within 60 s"),
+        ("slow01", "no answer within 30 s"),
         ("flood01", "without a report"),
         ("denied01", "this account is not available"),
         ("dead01", "Connection refused"),
