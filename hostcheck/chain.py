@@ -30,7 +30,10 @@ HOST_CHECKS = {
 }
 OWN_CHECKS = {Link.DEVICE: "kvm.device", Link.ACCESS: "kvm.access", Link.GUEST_RAN: "kvm.run"}
 GUEST_CHECKS = {Link.GUEST_CPU: "cpu.virtualization", Link.GUEST_MODULE: "kvm.module", **OWN_CHECKS}
-LINK_OF_CHECK = {check: link for link, check in (HOST_CHECKS | OWN_CHECKS).items()} | {"nested.run": Link.GUEST_RAN}
+LINK_OF_CHECK = {check: link for link, check in (HOST_CHECKS | OWN_CHECKS).items()} | {
+    "machine.confidential": Link.CPU,
+    "nested.run": Link.GUEST_RAN,
+}
 ABILITY = {Question.RUNS_GUESTS: "run VMs", Question.GUESTS_NEST: "run VMs that run VMs"}
 NOT_RUN = (Status.SKIP, Status.UNKNOWN)
 
@@ -40,7 +43,7 @@ def host_chain(host: Judgement, question: Question = Question.GUESTS_NEST) -> Ch
     links = []
     for link in Link:
         if link in HOST_CHECKS or link in OWN_CHECKS:
-            links.append(_of_finding(link, host.finding((HOST_CHECKS | OWN_CHECKS)[link])))
+            links.append(_of_finding(link, _shown(host, (HOST_CHECKS | OWN_CHECKS)[link])))
         else:
             links.append(ChainLink(link, Status.SKIP, "a question about a VM"))
     nested = host.finding("nested.run")
@@ -106,7 +109,7 @@ def vm_chain(
         if guest is None:
             links.append(ChainLink(link, Status.UNKNOWN, detail or "the VM sent no report"))
         else:
-            links.append(_of_finding(link, guest.finding(check)))
+            links.append(_of_finding(link, _shown(guest, check)))
     runs, nests = _answers(guest, detail)
     emulated = view.accelerator is Accelerator.TCG or (guest is not None and guest.emulated_cpu)
     if runs.verdict is Verdict.PROVEN and emulated:
@@ -142,6 +145,15 @@ def _answers(guest: Judgement | None, detail: str) -> tuple[Answer, Answer]:
     return nothing, nothing
 
 
+def _shown(machine: Judgement, check: str) -> Finding | None:
+    """What a link shows: its check, or another check of the same link that failed and is the root of it."""
+    usual = machine.finding(check)
+    if usual is None:
+        return None
+    roots = (f for f in machine.findings if f.link is usual.link and f.status is Status.FAIL and not f.follows)
+    return next(roots, usual)
+
+
 def _of_finding(link: Link, finding: Finding | None) -> ChainLink:
     if finding is None:
         return ChainLink(link, Status.UNKNOWN, "not judged")
@@ -153,9 +165,10 @@ def _host_link(link: Link, host: Judgement | None, view: VmView) -> ChainLink:
         return ChainLink(link, Status.SKIP, "not used: QEMU TCG emulates this VM's CPU")
     if host is None:
         return ChainLink(link, Status.UNKNOWN, "the host was not examined")
-    if view.asked is Asked.OFF and (finding := host.finding(HOST_CHECKS[link])) and finding.status is Status.FAIL:
+    finding = _shown(host, HOST_CHECKS[link])
+    if view.asked is Asked.OFF and finding and finding.status is Status.FAIL:
         return ChainLink(link, Status.SKIP, f"not asked of the host, which could not: {finding.summary}", finding.check)
-    return _of_finding(link, host.finding(HOST_CHECKS[link]))
+    return _of_finding(link, finding)
 
 
 def _asks(view: VmView) -> ChainLink:

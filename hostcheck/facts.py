@@ -10,9 +10,50 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from hostcheck.policy import Policy
 from hostcheck.report import FactStatus, RawFact, Report
+from hostcheck.shapes import (
+    Api,
+    Boot,
+    Cgroups,
+    CloudInit,
+    Confidential,
+    Configured,
+    Container,
+    Cost,
+    Cpuid,
+    CpuIdentity,
+    CpuRoom,
+    Device,
+    DiskRoom,
+    Features,
+    Iommu,
+    Kernel,
+    LibvirtCache,
+    MemoryRoom,
+    Module,
+    Msrs,
+    Offered,
+    Os,
+    Pace,
+    PerCpu,
+    Process,
+    Proof,
+    Rivals,
+    Signature,
+)
 
 T = TypeVar("T")
+X86 = ("x86_64", "i386", "i486", "i586", "i686")
+MODULE_BY_VENDOR = {
+    "GenuineIntel": "kvm_intel",
+    "CentaurHauls": "kvm_intel",
+    "  Shanghai  ": "kvm_intel",
+    "AuthenticAMD": "kvm_amd",
+    "HygonGenuine": "kvm_amd",
+}
+MODULE_BY_ARCH = {"s390x": "kvm", "aarch64": "kvm", "arm64": "kvm", "riscv64": "kvm", "ppc64le": "kvm_hv"}
+"""On arm64 and s390x there is only the one module, and on arm64 it is always built in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,100 +72,6 @@ class Fact(Generic[T]):
         return self.value if self.status is FactStatus.OK else None
 
 
-class CpuIdentity(msgspec.Struct, frozen=True):
-    """Who made the CPU and how many of it the machine shows."""
-
-    arch: str = ""
-    vendor: str = ""
-    model_name: str = ""
-    microcode: str = ""
-    cpus: int = 0
-
-
-class Cpuid(msgspec.Struct, frozen=True):
-    """The bits of CPUID itself, whatever the kernel made of them."""
-
-    vmx: bool
-    svm: bool
-    hypervisor: bool
-
-
-class Signature(msgspec.Struct, frozen=True):
-    """One hypervisor signature of CPUID leaf 0x40000000 or one of its successors."""
-
-    leaf: int
-    signature: str
-
-
-class Module(msgspec.Struct, frozen=True):
-    """A kernel module: loaded, builtin, available (could be loaded) or absent."""
-
-    state: str
-    parameters: dict[str, str] = {}
-
-
-class Device(msgspec.Struct, frozen=True):
-    """The node /dev/kvm and what opening it answered (`ok` or an errno name)."""
-
-    open: str
-    path: str = "/dev/kvm"
-    type: str = ""
-    mode: str = ""
-    uid: int = -1
-    gid: int = -1
-    user: str = ""
-    group: str = ""
-    major: int = 0
-    minor: int = 0
-
-
-class Api(msgspec.Struct, frozen=True):
-    """KVM's version and what KVM_CREATE_VM answered (`ok` or an errno name)."""
-
-    version: int
-    create_vm: str = ""
-
-
-class Offered(msgspec.Struct, frozen=True):
-    """What KVM_GET_SUPPORTED_CPUID lets a guest have."""
-
-    vmx: bool
-    svm: bool
-    nested_paging: bool | None = None
-
-
-class Proof(msgspec.Struct, frozen=True):
-    """The outcome of running a guest."""
-
-    ok: bool
-    kind: str = ""
-    stages: str = ""
-    cause: str | None = None
-
-
-class Pace(msgspec.Struct, frozen=True):
-    """Cost of a loop that never leaves the guest, in TSC cycles per iteration."""
-
-    loop_cycles: float
-    emulated: bool
-
-
-class Process(msgspec.Struct, frozen=True):
-    """As whom the agent ran."""
-
-    uid: int = -1
-    gid: int = -1
-    groups: list[int] = []
-    user: str = ""
-
-
-class Msrs(msgspec.Struct, frozen=True):
-    """IA32_FEATURE_CONTROL (0x3a) and VM_CR (0xc0010114) of CPU 0, where readable."""
-
-    feature_control: int | None = None
-    vm_cr: int | None = None
-
-
 def read(report: Report, fact_id: str, shape: type[T]) -> Fact[T]:
     """One fact of a report in its promised shape."""
     raw: RawFact | None = report.facts.get(fact_id)
@@ -140,95 +87,98 @@ def read(report: Report, fact_id: str, shape: type[T]) -> Fact[T]:
     return Fact(fact_id, raw.status, raw.source, value, raw.error)
 
 
+class _Read(Generic[T]):
+    """Reads its fact when it is first asked for, and puts it in its own place."""
+
+    def __init__(self, fact_id: str, shape: type[T]) -> None:
+        self.id = fact_id
+        self.shape = shape
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, facts: "Facts", owner: type) -> Fact[T]:
+        fact = read(facts.report, self.id, self.shape)
+        facts.__dict__[self.name] = fact
+        return fact
+
+
 class Facts:
-    """The facts of one report, each read once."""
+    """The facts of one report, each read once, and the policy by which they are judged."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, policy: Policy | None = None) -> None:
         self.report = report
+        self.policy = policy or Policy()
 
-    @cached_property
-    def cpu(self) -> Fact[CpuIdentity]:
-        return read(self.report, "cpu.identity", CpuIdentity)
-
-    @cached_property
-    def flags(self) -> Fact[list[str]]:
-        return read(self.report, "cpu.flags", list[str])
-
-    @cached_property
-    def cpuid(self) -> Fact[Cpuid]:
-        return read(self.report, "cpu.cpuid", Cpuid)
-
-    @cached_property
-    def signatures(self) -> Fact[list[Signature]]:
-        return read(self.report, "hypervisor.signatures", list[Signature])
-
-    @cached_property
-    def dmi(self) -> Fact[dict[str, str]]:
-        return read(self.report, "machine.dmi", dict[str, str])
-
-    @cached_property
-    def log(self) -> Fact[list[str]]:
-        return read(self.report, "kernel.log", list[str])
-
-    @cached_property
-    def msrs(self) -> Fact[Msrs]:
-        return read(self.report, "firmware.msr", Msrs)
-
-    @cached_property
-    def modules(self) -> Fact[dict[str, Module]]:
-        return read(self.report, "kvm.modules", dict[str, Module])
-
-    @cached_property
-    def device(self) -> Fact[Device]:
-        return read(self.report, "kvm.device", Device)
-
-    @cached_property
-    def api(self) -> Fact[Api]:
-        return read(self.report, "kvm.api", Api)
-
-    @cached_property
-    def offered(self) -> Fact[Offered]:
-        return read(self.report, "kvm.offered", Offered)
-
-    @cached_property
-    def plain(self) -> Fact[Proof]:
-        return read(self.report, "proof.plain", Proof)
-
-    @cached_property
-    def nested(self) -> Fact[Proof]:
-        return read(self.report, "proof.nested", Proof)
-
-    @cached_property
-    def nested_paging(self) -> Fact[Proof]:
-        return read(self.report, "proof.nested_paging", Proof)
-
-    @cached_property
-    def pace(self) -> Fact[Pace]:
-        return read(self.report, "proof.pace", Pace)
-
-    @cached_property
-    def process(self) -> Fact[Process]:
-        return read(self.report, "process.identity", Process)
+    cpu = _Read("cpu.identity", CpuIdentity)
+    flags = _Read("cpu.flags", list[str])
+    vmx_flags = _Read("cpu.vmx_flags", list[str])
+    cpuid = _Read("cpu.cpuid", Cpuid)
+    per_cpu = _Read("cpu.per_cpu", PerCpu)
+    signatures = _Read("hypervisor.signatures", list[Signature])
+    dmi = _Read("machine.dmi", dict[str, str])
+    container = _Read("machine.container", Container)
+    confidential = _Read("machine.confidential", Confidential)
+    iommu = _Read("machine.iommu", Iommu)
+    rivals = _Read("machine.rivals", Rivals)
+    os = _Read("machine.os", Os)
+    kernel = _Read("kernel.release", Kernel)
+    log = _Read("kernel.log", list[str])
+    kernel_config = _Read("kernel.config", dict[str, str])
+    msrs = _Read("firmware.msr", Msrs)
+    boot = _Read("firmware.boot", Boot)
+    modules = _Read("kvm.modules", dict[str, Module])
+    configured = _Read("kvm.configured", Configured)
+    device = _Read("kvm.device", Device)
+    api = _Read("kvm.api", Api)
+    offered = _Read("kvm.offered", Offered)
+    capabilities = _Read("kvm.capabilities", dict[str, int])
+    features = _Read("kvm.features", Features)
+    devices = _Read("host.devices", dict[str, str])
+    cgroups = _Read("host.cgroups", Cgroups)
+    namespaces = _Read("host.namespaces", list[str])
+    secure_guests = _Read("host.secure_guests", dict[str, bool])
+    libvirt_cache = _Read("host.libvirt_cache", LibvirtCache)
+    cpu_room = _Read("capacity.cpu", CpuRoom)
+    memory_room = _Read("capacity.memory", MemoryRoom)
+    disk_room = _Read("capacity.disk", DiskRoom)
+    cloud_init = _Read("guest.cloud_init", CloudInit)
+    plain = _Read("proof.plain", Proof)
+    nested = _Read("proof.nested", Proof)
+    nested_paging = _Read("proof.nested_paging", Proof)
+    pace = _Read("proof.pace", Pace)
+    cost = _Read("proof.cost", Cost)
+    process = _Read("process.identity", Process)
 
     # ---- what follows from several facts ----
 
     @property
+    def arch(self) -> str:
+        """As `uname -m` says; "" when unknown."""
+        return self.cpu.value.arch if self.cpu.value else ""
+
+    @property
+    def x86(self) -> bool:
+        """An x86 CPU, or one that nobody knows: then the questions of x86 are asked."""
+        return self.arch in X86 or not self.arch
+
+    @cached_property
     def hypervisor_names(self) -> tuple[str, ...]:
         """Signatures of the hypervisors that this machine runs under; empty on bare metal or when unreadable."""
         return tuple(s.signature for s in self.signatures.known or ())
 
-    @property
+    @cached_property
     def is_vm(self) -> bool | None:
         """This machine is itself a VM; None when neither CPUID nor the kernel's flags could be read."""
         if self.hypervisor_names:
             return True
         if self.cpuid.known is not None:
             return self.cpuid.known.hypervisor
-        if self.flags.known is not None:
+        if self.flags.known is not None and self.x86:
             return "hypervisor" in self.flags.known
         return None
 
-    @property
+    @cached_property
     def feature(self) -> str | None:
         """`vmx` or `svm` if CPUID or the kernel shows it; "" when neither does; None when nobody could look."""
         flags = self.flags.known
@@ -238,15 +188,31 @@ class Facts:
                 return name
         return None if flags is None and cpuid is None else ""
 
-    @property
+    @cached_property
     def vendor_module(self) -> str:
         """The KVM module for this CPU; "" when the vendor is unknown."""
+        if self.arch in MODULE_BY_ARCH:
+            return MODULE_BY_ARCH[self.arch]
         vendor = self.cpu.value.vendor if self.cpu.value else ""
         by_feature = {"vmx": "kvm_intel", "svm": "kvm_amd"}.get(self.feature or "", "")
-        by_vendor = {
-            "GenuineIntel": "kvm_intel",
-            "CentaurHauls": "kvm_intel",
-            "AuthenticAMD": "kvm_amd",
-            "HygonGenuine": "kvm_amd",
-        }
-        return by_feature or by_vendor.get(vendor, "")
+        return by_feature or MODULE_BY_VENDOR.get(vendor, "")
+
+    @cached_property
+    def kernel_number(self) -> tuple[int, int] | None:
+        """Major and minor version of the kernel; None when unknown."""
+        first, dot, rest = (self.kernel.value.release if self.kernel.value else "").partition(".")
+        minor = rest[: next((n for n, c in enumerate(rest) if not c.isdigit()), len(rest))]
+        if not dot or not minor or not first.isdecimal() or not minor.isdecimal() or len(first + minor) > 8:
+            return None
+        return int(first), int(minor)
+
+    @property
+    def guest_ran(self) -> bool:
+        """A guest ran here."""
+        return self.plain.value is not None and self.plain.value.ok
+
+    @property
+    def guest_nested(self) -> bool:
+        """A guest of this machine ran its own guest."""
+        proofs = (self.nested.value, self.nested_paging.value)
+        return any(proof is not None and proof.ok for proof in proofs)

@@ -11,10 +11,20 @@ from hostcheck.checks.device import NOT_ALLOWED
 from hostcheck.checks.proof import BUSY
 from hostcheck.facts import Facts
 from hostcheck.model import Answer, Finding, Judgement, Status, Verdict
+from hostcheck.policy import Policy
 from hostcheck.report import Report
 
-TO_RUN = ("cpu.virtualization", "firmware.virtualization", "kvm.module", "kvm.device", "kvm.access", "kvm.run")
+TO_RUN = (
+    "machine.confidential",
+    "cpu.virtualization",
+    "firmware.virtualization",
+    "kvm.module",
+    "kvm.device",
+    "kvm.access",
+    "kvm.run",
+)
 TO_NEST = (
+    "machine.confidential",
     "cpu.virtualization",
     "firmware.virtualization",
     "kvm.module",
@@ -25,7 +35,14 @@ TO_NEST = (
     "nested.offered",
     "nested.run",
 )
+DOUBTS = ("kvm.acceleration", "cpu.emulated", "nested.paging")
+"""What makes PROVEN a DEGRADED."""
+DECIDING = frozenset((*TO_RUN, *TO_NEST, *DOUBTS))
+"""The checks that the two answers are made of; no other is even looked at for them."""
+SIGNS = ("machine.confidential",)
+"""Checks that decide by failing only: where they cannot tell, the links after them do."""
 VERDICT_OF = {
+    "machine.confidential": Verdict.BLOCKED_POLICY,
     "cpu.virtualization": Verdict.UNSUPPORTED,
     "firmware.virtualization": Verdict.BLOCKED_FIRMWARE,
     "kvm.module": Verdict.MISCONFIGURED,
@@ -38,21 +55,33 @@ VERDICT_OF = {
 }
 
 
-def judge(report: Report, name: str = "") -> Judgement:
-    """Judge one report. Pure: the same report gives the same judgement. `name` defaults to the report's host name."""
-    facts = Facts(report)
+def judge(report: Report, name: str = "", policy: Policy | None = None) -> Judgement:
+    """Judge one report. Pure: the same report and policy give the same judgement.
+
+    `name` defaults to the report's host name. A waiver of the policy marks a finding and changes no answer.
+    """
+    facts = Facts(report, policy)
     checks = catalogue()
     found = {check.id: check.run(facts) for check in checks}
-    runs = _runs_guests(facts, found)
-    nests = _guests_nest(facts, found, runs)
+    deciding = {check: finding for check, finding in found.items() if check in DECIDING}
+    runs = _runs_guests(facts, deciding)
+    nests = _guests_nest(facts, deciding, runs)
     return Judgement(
         name or report.subject.hostname or "unnamed",
         runs,
         nests,
-        tuple(_fold(checks, found)),
+        tuple(_waive(finding, facts.policy) for finding in _fold(checks, found)),
         found["cpu.emulated"].status is Status.WARN,
         facts.feature or "",
     )
+
+
+def _waive(finding: Finding, policy: Policy) -> Finding:
+    """Mark a finding that the policy puts up with; what passed or does not apply needs no waiver."""
+    waiver = policy.waiver(finding.check)
+    if waiver is None or finding.status in (Status.PASS, Status.SKIP):
+        return finding
+    return msgspec.structs.replace(finding, waived=waiver.sentence)
 
 
 def _runs_guests(facts: Facts, found: dict[str, Finding]) -> Answer:
@@ -63,7 +92,7 @@ def _runs_guests(facts: Facts, found: dict[str, Finding]) -> Answer:
     if opened in NOT_ALLOWED:  # a driver is behind the node: only permission is missing, whatever the CPU's flags say
         return Answer(Verdict.BLOCKED_POLICY, found["kvm.access"].summary, "kvm.access")
     if opened == "ok":  # KVM answers, so the links before it are whole, whatever the CPU's flags say
-        return _first_broken(facts, found, ("kvm.device", "kvm.run"))
+        return _first_broken(facts, found, ("machine.confidential", "kvm.device", "kvm.run"))
     return _first_broken(facts, found, TO_RUN)
 
 
@@ -92,7 +121,7 @@ def _first_broken(facts: Facts, found: dict[str, Finding], order: tuple[str, ...
         if finding.status is Status.FAIL:
             return Answer(_verdict(facts, finding), finding.summary, finding.check)
     for finding in findings:
-        if finding.status is Status.UNKNOWN:
+        if finding.status is Status.UNKNOWN and finding.check not in SIGNS:
             if finding.check in ("kvm.run", "nested.run"):
                 return Answer(Verdict.CAPABLE, f"all that it needs is there; {finding.summary}", finding.check)
             return Answer(Verdict.UNKNOWN, finding.summary, finding.check)

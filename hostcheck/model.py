@@ -18,6 +18,17 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Severity(StrEnum):
+    """What a check's worst result means. Only a check that BLOCKS can fail; the others warn at most."""
+
+    BLOCKS = "blocks"
+    """Guests do not run, or do not nest."""
+    DEGRADES = "degrades"
+    """They do, but slowly, unreliably, or not after the next change."""
+    ADVISES = "advises"
+    """Worth knowing before it matters."""
+
+
 class Question(StrEnum):
     """The two things asked of every machine."""
 
@@ -92,6 +103,16 @@ class Where(StrEnum):
     GUEST_SHELL = "guest shell"
 
 
+class Needs(StrEnum):
+    """What has to happen besides the commands of a remedy before it takes effect."""
+
+    NOTHING = "nothing more"
+    LOGIN = "a new login"
+    RELOAD = "a module reload, with no VM running"
+    REBOOT = "a reboot"
+    POWER_CYCLE = "a full power cycle"
+
+
 class Evidence(msgspec.Struct, frozen=True):
     """One observation behind a finding: where it was read and what it said."""
 
@@ -113,6 +134,13 @@ class Remedy(msgspec.Struct, frozen=True, omit_defaults=True):
     """What has to follow for it to take effect: module reload, reboot, full power cycle."""
     proved_in: str = ""
     """The test scenario in which these commands were run and turned the verdict; empty when never run there."""
+    id: str = ""
+    """Stable name in the book of remedies; empty for one that was made for a single manifest."""
+    needs: Needs = Needs.NOTHING
+    risk: str = ""
+    """What may be lost or interrupted by it; empty when nothing."""
+    applies: str = ""
+    """The distribution, product or version that it is for; empty when it is for all."""
 
 
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -126,6 +154,13 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     remedies: tuple[Remedy, ...] = ()
     follows: str = ""
     """The check id of the root cause this one is a consequence of; empty when it stands on its own."""
+    waived: str = ""
+    """Why it is put up with, by whom, and until when; empty when it is not. The status stays what was found."""
+
+    @property
+    def headline(self) -> str:
+        """The summary, marked when it is waived."""
+        return f"waived: {self.summary} ({self.waived})" if self.waived else self.summary
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,22 +1,27 @@
-"""CPU and firmware: is hardware virtualization there, and did firmware leave it on."""
+"""The CPU: is hardware virtualization there, on every CPU of the machine, and is the CPU a real one."""
 
-import re
-
-from hostcheck import remedies
-from hostcheck.checks import Outcome, check
+from hostcheck.checks import FAIL, PASS, SKIP, UNKNOWN, WARN, Outcome, check
 from hostcheck.facts import Facts
-from hostcheck.model import Evidence, Link, Status
+from hostcheck.model import Evidence, Link, Severity
+from hostcheck.remedies.vm import expose_to_this_vm
 
 NAMES = {"vmx": "Intel VT-x (vmx)", "svm": "AMD-V (svm)"}
-X86 = ("x86_64", "i386", "i486", "i586", "i686")
-DISABLED_BY_FIRMWARE = re.compile(
-    r"VMX \((?:outside|inside) TXT\) disabled by BIOS|SVM disabled \(by BIOS\)|kvm: .*disabled by bios|"
-    r"VMX not enabled \(by BIOS\)",
-    re.IGNORECASE,
+FEATURE_FACTS = ("cpu.identity", "cpu.flags", "cpu.cpuid", "hypervisor.signatures")
+IN_VM = ("machine.dmi", "kernel.release", "machine.confidential")
+LEVELS = (
+    ("x86-64-v2", ("cx16", "lahf_lm", "popcnt", "pni", "sse4_1", "sse4_2", "ssse3")),
+    ("x86-64-v3", ("avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave")),
+    ("x86-64-v4", ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")),
 )
+"""The flags of each level as Linux prints them: pni is SSE3, and abm stands for LZCNT (x86-64 psABI, section 3.1.1)."""
+SETTINGS = (
+    "vm.vsphere", "vm.hyperv", "vm.azure", "vm.gce", "vm.aws", "vm.openstack", "vm.kubevirt", "vm.virtualbox",
+    "vm.xen", "vm.libvirt", "vm.proxmox", "vm.wsl", "vm.other", "vm.ordinary",
+)  # fmt: skip
 
 
-def _cpu_evidence(facts: Facts) -> tuple[Evidence, ...]:
+def cpu_evidence(facts: Facts) -> tuple[Evidence, ...]:
+    """What each source says of the feature."""
     evidence = []
     if facts.cpu.value:
         evidence.append(Evidence(facts.cpu.source, f"{facts.cpu.value.vendor} {facts.cpu.value.model_name}".strip()))
@@ -35,91 +40,118 @@ def _cpu_evidence(facts: Facts) -> tuple[Evidence, ...]:
     "cpu.virtualization",
     question="Does the CPU that this machine sees have VT-x (vmx) or AMD-V (svm)?",
     why="KVM needs it to run guests at full speed, and can only pass on to guests what the CPU has.",
+    judged="CPUID is executed and compared with the flags of the kernel; either is enough. s390x needs the facility "
+    "sie, riscv64 the extension h. On arm64 and ppc64le no flag tells, so it is skipped there.",
+    severity=Severity.BLOCKS,
+    facts=(*FEATURE_FACTS, *IN_VM),
+    gives=(PASS, FAIL, SKIP, UNKNOWN),
     link=Link.CPU,
+    needs=("machine.confidential",),
+    remedies=SETTINGS,
+    links=("Intel SDM vol. 3, 24.6 Discovering Support for VMX", "AMD APM vol. 2, 15.4 Enabling SVM"),
 )
 def cpu_virtualization(facts: Facts) -> Outcome:
-    evidence = _cpu_evidence(facts)
-    arch = facts.cpu.value.arch if facts.cpu.value else ""
-    if arch and arch not in X86:
-        return Outcome(Status.SKIP, f"vmx and svm are x86 features; this is {arch}", evidence)
+    evidence = cpu_evidence(facts)
+    if not facts.x86:
+        return _elsewhere(facts, evidence)
     match facts.feature:
         case None:
-            return Outcome(Status.UNKNOWN, f"CPU features could not be read: {facts.flags.error}", evidence)
+            return Outcome(UNKNOWN, f"CPU features could not be read: {facts.flags.error}", evidence)
         case "":
             if facts.is_vm:
                 summary = "the hypervisor under this VM shows it neither vmx nor svm"
-                return Outcome(Status.FAIL, summary, evidence, remedies.expose_to_this_vm(facts))
-            return Outcome(Status.FAIL, "this CPU has neither VT-x (vmx) nor AMD-V (svm)", evidence)
+                return Outcome(FAIL, summary, evidence, expose_to_this_vm(facts))
+            return Outcome(FAIL, "this CPU has neither VT-x (vmx) nor AMD-V (svm)", evidence)
         case feature:
-            return Outcome(Status.PASS, NAMES[feature], evidence)
+            return Outcome(PASS, NAMES[feature], evidence)
+
+
+def _elsewhere(facts: Facts, evidence: tuple[Evidence, ...]) -> Outcome:
+    flags = facts.flags.known
+    if facts.arch not in ("s390x", "riscv64"):
+        return Outcome(SKIP, f"vmx and svm are x86 features; this is {facts.arch}, where no flag tells", evidence)
+    if flags is None:
+        return Outcome(UNKNOWN, f"CPU features could not be read: {facts.flags.error}", evidence)
+    if facts.arch == "s390x":
+        if "sie" in flags:
+            return Outcome(PASS, "interpretive execution (sie)", evidence)
+        return Outcome(FAIL, "this machine does not have interpretive execution (sie)", evidence)
+    letters = next((word.partition("_")[0][4:] for word in flags if word.startswith("rv64")), "")
+    if "h" in letters:
+        return Outcome(PASS, "the hypervisor extension (h)", evidence)
+    return Outcome(FAIL, "this CPU does not have the hypervisor extension (h)", evidence)
 
 
 @check(
-    "firmware.virtualization",
-    question="Did the firmware leave VT-x or AMD-V switched on?",
-    why="Firmware can lock it off until the next power cycle; the kernel then hides the flag, which other tools read "
-    "as a CPU without the feature.",
-    link=Link.FIRMWARE,
-    needs=("cpu.virtualization",),
+    "cpu.consistent",
+    question="Do all CPUs show the same virtualization features?",
+    why="kvm_intel does not load, or refuses a CPU that is added later, when CPUs differ; a VM that was moved while it "
+    "ran can come by such CPUs.",
+    judged="CPUID is executed on each CPU in turn and compared with the first. Warns when one differs.",
+    severity=Severity.DEGRADES,
+    facts=("cpu.per_cpu",),
+    gives=(PASS, WARN, SKIP, UNKNOWN),
+    links=("Linux, arch/x86/kvm/vmx/vmx.c: Inconsistent VMCS config",),
 )
-def firmware_virtualization(facts: Facts) -> Outcome:
-    log = [line for line in facts.log.known or () if DISABLED_BY_FIRMWARE.search(line)]
-    if not facts.feature and not log:
-        return Outcome(Status.SKIP, "nothing to enable: the CPU shows no vmx or svm")
-    evidence = [Evidence("kernel log", line) for line in log]
-    locked = _locked_off(facts)
-    if locked:
-        evidence.append(Evidence(facts.msrs.source, locked))
+def cpu_consistent(facts: Facts) -> Outcome:
+    each = facts.per_cpu.known
+    if each is None:
+        status = SKIP if facts.per_cpu.status.value == "unsupported" else UNKNOWN
+        return Outcome(status, f"CPUs were not asked one by one: {facts.per_cpu.error}")
+    if each.different:
+        numbers = ", ".join(str(other.cpu) for other in each.different[:16])
+        evidence = (Evidence(facts.per_cpu.source, f"{each.asked} CPUs asked; these differ from the first: {numbers}"),)
+        return Outcome(WARN, f"{len(each.different)} of {each.asked} CPUs show other features than the first", evidence)
+    return Outcome(PASS, f"{each.asked} CPUs show the same")
+
+
+@check(
+    "cpu.level",
+    question="Which x86-64 level can guests with this CPU's features reach?",
+    why="Guests of RHEL 9 and its like need x86-64-v2, those of RHEL 10 need v3: on less they stop at boot.",
+    judged="The kernel's flags are held against the levels of the x86-64 psABI. Warns below v2.",
+    severity=Severity.ADVISES,
+    facts=("cpu.identity", "cpu.flags"),
+    gives=(PASS, WARN, SKIP, UNKNOWN),
+    links=("x86-64 psABI, 3.1.1 Processor Architecture",),
+)
+def cpu_level(facts: Facts) -> Outcome:
+    if not facts.x86:
+        return Outcome(SKIP, f"levels are of x86-64; this is {facts.arch}")
     flags = facts.flags.known
-    hidden = facts.feature and flags is not None and facts.feature not in flags
-    if hidden:
-        evidence.append(Evidence(facts.flags.source, f"CPUID has {facts.feature}, the kernel does not show it"))
-    if log or locked:
-        return Outcome(
-            Status.FAIL,
-            "firmware has switched hardware virtualization off",
-            tuple(evidence),
-            remedies.enable_in_firmware(facts),
-        )
-    if hidden:
-        return Outcome(
-            Status.FAIL,
-            f"the CPU has {facts.feature}, but the kernel hides it: off in firmware, or a kernel without KVM support",
-            tuple(evidence),
-            remedies.enable_in_firmware(facts),
-        )
     if flags is None:
-        return Outcome(Status.UNKNOWN, f"the kernel's view of the CPU could not be read: {facts.flags.error}")
-    return Outcome(
-        Status.PASS, f"the kernel shows {facts.feature}", (Evidence(facts.flags.source, facts.feature or ""),)
-    )
-
-
-def _locked_off(facts: Facts) -> str:
-    """Why the MSRs say off, or "". Bits: SDM vol. 4 IA32_FEATURE_CONTROL, APM vol. 2 VM_CR."""
-    msrs = facts.msrs.known
-    if msrs is None:
-        return ""
-    if facts.feature == "vmx" and msrs.feature_control is not None and msrs.feature_control & 0b101 == 0b001:
-        return f"IA32_FEATURE_CONTROL={msrs.feature_control:#x}: locked with VMX off"
-    if facts.feature == "svm" and msrs.vm_cr is not None and msrs.vm_cr & 1 << 4:
-        return f"VM_CR={msrs.vm_cr:#x}: SVMDIS is set"
-    return ""
+        return Outcome(UNKNOWN, f"CPU features could not be read: {facts.flags.error}")
+    reached, missing = "x86-64-v1", []
+    for level, wanted in LEVELS:
+        missing = [flag for flag in wanted if flag not in flags]
+        if missing:
+            break
+        reached = level
+    evidence = (Evidence(facts.flags.source, "missing for the next level: " + " ".join(missing)),) if missing else ()
+    if reached == "x86-64-v1":
+        return Outcome(WARN, "the CPU does not reach x86-64-v2", evidence)
+    return Outcome(PASS, f"the CPU reaches {reached}", evidence)
 
 
 @check(
     "cpu.emulated",
     question="Is the CPU of this machine a real one?",
     why="Under QEMU TCG or Bochs everything can be proven, but no figure about speed means anything.",
+    judged="The signature of QEMU TCG in CPUID, or the name Bochs in the DMI strings. Warns when there is one; nothing "
+    "else is known to tell.",
+    severity=Severity.DEGRADES,
+    facts=(*FEATURE_FACTS, "machine.dmi"),
+    gives=(PASS, WARN, UNKNOWN),
+    links=("QEMU documentation, Invocation: -accel tcg",),
 )
 def cpu_emulated(facts: Facts) -> Outcome:
     emulator = next((n for n in facts.hypervisor_names if n.startswith("TCGTCGTCG")), "")
     bochs = any("bochs" in v.lower() for v in (facts.dmi.value or {}).values())
     if emulator:
         evidence = (Evidence(facts.signatures.source, emulator),)
-        return Outcome(Status.WARN, "the CPU is emulated in software by QEMU TCG", evidence)
+        return Outcome(WARN, "the CPU is emulated in software by QEMU TCG", evidence)
     if bochs and not facts.hypervisor_names:
-        return Outcome(Status.WARN, "the CPU is emulated in software by Bochs", (Evidence(facts.dmi.source, "Bochs"),))
+        return Outcome(WARN, "the CPU is emulated in software by Bochs", (Evidence(facts.dmi.source, "Bochs"),))
     if facts.is_vm is None:
-        return Outcome(Status.UNKNOWN, "CPUID could not be read")
-    return Outcome(Status.PASS, "no sign of an emulated CPU")
+        return Outcome(UNKNOWN, "CPUID could not be read")
+    return Outcome(PASS, "no sign of an emulated CPU")

@@ -1,19 +1,24 @@
-"""Kernel modules, the `nested` parameter, and what KVM really offers to guests."""
+"""Kernel modules: which engine KVM runs with, and the `nested` parameter."""
 
-from hostcheck import remedies
-from hostcheck.checks import Outcome, check
+from hostcheck.checks import FAIL, PASS, SKIP, UNKNOWN, Outcome, check
 from hostcheck.checks.device import NOT_THERE
-from hostcheck.facts import Facts, Module
-from hostcheck.model import Evidence, Link, Status
+from hostcheck.facts import Facts
+from hostcheck.model import Evidence, Link, Severity
+from hostcheck.remedies.arch import nesting_elsewhere
+from hostcheck.remedies.modules import kernel_with_module, load_module, switch_nested_on
+from hostcheck.shapes import Module
 
 KVM_BACKENDS = ("kvm_intel", "kvm_amd", "kvm_pvm", "kvm_hv", "kvm_pr")
+ENGINE_FACTS = ("kvm.modules", "kvm.device", "cpu.identity")
+WITH_NESTED = ("kvm_intel", "kvm_amd", "kvm_hv")
 TRUE = ("y", "1")
 
 
 def running_backend(facts: Facts) -> tuple[str, Module] | None:
     """The module that gives KVM its engine. One that is built in runs only if something is behind /dev/kvm."""
     has_driver = facts.device.value is not None and facts.device.value.open not in ("", *NOT_THERE)
-    for name in KVM_BACKENDS:
+    names = KVM_BACKENDS if facts.x86 or facts.arch.startswith("ppc") else ("kvm",)
+    for name in names:
         module = (facts.modules.known or {}).get(name)
         if module is not None and (module.state == "loaded" or (module.state == "builtin" and has_driver)):
             return name, module
@@ -23,41 +28,67 @@ def running_backend(facts: Facts) -> tuple[str, Module] | None:
 def is_on(parameter: str) -> bool:
     """A module parameter as the kernel prints it: Intel says Y/N, AMD 1/0 (both are right)."""
     value = parameter.strip().lower()
-    return value in TRUE or (value.lstrip("-").isdigit() and int(value) != 0)
+    return value in TRUE or (value.lstrip("-").isdecimal() and int(value[:20]) != 0)
 
 
 @check(
     "kvm.module",
     question="Is the KVM module for this CPU running?",
-    why="kvm alone does nothing: kvm_intel or kvm_amd (or another engine) has to be loaded or built in.",
+    why="kvm alone does nothing on x86: kvm_intel or kvm_amd (or another engine) has to be loaded or built in.",
+    judged="The modules in /sys/module and the index of the running kernel decide; built-in modules count, which lsmod "
+    "does not show. A /dev/kvm that opens outweighs what is not listed.",
+    severity=Severity.BLOCKS,
+    facts=(
+        "cpu.identity", "cpu.flags", "cpu.cpuid", "kvm.modules", "kvm.device", "kvm.configured", "kernel.release",
+        "machine.os",
+    ),
+    gives=(PASS, FAIL, UNKNOWN),
     link=Link.MODULE,
-    needs=("cpu.virtualization", "firmware.virtualization"),
-)
+    needs=("machine.confidential", "cpu.virtualization", "firmware.virtualization"),
+    remedies=(
+        "module.load", "module.unblock", "module.unblock-elsewhere", "kernel.debian", "kernel.ubuntu", "kernel.fedora",
+        "kernel.suse", "kernel.other",
+    ),
+    links=("modprobe.d(5)", "Linux documentation, Virtualization Support: KVM"),
+)  # fmt: skip
 def kvm_module(facts: Facts) -> Outcome:
     backend = running_backend(facts)
     if backend:
         name, module = backend
         evidence = (Evidence(facts.modules.source, f"{name}: {module.state}"),)
         if name == "kvm_pvm":
-            return Outcome(Status.PASS, "kvm_pvm: KVM in software, it needs neither vmx nor svm", evidence)
-        return Outcome(Status.PASS, f"{name} is {module.state}", evidence)
+            return Outcome(PASS, "kvm_pvm: KVM in software, it needs neither vmx nor svm", evidence)
+        return Outcome(PASS, f"{name} is {module.state}", evidence)
+    answers = facts.device.value is not None and facts.device.value.open == "ok"
     if facts.modules.known is None:
-        if facts.device.value is not None and facts.device.value.open == "ok":
-            return Outcome(Status.PASS, "/dev/kvm answers, so a KVM engine is running")
-        return Outcome(Status.UNKNOWN, f"modules could not be listed: {facts.modules.error}")
-    if facts.device.value is not None and facts.device.value.open == "ok":
-        return Outcome(Status.PASS, "no known engine is listed, but /dev/kvm answers")
+        if answers:
+            return Outcome(PASS, "/dev/kvm answers, so a KVM engine is running")
+        return Outcome(UNKNOWN, f"modules could not be listed: {facts.modules.error}")
+    if answers:
+        return Outcome(PASS, "no known engine is listed, but /dev/kvm answers")
+    return _not_running(facts, facts.modules.known)
+
+
+def _not_running(facts: Facts, modules: dict[str, Module]) -> Outcome:
     wanted = facts.vendor_module
-    states = {name: m.state for name, m in sorted(facts.modules.known.items())}
-    evidence = (Evidence(facts.modules.source, ", ".join(f"{n}: {s}" for n, s in states.items())),)
+    listing = ", ".join(f"{name}: {m.state}" for name, m in sorted(modules.items()))
+    evidence = [Evidence(facts.modules.source, listing)]
+    configured = facts.configured.known
+    barred = [entry for entry in configured.blacklisted if entry.module == wanted] if configured else []
+    evidence += [Evidence(entry.source, f"keeps {entry.module} from loading") for entry in barred]
     if not wanted:
-        return Outcome(Status.UNKNOWN, "no KVM engine is running, and the CPU's vendor is not known", evidence)
-    if not facts.feature:
-        return Outcome(Status.FAIL, f"{wanted} is not running and cannot run without vmx or svm", evidence)
-    if states.get(wanted) == "absent":
-        summary = f"this kernel has no {wanted} module"
-        return Outcome(Status.FAIL, summary, evidence, remedies.kernel_with_module(facts, wanted))
-    return Outcome(Status.FAIL, f"{wanted} is not loaded", evidence, remedies.load_module(wanted))
+        return Outcome(UNKNOWN, "no KVM engine is running, and the CPU's vendor is not known", tuple(evidence))
+    if facts.x86 and not facts.feature:
+        return Outcome(FAIL, f"{wanted} is not running and cannot run without vmx or svm", tuple(evidence))
+    if wanted in modules and modules[wanted].state == "absent" and modules[wanted].indexed:
+        remedies = kernel_with_module(facts, wanted)
+        return Outcome(FAIL, f"this kernel has no {wanted} module", tuple(evidence), remedies)
+    cmdline = facts.kernel.value.cmdline.split() if facts.kernel.value else []
+    if "nomodule" in cmdline or "nomodules" in cmdline:
+        summary = f"{wanted} is not built in, and this kernel was told to load no modules (nomodule)"
+        return Outcome(FAIL, summary, tuple(evidence), kernel_with_module(facts, wanted))
+    why = f": {barred[0].source} bars it" if barred else ""
+    return Outcome(FAIL, f"{wanted} is not loaded{why}", tuple(evidence), load_module(facts, wanted))
 
 
 @check(
@@ -65,39 +96,47 @@ def kvm_module(facts: Facts) -> Outcome:
     question="Is the `nested` parameter of the KVM module on?",
     why="With it off KVM hides vmx and svm from guests. It answers for the guests of this machine, not for this "
     "machine itself.",
+    judged="The running value in /sys/module decides, in the way that its type is printed: Y or N by kvm_intel and "
+    "kvm_hv, a number by kvm_amd and by kvm of s390x. arm64 has kvm-arm.mode on the kernel's command line instead.",
+    severity=Severity.BLOCKS,
+    facts=("kvm.modules", "kvm.device", "cpu.identity", "kvm.configured", "kernel.release"),
+    gives=(PASS, FAIL, SKIP, UNKNOWN),
     link=Link.NESTED_PARAMETER,
-    needs=("kvm.module",),
-)
+    needs=("machine.confidential", "kvm.module"),
+    remedies=(
+        "module.nested-on", "module.nested-edit", "module.nested-command-line", "arch.arm64-nested",
+        "arch.s390x-nested", "arch.ppc64-nested",
+    ),
+    links=(
+        "Linux documentation, Virtualization Support: Running nested guests with KVM",
+        "kernel-parameters.txt: kvm-arm.mode",
+    ),
+)  # fmt: skip
 def nested_parameter(facts: Facts) -> Outcome:
     backend = running_backend(facts)
     if backend is None:
-        return Outcome(Status.SKIP, "no module: none is running")
+        return Outcome(SKIP, "no module: none is running")
+    if facts.arch in ("aarch64", "arm64"):
+        return _arm_mode(facts)
     name, module = backend
     value = module.parameters.get("nested")
     if value is None:
-        if name in ("kvm_intel", "kvm_amd"):
-            return Outcome(Status.UNKNOWN, f"the nested parameter of {name} could not be read")
-        return Outcome(Status.SKIP, f"no parameter: {name} has none called nested")
+        if name in WITH_NESTED or facts.arch == "s390x":
+            return Outcome(UNKNOWN, f"the nested parameter of {name} could not be read")
+        return Outcome(SKIP, f"no parameter: {name} has none called nested")
     evidence = (Evidence(f"/sys/module/{name}/parameters/nested", value),)
     if is_on(value):
-        return Outcome(Status.PASS, f"{name} nested={value}", evidence)
-    return Outcome(Status.FAIL, f"{name} runs with nested={value}", evidence, remedies.switch_nested_on(name))
+        return Outcome(PASS, f"{name} nested={value}", evidence)
+    remedies = nesting_elsewhere(facts) or switch_nested_on(facts, name, module.state == "builtin")
+    return Outcome(FAIL, f"{name} runs with nested={value}", evidence, remedies)
 
 
-@check(
-    "nested.offered",
-    question="Does KVM offer vmx or svm to its guests?",
-    why="KVM_GET_SUPPORTED_CPUID is what libvirt and QEMU can give a VM: the one answer that needs no guessing about "
-    "parameters, versions and formats.",
-    link=Link.OFFERED,
-    needs=("cpu.virtualization", "firmware.virtualization", "kvm.module", "nested.parameter", "kvm.access"),
-)
-def nested_offered(facts: Facts) -> Outcome:
-    offered = facts.offered.known
-    if offered is None:
-        return Outcome(Status.UNKNOWN, f"KVM could not be asked: {facts.offered.error}")
-    evidence = (Evidence(facts.offered.source, f"vmx={int(offered.vmx)} svm={int(offered.svm)}"),)
-    if offered.vmx or offered.svm:
-        paging = {True: ", with nested paging", False: ", without nested paging", None: ""}[offered.nested_paging]
-        return Outcome(Status.PASS, f"{'vmx' if offered.vmx else 'svm'} is offered{paging}", evidence)
-    return Outcome(Status.FAIL, "KVM offers neither vmx nor svm to guests", evidence)
+def _arm_mode(facts: Facts) -> Outcome:
+    kernel = facts.kernel.known
+    if kernel is None:
+        return Outcome(UNKNOWN, f"the kernel's command line could not be read: {facts.kernel.error}")
+    mode = next((w[13:] for w in reversed(kernel.cmdline.split()) if w.startswith("kvm-arm.mode=")), "")
+    evidence = (Evidence("/proc/cmdline", f"kvm-arm.mode={mode}" if mode else "no kvm-arm.mode"),)
+    if mode.split(",")[0] == "nested":
+        return Outcome(PASS, f"booted with kvm-arm.mode={mode}", evidence)
+    return Outcome(FAIL, "not booted with kvm-arm.mode=nested", evidence, nesting_elsewhere(facts))

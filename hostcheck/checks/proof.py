@@ -1,15 +1,18 @@
-"""The proofs: what happened when guests were run."""
+"""The first proof: a guest of this machine ran, and at what pace."""
 
-from hostcheck import remedies
-from hostcheck.checks import Outcome, check
-from hostcheck.facts import Fact, Facts, Proof
-from hostcheck.model import Evidence, Link, Status
+from hostcheck.checks import FAIL, PASS, SKIP, UNKNOWN, WARN, Outcome, check
+from hostcheck.checks.cpu import FEATURE_FACTS
+from hostcheck.facts import Fact, Facts
+from hostcheck.model import Evidence, Link, Severity
+from hostcheck.remedies.rivals import stop_other_hypervisor
 from hostcheck.report import FactStatus
+from hostcheck.shapes import Proof
 
 BUSY = ("EBUSY", "EIO")
 
 
-def _evidence(fact: Fact[Proof]) -> tuple[Evidence, ...]:
+def proof_evidence(fact: Fact[Proof]) -> tuple[Evidence, ...]:
+    """Which guest it was, and how far it came."""
     if fact.value is None:
         return ()
     text = f"{fact.value.kind} guest, stages {fact.value.stages or 'none'}"
@@ -18,90 +21,105 @@ def _evidence(fact: Fact[Proof]) -> tuple[Evidence, ...]:
     return (Evidence(fact.source or fact.id, text),)
 
 
-def _why_not_run(fact: Fact[Proof]) -> str:
+def why_not_run(fact: Fact[Proof]) -> str:
+    """The cause in one word, or what looking said."""
     if fact.value is not None and fact.value.cause:
         return fact.value.cause
     return fact.error or fact.status.value
+
+
+def not_begun(fact: Fact[Proof]) -> bool:
+    """No attempt was made, for want of time or of a process: that says nothing about the machine."""
+    proof = fact.value
+    if "not begun" in fact.error:
+        return True
+    return proof is not None and proof.cause == "setup" and not proof.stages and "step" not in proof.detail
 
 
 @check(
     "kvm.run",
     question="Does a guest run?",
     why="A small 64-bit guest was started through /dev/kvm. Only this proves that guests run here.",
+    judged="Passes when the guest wrote what it had to and halted. Fails when KVM refused to make a VM, or the guest "
+    "was started and did not come to its end before a watchdog stopped it.",
+    severity=Severity.BLOCKS,
+    facts=("proof.plain", "kvm.device", "kvm.api", "machine.rivals"),
+    gives=(PASS, FAIL, SKIP, UNKNOWN),
     link=Link.GUEST_RAN,
-    needs=("cpu.virtualization", "firmware.virtualization", "kvm.module", "kvm.device", "kvm.access"),
-)
+    needs=(
+        "machine.confidential", "cpu.virtualization", "firmware.virtualization", "kvm.module", "kvm.device",
+        "kvm.access",
+    ),
+    remedies=("rivals.stop-virtualbox", "rivals.stop-vmware", "rivals.stop-other"),
+    links=("Linux documentation, KVM API: KVM_CREATE_VM, KVM_RUN",),
+)  # fmt: skip
 def kvm_run(facts: Facts) -> Outcome:
     plain = facts.plain
-    if plain.value is not None and plain.value.ok:
-        return Outcome(Status.PASS, "a guest ran", _evidence(plain))
+    if facts.guest_ran:
+        return Outcome(PASS, "a guest ran", proof_evidence(plain))
     device = facts.device.value
     if facts.device.status is FactStatus.ABSENT or (device is not None and device.open not in ("", "ok")):
-        return Outcome(Status.SKIP, "/dev/kvm could not be opened, so no guest could be started")
+        return Outcome(SKIP, "/dev/kvm could not be opened, so no guest could be started")
     create = facts.api.value.create_vm if facts.api.value else ""
     if create in BUSY:
         summary = f"KVM cannot create a VM ({create}): another hypervisor holds the CPU's virtualization"
-        return Outcome(Status.FAIL, summary, _evidence(plain), remedies.stop_other_hypervisor())
+        return Outcome(FAIL, summary, proof_evidence(plain), stop_other_hypervisor(facts))
+    if not_begun(plain):
+        return Outcome(UNKNOWN, f"no guest was run: {plain.error or why_not_run(plain)}", proof_evidence(plain))
     if plain.value is not None or plain.status is FactStatus.TIMEOUT:
-        return Outcome(Status.FAIL, f"a guest was started and did not finish: {_why_not_run(plain)}", _evidence(plain))
-    return Outcome(Status.UNKNOWN, f"no guest was run: {_why_not_run(plain)}")
+        summary = f"a guest was started and did not finish: {why_not_run(plain)}"
+        return Outcome(FAIL, summary, proof_evidence(plain))
+    return Outcome(UNKNOWN, f"no guest was run: {why_not_run(plain)}")
 
 
 @check(
     "kvm.acceleration",
     question="Does the CPU execute the guest, or does KVM emulate it instruction by instruction?",
     why="KVM engines without vmx or svm emulate ordinary guests hundreds of times slower, behind a working /dev/kvm.",
+    judged="An empty loop that never leaves the guest is timed: a CPU needs a few cycles for it, an emulator hundreds. "
+    "Warns above 50.",
+    severity=Severity.DEGRADES,
+    facts=("proof.pace",),
+    gives=(PASS, WARN, SKIP),
     needs=("kvm.run",),
+    links=("docs/report.md: proof.pace",),
 )
 def kvm_acceleration(facts: Facts) -> Outcome:
     pace = facts.pace.known
     if pace is None:
-        return Outcome(Status.SKIP, "no guest ran, so there is nothing to time")
+        return Outcome(SKIP, "no guest ran, so there is nothing to time")
     evidence = (Evidence(facts.pace.source, f"{pace.loop_cycles:.0f} TSC cycles per iteration of an empty loop"),)
     if pace.emulated:
         summary = f"KVM emulates its instructions one by one ({pace.loop_cycles:.0f} cycles for an empty loop)"
-        return Outcome(Status.WARN, summary, evidence)
-    return Outcome(Status.PASS, "the CPU executes guest code itself", evidence)
+        return Outcome(WARN, summary, evidence)
+    return Outcome(PASS, "the CPU executes guest code itself", evidence)
 
 
 @check(
-    "nested.run",
-    question="Can a guest of this machine run a guest of its own?",
-    why="A guest was started that switches on svm or vmx and runs its own guest, whose exits are counted.",
-    needs=("cpu.virtualization", "firmware.virtualization", "nested.parameter", "nested.offered", "kvm.run"),
+    "proof.flags",
+    question="Do the CPU's flags and the execution of a guest agree?",
+    why="Most tools read flags only. Where these and the truth part, kvm-ok, virt-host-validate and whatever relies on "
+    "them give the wrong answer here.",
+    judged="Warns when a guest ran without vmx or svm, and when it did not run although the kernel shows the flag and "
+    "/dev/kvm opens.",
+    severity=Severity.ADVISES,
+    facts=(*FEATURE_FACTS, "kvm.device", "proof.plain"),
+    gives=(PASS, WARN, SKIP, UNKNOWN),
+    links=("kvm-ok(1)", "virt-host-validate(1)"),
 )
-def nested_run(facts: Facts) -> Outcome:
-    runs = [fact for fact in (facts.nested_paging, facts.nested) if fact.value is not None]
-    passed = [fact for fact in runs if fact.value is not None and fact.value.ok]
-    evidence = tuple(e for fact in runs for e in _evidence(fact))
-    if passed:
-        kind = passed[0].value.kind if passed[0].value else ""
-        return Outcome(Status.PASS, f"a guest ran its own guest ({kind})", evidence)
-    offered = facts.offered.known
-    if offered is None or not (offered.vmx or offered.svm):
-        return Outcome(Status.SKIP, "KVM offers guests nothing to nest with")
-    executed = [f for f in (facts.nested, facts.nested_paging) if f.status in (FactStatus.OK, FactStatus.TIMEOUT)]
-    if executed:
-        summary = f"a guest was offered virtualization and failed to use it: {_why_not_run(executed[0])}"
-        return Outcome(Status.FAIL, summary, evidence)
-    return Outcome(Status.UNKNOWN, f"no nested guest was run: {_why_not_run(facts.nested)}", evidence)
-
-
-@check(
-    "nested.paging",
-    question="Do nested guests get nested paging (EPT or NPT)?",
-    why="Without it a guest's guests work with shadow page tables, many times slower.",
-    needs=("nested.run",),
-)
-def nested_paging(facts: Facts) -> Outcome:
-    fact = facts.nested_paging
-    if fact.value is not None and fact.value.ok:
-        return Outcome(Status.PASS, "nested guests run with nested paging", _evidence(fact))
-    offered = facts.offered.known
-    if offered is None or not (offered.vmx or offered.svm):
-        return Outcome(Status.SKIP, "KVM offers guests nothing to nest with")
-    if offered.nested_paging is False:
-        return Outcome(Status.WARN, "guests are offered no nested paging: their guests will be slow")
-    if fact.value is not None:
-        return Outcome(Status.FAIL, f"nested paging is offered and fails: {_why_not_run(fact)}", _evidence(fact))
-    return Outcome(Status.UNKNOWN, f"nested paging was not run: {_why_not_run(fact)}")
+def proof_flags(facts: Facts) -> Outcome:
+    if not facts.x86:
+        return Outcome(SKIP, f"no flag tells on {facts.arch}")
+    flags = facts.flags.known
+    tried = facts.plain.status in (FactStatus.OK, FactStatus.TIMEOUT) and not not_begun(facts.plain)
+    if flags is None or not tried:
+        reason = f"flags: {facts.flags.error}" if flags is None else "no guest was tried"
+        return Outcome(UNKNOWN, f"there is nothing to compare: {reason}")
+    shown = next((name for name in ("vmx", "svm") if name in flags), "")
+    evidence = (Evidence(facts.flags.source, shown or "neither vmx nor svm"), *proof_evidence(facts.plain))
+    if facts.guest_ran and not shown:
+        summary = "the flags say no, execution says yes: tools that read flags are wrong here"
+        return Outcome(WARN, summary, evidence)
+    if shown and not facts.guest_ran and facts.device.value is not None and facts.device.value.open == "ok":
+        return Outcome(WARN, "the flags say yes, execution says no: tools that read flags are wrong here", evidence)
+    return Outcome(PASS, "flags and execution agree", evidence)

@@ -19,10 +19,11 @@ from hostcheck.checks.modules import is_on
 from hostcheck.enable.state import CONF, MODULES, Before, Node, Phase, Record, Survey, Use, User
 from hostcheck.enable.steps import Load, SetNode, Step, Unload, UpdateInitramfs, WriteFile
 from hostcheck.exits import Exit, of_verdict
-from hostcheck.facts import Facts, Module, read
+from hostcheck.facts import Facts, read
 from hostcheck.judge import judge
 from hostcheck.model import Judgement, Remedy, Where
 from hostcheck.report import Report
+from hostcheck.shapes import Module
 
 COMMAND_LINE = "/proc/cmdline"
 HEADER = "# Written by `nestproof enable --apply`; `nestproof enable --undo` takes it back.\n"
@@ -203,9 +204,9 @@ def plan(now: Situation) -> Plan:
         return Plan(Path.REFUSED, f"{CONF} is not a small regular file: it is left alone", code=Exit.FAIL)
     if answer.verdict.works:
         return _already_on(now)
-    if answer.decided_by == "nested.parameter" and now.module:
+    if answer.decided_by == "nested.parameter" and now.module in MODULES:
         return _switch(now)
-    if answer.decided_by == "kvm.module" and now.state.state == "available":
+    if answer.decided_by == "kvm.module" and now.module in MODULES and now.state.state == "available":
         return _load(now)
     remedies = next((f.remedies for f in now.judgement.findings if f.check == answer.decided_by), ())
     return Plan(Path.REFUSED, answer.reason, remedies=remedies, code=of_verdict(answer.verdict))

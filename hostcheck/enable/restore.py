@@ -5,10 +5,13 @@ Every part is looked at first and after: what is as it was is left alone, and wh
 
 from dataclasses import dataclass
 
+from hostcheck.checks.modules import is_on
 from hostcheck.enable.host import Host, HostError
+from hostcheck.enable.plan import Situation
 from hostcheck.enable.state import CONF, RECORD, Before, Survey, Use
 from hostcheck.enable.steps import Load, RemoveFile, SetNode, Step, Unload, UpdateInitramfs, WriteFile
-from hostcheck.facts import Facts, Module
+from hostcheck.facts import Facts
+from hostcheck.shapes import Module
 
 REMOVE_RECORD = RemoveFile(RECORD, with_directory=True)
 
@@ -40,8 +43,11 @@ def put_back(host: Host, before: Before, module: str, initramfs: str) -> tuple[L
         if before.node and before.loaded:
             node = before.node
             left += _try(host, "/dev/kvm", SetNode(node.mode, node.uid, node.gid))
-    elif changed and running.state == "loaded":  # another boot: its parameters are those of the configuration
+    elif running.state == "loaded" and (changed or _overtaken(Situation(report, survey, None))):
+        # another boot: what was loaded by hand is gone, and the parameters are to be those of the configuration
         left += _in_use(survey, module, running) or _try(host, module, Unload(module), Load(module))
+    elif before.loaded and running.state == "available":  # killed between the two
+        left += _try(host, module, Load(module))
     return tuple(left)
 
 
@@ -55,6 +61,11 @@ def module_of(facts: Facts, module: str) -> Module:
 def differing(parameters: dict[str, str], now: dict[str, str]) -> dict[str, str]:
     """Those parameters that are not what they were, with the old values."""
     return {name: value for name, value in sorted(parameters.items()) if now.get(name) != value}
+
+
+def _overtaken(now: Situation) -> bool:
+    """Nesting is on although it is configured to be off."""
+    return bool(now.settings) and not now.on_after_boot and is_on(now.nested or "0")
 
 
 def _file_step(before: Before) -> Step:

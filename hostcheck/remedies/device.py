@@ -1,0 +1,93 @@
+"""/dev/kvm: make it, and let the right people open it."""
+
+from hostcheck.facts import Facts
+from hostcheck.model import Needs, Remedy, Where
+from hostcheck.remedies.book import recipe
+
+MAKE = recipe(
+    "device.make",
+    "load the KVM module; it makes the node",
+    "modprobe {module}",
+    "udevadm trigger --name-match=kvm",
+)
+REPLACE = recipe(
+    "device.replace",
+    "take away what stands in the place of /dev/kvm, and make the node",
+    "rm {path}",
+    "mknod -m 0660 {path} c 10 232",
+    "chgrp kvm {path}",
+    risk="look first what it is that gets removed",
+)
+GROUP = recipe(
+    "device.group",
+    "add {user} to the group {group}",
+    "usermod -aG {group} {user}",
+    then="log in again: a running session keeps its groups",
+    needs=Needs.LOGIN,
+    risk="members of the group can start VMs, and use what memory and CPU they like for it",
+)
+LOGIN = recipe(
+    "device.login",
+    "{user} is in the group {group} already, this session began before: log in again",
+    "newgrp {group}",
+    then="services and terminal multiplexers of the user have to be started anew too",
+    needs=Needs.LOGIN,
+)
+ACL = recipe(
+    "device.acl",
+    "let {user} open {path}, until the node is made anew",
+    "setfacl -m u:{user}:rw {path}",
+    then="for good: a udev rule that gives the node to group kvm with mode 0660",
+)
+RULE = recipe(
+    "device.rule",
+    "give /dev/kvm to the group kvm, now and after every boot",
+    "groupadd --system --force kvm",
+    """echo 'KERNEL=="kvm", GROUP="kvm", MODE="0660"' > /etc/udev/rules.d/65-nestproof-kvm.rules""",
+    "udevadm control --reload && udevadm trigger --name-match=kvm",
+    applies="systems with udev",
+)
+CONTAINER = recipe(
+    "device.container",
+    "give the container the device when it is started",
+    "docker run --device /dev/kvm IMAGE",
+    where=Where.HYPERVISOR,
+    then="podman takes the same option; in Kubernetes ask for a device plugin's resource, such as "
+    "devices.kubevirt.io/kvm; LXC: lxc.cgroup2.devices.allow = c 10:232 rwm and lxc.mount.entry = /dev/kvm dev/kvm "
+    "none bind,create=file",
+    needs=Needs.NOTHING,
+    risk="the container can start VMs on its host's kernel",
+    applies="Docker, Podman, Kubernetes, LXC",
+)
+
+
+def make_node(facts: Facts) -> tuple[Remedy, ...]:
+    """No node: in a container it has to be handed in, elsewhere the module makes it."""
+    container = facts.container.known
+    if container and container.certain and container.kind and container.kind != "wsl":
+        return (CONTAINER.fill(facts),)
+    return (MAKE.fill(facts, module=facts.vendor_module or "kvm_intel"),)
+
+
+def replace_node(facts: Facts) -> tuple[Remedy, ...]:
+    """Something else stands there."""
+    return (REPLACE.fill(facts, path=facts.device.value.path if facts.device.value else "/dev/kvm"),)
+
+
+def grant_access(facts: Facts) -> tuple[Remedy, ...]:
+    """Membership of the node's group where the group is allowed, else an ACL for this one user."""
+    device = facts.device.value
+    process = facts.process.value
+    container = facts.container.known
+    user = process.user if process and process.user else "USER"
+    if device is not None and device.open == "EPERM" and container and container.certain:
+        return (CONTAINER.fill(facts),)
+    if device is not None and group_may(device.mode) and device.group not in ("", "root", "nogroup", "nobody"):
+        joined = process is not None and device.group in process.configured_groups
+        return ((LOGIN if joined else GROUP).fill(facts, group=device.group, user=user),)
+    return (ACL.fill(facts, user=user, path=device.path if device else "/dev/kvm"),)
+
+
+def group_may(mode: str) -> bool:
+    """The node's group may read and write it; `mode` is octal text such as 0660."""
+    return mode[-2:-1] in ("6", "7")
