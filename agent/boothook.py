@@ -44,7 +44,7 @@ else
     keep "$agent" 755 <<'END'
 @FALLBACK@
 END
-    start="/bin/sh $agent @VM@ @PORT@"
+    start="/bin/sh $agent @PORT@ @VM@"
 fi
 
 if [ -d /run/systemd/system ]; then

@@ -24,7 +24,7 @@ _PEM = re.compile(r"(-----(BEGIN|END) CERTIFICATE-----|[A-Za-z0-9+/=]*)")
 
 
 def user_data_part(
-    vm: str,
+    vm: str = "",
     port: str = PORT,
     send: Sequence[str] = (),
     token: str | None = None,
@@ -33,17 +33,17 @@ def user_data_part(
 ) -> str:
     """Return the text of one part of type ``text/cloud-boothook`` that installs and starts the agent.
 
-    ``vm`` is ``namespace/name`` and comes back as ``subject.vm`` of every report. ``port`` is the virtio-serial port on
-    which the host asks for reports. ``send`` names further channels (agent/channels/deliver.py): the agent sends by
-    them after boot, when something has changed, and every ``every`` seconds at most. ``token`` is the secret of this
-    one VM for an https channel, ``ca`` the PEM text of the only authority to trust. ValueError when one of them is not
-    of its form: they go into a shell script.
+    ``vm`` is ``namespace/name`` and comes back as ``subject.vm`` of every report, null without it. ``port`` is the
+    virtio-serial port on which the host asks for reports. ``send`` names further channels
+    (agent/channels/deliver.py): the agent sends by them after boot, when something has changed, and looks every
+    ``every`` seconds. ``token`` is the secret of this one VM for an https channel, ``ca`` the PEM text of the only
+    authority to trust. ValueError when one of them is not of its form: they go into a shell script.
     """
-    if not _VM.fullmatch(vm):
+    if vm and not _VM.fullmatch(vm):
         raise ValueError(f"not namespace/name of a virtual machine: {vm!r}")
     if not _PORT.fullmatch(port):
         raise ValueError(f"not the name of a virtio-serial port: {port!r}")
-    options = f"--vm {vm} --watch --serve-port {port}"
+    options = f"--vm {vm} --watch --serve-port {port}" if vm else f"--watch --serve-port {port}"
     for channel in send:
         if not _CHANNEL.fullmatch(channel):
             raise ValueError(f"not a channel: {channel!r}")

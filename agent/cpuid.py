@@ -51,7 +51,10 @@ def execute(leaves, cpus=0):
         parts = [os.read(receive, 65536)]
         while parts[-1]:
             parts.append(os.read(receive, 65536))
-        os.waitpid(child, 0)
+        try:
+            os.waitpid(child, 0)
+        except ChildProcessError:  # our parent ignores SIGCHLD, and so the kernel has reaped it
+            pass
     finally:
         for each in (fd, receive, send):
             if each >= 0:

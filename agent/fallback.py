@@ -4,8 +4,10 @@ On the controller it is text inside agent/cloudinit.py's part; on the guest any 
 """
 
 FALLBACK = r"""#!/bin/sh
-# nestproof without Python: a report of what a shell can see. Usage: fallback.sh VM PORT
-vm=$1 port=$2
+# nestproof without Python: a report of what a shell can see. Usage: fallback.sh PORT [VM]
+port=$1
+vm=null
+[ -z "$2" ] || vm="\"$2\""
 clean() { tr -cd 'A-Za-z0-9 ._:/+=,()#@-' | cut -c1-200; }
 line() { head -n1 "$1" 2>/dev/null | clean; }
 text() { printf '"%s": "%s"' "$1" "$(echo "$2" | clean)"; }
@@ -31,7 +33,7 @@ report() {
     comma=
     host=$(uname -n | clean)
     printf '{"schema": "nestproof.report/1", "agent": {"version": "@VERSION@", "python": "none"}, '
-    printf '"subject": {"hostname": "%s", "machine_id": "%s", "boot_id": "%s", "dmi_uuid": "%s", "vm": "%s"}, ' \
+    printf '"subject": {"hostname": "%s", "machine_id": "%s", "boot_id": "%s", "dmi_uuid": "%s", "vm": %s}, ' \
         "$host" "$(line /etc/machine-id)" "$(line /proc/sys/kernel/random/boot_id)" \
         "$(line /sys/class/dmi/id/product_uuid)" "$vm"
     printf '"started": %s, "duration_ms": 0, "facts": {' "$(date +%s)"

@@ -9,7 +9,7 @@ WORDS = ("kvm", "vmx", "svm", "virtualiz", "hypervisor", "vmxon", "sev-", "sev:"
 def wanted(line):
     """Tell whether a line speaks of virtualization."""
     lower = line.lower()
-    return any(word in lower for word in WORDS)
+    return "command line:" not in lower and any(word in lower for word in WORDS)
 
 
 def record(raw):

@@ -44,7 +44,13 @@ def test_carries_channels_token_and_authority() -> None:
     assert "s3cret" not in start
 
 
-@pytest.mark.parametrize("vm", ["", "noslash", "a/b/c", "a/$(reboot)", "A/b", "a/b\nc", "a /b"])
+def test_the_name_of_the_vm_may_be_left_out() -> None:
+    part = user_data_part()
+    assert "--vm" not in part
+    assert 'start="/bin/sh $agent org.nestproof.report.0 "' in part
+
+
+@pytest.mark.parametrize("vm", ["noslash", "a/b/c", "a/$(reboot)", "A/b", "a/b\nc", "a /b"])
 def test_refuses_names_that_a_shell_could_misread(vm: str) -> None:
     with pytest.raises(ValueError, match="not namespace/name"):
         user_data_part(vm)
@@ -171,7 +177,7 @@ def test_without_python_a_shell_reports_that_nothing_was_proven(name: str, tmp_p
         .replace("/run/nestproof", str(tmp_path / "run"))
         .replace("sleep 60", "exit 0")
     )
-    subprocess.run([*shell(name), script, "a/b", "no.such.port"], check=True, timeout=60)
+    subprocess.run([*shell(name), script, "no.such.port", "a/b"], check=True, timeout=60)
     report = json.loads((tmp_path / "run/report.json").read_text())
     assert report["subject"]["vm"] == "a/b"
     facts = report["facts"]

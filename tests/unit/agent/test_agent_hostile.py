@@ -281,3 +281,43 @@ def test_limits_are_not_ours_to_change() -> None:
     assert before == [
         resource.getrlimit(kind) for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_AS, resource.RLIMIT_CPU)
     ]
+
+
+# Filters of Berkeley packets, as container runtimes use them: refuse one system call, or kill by it
+SECCOMP = """
+import ctypes, os, struct, sys
+number, action = int(sys.argv[1]), int(sys.argv[2], 16)
+code = [(0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, action), (0x06, 0, 0, 0x7FFF0000)]
+program = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *each) for each in code))
+head = ctypes.create_string_buffer(struct.pack("<H6xQ", len(code), ctypes.addressof(program)))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, head, 0, 0) == 0, os.strerror(ctypes.get_errno())
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+CALLS = {"memfd_create": 319, "execve of a memfd": 322, "sched_setaffinity": 203, "setitimer and alarm": 37, "mmap": 9}
+REFUSE, KILL = "50001", "80000000"  # SECCOMP_RET_ERRNO with EPERM, SECCOMP_RET_KILL_PROCESS
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the filter is written for x86-64")
+@pytest.mark.parametrize(
+    ("call", "action"),
+    [("memfd_create", REFUSE), ("memfd_create", KILL), ("sched_setaffinity", REFUSE), ("sched_setaffinity", KILL),
+     ("execve of a memfd", REFUSE), ("setitimer and alarm", REFUSE)],
+)  # fmt: skip
+def test_under_seccomp(call: str, action: str, pyz: Path) -> None:
+    done = subprocess.run(
+        ["/usr/bin/python3", "-c", SECCOMP, str(CALLS[call]), action, "/usr/bin/python3", str(pyz), "--json"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    hold(report)
+    assert report["facts"]["cpu.identity"]["status"] == "ok"
+    if call == "memfd_create":
+        other_way = action == REFUSE and os.access("/dev/cpu/0/cpuid", os.R_OK)
+        assert report["facts"]["cpu.cpuid"]["status"] in ({"ok"} if other_way else {"denied", "error"})
+        if report["facts"]["kvm.device"]["status"] == "ok":
+            assert report["facts"]["proof.plain"]["value"]["cause"] == ("setup" if action == REFUSE else "killed")
+    if call == "sched_setaffinity":
+        assert report["facts"]["cpu.cpuid"]["status"] == "ok"
