@@ -23,7 +23,7 @@ mount --make-rprivate /
 mount -t proc proc "$0/proc"
 mount --rbind /sys "$0/sys"
 mount --rbind /dev "$0/dev"
-exec chroot "$0" make -C /root/nestproof "$@"
+exec chroot "$0" make -C /srv/nestproof "$@"
 """
 
 
@@ -47,7 +47,7 @@ def make_system(root: Path) -> None:
             shutil.copyfile(Path("/", name), root / name)
     checkout = Path(__file__).parents[1]
     subprocess.run(
-        ["git", "clone", "--quiet", "--no-hardlinks", str(checkout), str(root / "root/nestproof")], check=True
+        ["git", "clone", "--quiet", "--no-hardlinks", str(checkout), str(root / "srv/nestproof")], check=True
     )
 
 
