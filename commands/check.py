@@ -28,11 +28,13 @@ from hostcheck.model import Question
               help="Use this ssh configuration in place of your own.")  # fmt: skip
 @click.option("--fail-on", type=click.Choice(["fail", "warn"]), default="fail", show_default=True,
               help="With warn, a machine where it works only slowly or emulated exits with 4.")  # fmt: skip
+@click.option("--policy", "policy_file", type=click.Path(path_type=Path), metavar="FILE",
+              help="Thresholds and waivers; default: nestproof.toml in your XDG configuration directory.")  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="Show every link, its evidence and every other finding.")
 def check(
     targets: tuple[str, ...], inventories: tuple[str, ...], need: str, form: str,
     reports: tuple[tuple[str, Path], ...], timeout: float, forks: int, sudo: bool, ssh_config: str | None, fail_on: str,
-    verbose: bool,
+    policy_file: Path | None, verbose: bool,
 ) -> int:  # fmt: skip
     """Judge this machine, or every TARGET, by running guests on it.
 
@@ -48,6 +50,7 @@ def check(
     nestproof check -i inventory.ini --sudo  a whole fleet
     """
     from commands.fleet import ask, chosen
+    from commands.judging import policy_in
     from commands.recording import Recorder, host_entry, printed
     from hostcheck.chain import host_chain, unreached_chain
     from hostcheck.judge import judge
@@ -55,6 +58,7 @@ def check(
     from reports.text import check_text, matrix_text
 
     terminal = Terminal()
+    policy = policy_in(policy_file)
     recorder = Recorder(terminal)
     hosts = chosen(targets, inventories)
     asked = ask(hosts, Ssh(config=ssh_config or "", sudo=sudo), limit=forks, timeout=timeout, terminal=terminal)
@@ -64,7 +68,7 @@ def check(
         if reached.report is None:
             chains.append(unreached_chain(name, reached.fault))
         else:
-            judgement = judge(reached.report, "" if reached.target.local else name)
+            judgement = judge(reached.report, "" if reached.target.local else name, policy)
             name = judgement.name
             chains.append(host_chain(judgement, Question(need)))
         entries.append(host_entry(reached.report, name, reached.fault))

@@ -1,28 +1,61 @@
-"""`nestproof explain`: what a check asks and why."""
+"""`nestproof explain`: what a check asks, why, how it is judged, and what mends it."""
 
 import difflib
+import textwrap
+from typing import TYPE_CHECKING
 
 import click
 
 from commands.failures import Failure
 
+if TYPE_CHECKING:
+    from hostcheck.checks import Check
+
 
 @click.command()
 @click.argument("check", required=False)
 def explain(check: str | None) -> None:
-    """Say what CHECK asks, why it matters, and which link of the chain it is about; without CHECK, list all."""
+    """Say what CHECK asks, why it matters, how it is judged, and how to mend it; without CHECK, list all."""
     from hostcheck.checks import catalogue
 
     known = {entry.id: entry for entry in catalogue()}
     if check is None:
         for entry in known.values():
-            click.echo(f"{entry.id:24} {entry.question}")
+            click.echo(f"{entry.id:26} {entry.severity:9} {entry.question}")
         return
     if check not in known:
         near = difflib.get_close_matches(check, known, 1)
         hint = f"did you mean {near[0]}?" if near else "`nestproof explain` lists them all"
         raise Failure(f"there is no check called {check!r}", hint=hint)
-    entry = known[check]
-    link = f"\n\nLink of the chain: {entry.link.label}." if entry.link else ""
-    needs = f"\nCan only hold where these hold: {', '.join(entry.needs)}." if entry.needs else ""
-    click.echo(f"{entry.id}\n\n{entry.question}\n\n{entry.why}{link}{needs}")
+    click.echo("\n".join(_text(known[check])))
+
+
+def _text(entry: "Check") -> list[str]:
+    from hostcheck.checks.document import SEVERITIES
+    from hostcheck.remedies.book import book
+
+    lines = [entry.id, "", *_wrapped(entry.question), "", *_wrapped(entry.why), "", "How it is judged:"]
+    lines += [*_wrapped(entry.judged, 2), "", *_named("Results", ", ".join(entry.gives))]
+    lines += _named("Severity", f"{entry.severity}: {SEVERITIES[entry.severity]}")
+    lines += _named("Link of the chain", entry.link.label if entry.link else "")
+    lines += _named("Can only hold where these hold", ", ".join(entry.needs))
+    lines += _named("Facts needed", ", ".join(entry.facts))
+    if entry.remedies:
+        lines += ["", "To mend it, what fits the machine of these; words in capitals are filled in:"]
+    for name in entry.remedies:
+        remedy = book()[name].general
+        lines += ["", *_wrapped(f"{name} ({remedy.where}): {remedy.title}", 2), *(f"    {c}" for c in remedy.commands)]
+        lines += _named("    then", remedy.then) + _named("    needs", remedy.needs) + _named("    risk", remedy.risk)
+        lines += _named("    for", remedy.applies) + _named("    proven", remedy.proved_in or "not yet run in a test")
+    return lines + (["", "Read on:", *(f"  {link}" for link in entry.links)] if entry.links else [])
+
+
+def _named(name: str, text: str) -> list[str]:
+    """`Name: text`, wrapped below itself; nothing for no text."""
+    indent = " " * (len(name) - len(name.lstrip()) + 2)
+    return textwrap.wrap(f"{name}: {text}", 100, subsequent_indent=indent, break_on_hyphens=False) if text else []
+
+
+def _wrapped(text: str, indent: int = 0) -> list[str]:
+    space = " " * indent
+    return textwrap.wrap(text, 100, initial_indent=space, subsequent_indent=space, break_on_hyphens=False)

@@ -1,18 +1,29 @@
 """From what is kept to chains: every entry judged again, each VM together with the host it runs on."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
+from commands.failures import Failure
 from hostcheck.chain import host_chain, unreached_chain, vm_chain
 from hostcheck.judge import judge
 from hostcheck.model import Arrival, Chain, Judgement
+from hostcheck.policy import Policy, PolicyError, load
 from hostcheck.report import ReportError, decode
 from reports.store import Entry
 
 
-def chains(entries: Iterable[Entry]) -> list[Chain]:
+def policy_in(path: Path | None = None) -> Policy:
+    """The policy in a file, or the user's. Raises Failure with its line."""
+    try:
+        return load(path)
+    except PolicyError as e:
+        raise Failure(str(e)) from e
+
+
+def chains(entries: Iterable[Entry], policy: Policy) -> list[Chain]:
     """One chain for each entry of something that still exists. Pure: the same entries give the same chains."""
     entries = [entry for entry in entries if entry.arrival is not Arrival.DESTROYED]
-    judged = {id(entry): _judgement(entry) for entry in entries}
+    judged = {id(entry): _judgement(entry, policy) for entry in entries}
     hosts = {entry.name: judged[id(entry)][0] for entry in entries if entry.kind == "host"}
     result = []
     for entry in entries:
@@ -25,10 +36,10 @@ def chains(entries: Iterable[Entry]) -> list[Chain]:
     return result
 
 
-def _judgement(entry: Entry) -> tuple[Judgement | None, str]:
+def _judgement(entry: Entry, policy: Policy) -> tuple[Judgement | None, str]:
     if entry.report is None:
         return None, ""
     try:
-        return judge(decode(entry.report), entry.name), ""
+        return judge(decode(entry.report), entry.name, policy), ""
     except ReportError as e:
         return None, f"its report is refused: {e}"

@@ -20,7 +20,7 @@ def matrix(html: Path | None, form: str, reports: tuple[tuple[str, Path], ...], 
     Nothing is looked at anew: kept reports are judged again. The page is one file without any network use.
     """
     from commands.failures import Failure
-    from commands.judging import chains
+    from commands.judging import chains, policy_in
     from commands.recording import Recorder, opened_store, printed
     from reports.text import matrix_text
 
@@ -30,7 +30,7 @@ def matrix(html: Path | None, form: str, reports: tuple[tuple[str, Path], ...], 
         for name in forget:
             if not store.forget(name):
                 raise Failure(f"nothing is kept of {name!r}", hint="`nestproof matrix` lists what is")
-        result = recorder.matrix(chains(store.latest()))
+        result = recorder.matrix(chains(store.latest(), policy_in()))
     if html is not None:
         reports = (*reports, ("html", html))
     if form != "text":

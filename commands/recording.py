@@ -9,6 +9,7 @@ from pathlib import Path
 
 from commands.failures import Failure, complain
 from commands.judging import chains as judge_entries
+from commands.judging import policy_in
 from commands.output import Terminal
 from hostcheck.clock import now
 from hostcheck.files import write_whole
@@ -88,7 +89,7 @@ class Recorder:
         path = state_dir() / "matrix.html"
         try:
             with Store.open() as store:
-                matrix = self.matrix(judge_entries(store.latest()))
+                matrix = self.matrix(judge_entries(store.latest(), policy_in()))
             _write(path, printed("html", matrix))
         except (StoreError, Failure) as e:
             complain(f"no page was written: {e}")

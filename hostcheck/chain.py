@@ -157,7 +157,7 @@ def _shown(machine: Judgement, check: str) -> Finding | None:
 def _of_finding(link: Link, finding: Finding | None) -> ChainLink:
     if finding is None:
         return ChainLink(link, Status.UNKNOWN, "not judged")
-    return ChainLink(link, finding.status, finding.summary, finding.check, finding.evidence, finding.remedies)
+    return ChainLink(link, finding.status, finding.headline, finding.check, finding.evidence, finding.remedies)
 
 
 def _host_link(link: Link, host: Judgement | None, view: VmView) -> ChainLink:

@@ -41,7 +41,7 @@ def observations(row: Row) -> Iterator[Observation]:
         if row.chain.kind != "host" or cell.link.link not in VM_ONLY:
             yield _of_link(row, cell.link, cell.broken)
     for found in row.others:
-        said = (found.status, found.summary, found.evidence, found.remedies)
+        said = (found.status, found.headline, found.evidence, found.remedies)
         yield Observation(found.check, found.check, None, *said, False, found.follows)
 
 
@@ -53,4 +53,4 @@ def _of_link(row: Row, link: ChainLink, broken: bool) -> Observation:
 
 
 def _same(finding: Finding, link: ChainLink) -> bool:
-    return (finding.check, finding.summary) == (link.check, link.summary)
+    return (finding.check, finding.headline) == (link.check, link.summary)

@@ -173,7 +173,7 @@ def _others(pen: Pen, row: Row) -> Iterator[str]:
 
 def _finding(pen: Pen, finding: Finding) -> Iterator[str]:
     follows = f" (follows from {finding.follows})" if finding.follows else ""
-    yield from pen.wrap(f"{finding.check}: {finding.summary}{follows}", 4, f"  {pen.symbol(finding.status)} ")
+    yield from pen.wrap(f"{finding.check}: {finding.headline}{follows}", 4, f"  {pen.symbol(finding.status)} ")
     yield from _evidence(pen, finding.evidence, 6, True)
 
 
