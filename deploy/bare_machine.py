@@ -17,9 +17,11 @@ from guest_image import SUITE, BuildError, apt_sources
 
 PACKAGES = "ca-certificates,git,make,python3"
 REGISTRY_SETTINGS = ("etc/pip.conf", "etc/hosts", "etc/resolv.conf", "etc/ssl/certs/ca-certificates.crt")
-# A namespace of its own for the mounts: whatever ends this, nothing stays mounted.
+# A namespace of its own for the mounts: whatever ends this, nothing stays mounted. The root is bound onto itself because
+# a real machine's root is a mount point too, and unshare(1) relies on it.
 ENTER = """
 mount --make-rprivate /
+mount --bind "$0" "$0"
 mount -t proc proc "$0/proc"
 mount --rbind /sys "$0/sys"
 mount --rbind /dev "$0/dev"
