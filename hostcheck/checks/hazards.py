@@ -67,5 +67,5 @@ def libvirt_cache(facts: Facts) -> Outcome:
     evidence = (Evidence(cache.path or LIBVIRT_CACHE, behind),)
     if cache.newest >= cache.module_loaded:
         return Outcome(PASS, "libvirt looked since the module was loaded")
-    mend = REFRESH_LIBVIRT.fill(facts, path=cache.path or LIBVIRT_CACHE)
-    return Outcome(WARN, "libvirt's picture of this host is older than the running KVM module", evidence, (mend,))
+    summary = "libvirt's picture of this host is older than the running KVM module"
+    return Outcome(WARN, summary, evidence, (REFRESH_LIBVIRT.fill(facts),))

@@ -1,5 +1,6 @@
 """The book of remedies: every one has a stable id and a general form; a finding gets it filled in for its machine."""
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +9,17 @@ from string import Formatter
 from hostcheck.facts import Facts
 from hostcheck.model import Needs, Remedy, Where
 from hostcheck.remedies.proved import PROVED
+
+WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@+\[\]-]*")
+PATH = re.compile(r"(/[A-Za-z0-9_][A-Za-z0-9_.:@+-]*)+")
+PATHS = ("source",)
+"""Places that take a path; all others take one word."""
+
+
+def _safe(place: str, value: str) -> str:
+    """The value for a command. Reports are hostile: what is more than a word or a path is left to the reader."""
+    shape = PATH if place in PATHS else WORD
+    return shlex.quote(value) if shape.fullmatch(value) else place.upper()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +36,11 @@ class Recipe:
     applies: str
 
     def fill(self, facts: Facts, **values: str) -> Remedy:
-        """The remedy for one machine. Values come from its report: in commands they are quoted for a shell."""
+        """The remedy for one machine."""
         where = self.where
         if where is Where.HOST_SHELL and facts.report.subject.vm:
             where = Where.GUEST_SHELL
-        return self._remedy(where, values, {key: shlex.quote(value) for key, value in values.items()})
+        return self._remedy(where, values, {key: _safe(key, value) for key, value in values.items()})
 
     @property
     def general(self) -> Remedy:

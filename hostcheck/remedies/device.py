@@ -13,9 +13,9 @@ MAKE = recipe(
 REPLACE = recipe(
     "device.replace",
     "take away what stands in the place of /dev/kvm, and make the node",
-    "rm {path}",
-    "mknod -m 0660 {path} c 10 232",
-    "chgrp kvm {path}",
+    "rm /dev/kvm",
+    "mknod -m 0660 /dev/kvm c 10 232",
+    "chgrp kvm /dev/kvm",
     risk="look first what it is that gets removed",
 )
 GROUP = recipe(
@@ -35,8 +35,8 @@ LOGIN = recipe(
 )
 ACL = recipe(
     "device.acl",
-    "let {user} open {path}, until the node is made anew",
-    "setfacl -m u:{user}:rw {path}",
+    "let {user} open /dev/kvm, until the node is made anew",
+    "setfacl -m u:{user}:rw /dev/kvm",
     then="for good: a udev rule that gives the node to group kvm with mode 0660",
 )
 RULE = recipe(
@@ -71,7 +71,7 @@ def make_node(facts: Facts) -> tuple[Remedy, ...]:
 
 def replace_node(facts: Facts) -> tuple[Remedy, ...]:
     """Something else stands there."""
-    return (REPLACE.fill(facts, path=facts.device.value.path if facts.device.value else "/dev/kvm"),)
+    return (REPLACE.fill(facts),)
 
 
 def grant_access(facts: Facts) -> tuple[Remedy, ...]:
@@ -85,7 +85,7 @@ def grant_access(facts: Facts) -> tuple[Remedy, ...]:
     if device is not None and group_may(device.mode) and device.group not in ("", "root", "nogroup", "nobody"):
         joined = process is not None and device.group in process.configured_groups
         return ((LOGIN if joined else GROUP).fill(facts, group=device.group, user=user),)
-    return (ACL.fill(facts, user=user, path=device.path if device else "/dev/kvm"),)
+    return (ACL.fill(facts, user=user),)
 
 
 def group_may(mode: str) -> bool:

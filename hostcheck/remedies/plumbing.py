@@ -30,11 +30,12 @@ IOMMU_VM = recipe(
     where=Where.HYPERVISOR,
     then="libvirt: <iommu model='intel'/> in <devices> of a q35 machine; vSphere: vvtdEnabled",
     needs=Needs.POWER_CYCLE,
+    risk="the VM is down meanwhile",
 )
 REFRESH_LIBVIRT = recipe(
     "libvirt.refresh",
     "let libvirt look at the host again",
-    "rm -f {path}/*.xml",
+    "rm -f /var/cache/libvirt/qemu/capabilities/*.xml",
     "systemctl try-restart libvirtd.service virtqemud.service",
     then="running VMs keep running; one of the two services exists",
 )
