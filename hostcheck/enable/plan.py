@@ -13,19 +13,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
-import msgspec
-
 from hostcheck.checks.modules import is_on
 from hostcheck.enable.state import CONF, MODULES, Before, Node, Phase, Record, Survey, Use, User
 from hostcheck.enable.steps import Load, SetNode, Step, Unload, UpdateInitramfs, WriteFile
 from hostcheck.exits import Exit, of_verdict
-from hostcheck.facts import Facts, read
+from hostcheck.facts import Facts
 from hostcheck.judge import judge
 from hostcheck.model import Judgement, Remedy, Where
 from hostcheck.report import Report
-from hostcheck.shapes import Module
+from hostcheck.shapes import Configured, Module, Option
 
 COMMAND_LINE = "/proc/cmdline"
+NESTED_BY_DEFAULT = (4, 20)
+"""The first Linux whose kvm_intel has nesting on when nobody says anything; kvm_amd always had."""
 HEADER = "# Written by `nestproof enable --apply`; `nestproof enable --undo` takes it back.\n"
 
 
@@ -38,35 +38,6 @@ class Path(StrEnum):
     RELOAD = "reload the module"
     REBOOT = "reboot"
     REFUSED = "refused"
-
-
-class Setting(msgspec.Struct, frozen=True):
-    """One parameter as modprobe.d or the kernel command line sets it."""
-
-    module: str
-    parameter: str
-    value: str
-    source: str
-
-
-class Barred(msgspec.Struct, frozen=True):
-    """A module that is not to be loaded, and who says so."""
-
-    module: str
-    source: str
-
-
-class Configured(msgspec.Struct, frozen=True):
-    """The fact `kvm.configured`: in the order in which modprobe applies it, the last one wins."""
-
-    options: list[Setting] = []
-    blacklisted: list[Barred] = []
-
-
-class Kernel(msgspec.Struct, frozen=True):
-    """The part of the fact `kernel.release` that matters here."""
-
-    release: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,12 +75,12 @@ class Situation:
         """The running value; None where the module does not run, or does not tell."""
         return self.state.parameters.get("nested")
 
-    @cached_property
+    @property
     def configured(self) -> Configured:
-        return read(self.report, "kvm.configured", Configured).known or Configured()
+        return self.facts.configured.known or Configured()
 
     @property
-    def settings(self) -> list[Setting]:
+    def settings(self) -> list[Option]:
         """What is configured about nesting in the module."""
         return [o for o in self.configured.options if (o.module, o.parameter) == (self.module, "nested")]
 
@@ -118,10 +89,10 @@ class Situation:
         """Nesting will be on whenever the module is loaded as configured."""
         if self.settings:
             return means_on(self.settings[-1].value)
-        return self.module == "kvm_amd" or kernel_version(read(self.report, "kernel.release", Kernel).known) >= (4, 20)
+        return self.module == "kvm_amd" or (self.facts.kernel_number or (0, 0)) >= NESTED_BY_DEFAULT
 
     @property
-    def stronger(self) -> list[Setting]:
+    def stronger(self) -> list[Option]:
         """Settings against nesting that our file could not override."""
         return [s for s in self.settings if not means_on(s.value) and outranks(s.source)]
 
@@ -189,12 +160,6 @@ def means_on(value: str) -> bool:
 def outranks(source: str) -> bool:
     """A place that modprobe reads after our file."""
     return source == COMMAND_LINE or posixpath.basename(source) > posixpath.basename(CONF)
-
-
-def kernel_version(kernel: Kernel | None) -> tuple[int, int]:
-    """Major and minor; (0, 0) when unknown. kvm_intel has nesting on by default since Linux 4.20."""
-    match = re.match(r"(\d{1,3})\.(\d{1,3})", kernel.release if kernel else "")
-    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 def plan(now: Situation) -> Plan:

@@ -35,14 +35,14 @@ def put_back(host: Host, before: Before, module: str, initramfs: str) -> tuple[L
         left += _try(host, "the initial RAM disk", UpdateInitramfs(initramfs))
     report = host.report()
     running = module_of(Facts(report), module)
-    if (report.subject.boot_id or "") == before.boot_id:
-        if before.loaded:
-            left += _reload(host, survey, module, running, before.parameters)
-        elif running.state == "loaded":
-            left += _in_use(survey, module, running) or _try(host, module, Unload(module))
-        if before.node and before.loaded:
-            node = before.node
-            left += _try(host, "/dev/kvm", SetNode(node.mode, node.uid, node.gid))
+    this_boot = (report.subject.boot_id or "") == before.boot_id
+    if this_boot and before.loaded:
+        left += _reload(host, survey, module, running, before.parameters)
+        left += (
+            _try(host, "/dev/kvm", SetNode(before.node.mode, before.node.uid, before.node.gid)) if before.node else []
+        )
+    elif this_boot and running.state == "loaded":
+        left += _in_use(survey, module, running) or _try(host, module, Unload(module))
     elif running.state == "loaded" and (changed or _overtaken(Situation(report, survey, None))):
         # another boot: what was loaded by hand is gone, and the parameters are to be those of the configuration
         left += _in_use(survey, module, running) or _try(host, module, Unload(module), Load(module))

@@ -7,6 +7,7 @@ use does not unload, a node is made anew with the module. Any step can fail, or 
 from dataclasses import dataclass, field
 
 import machines
+import msgspec
 
 from agent.kvm.configured import parse
 from hostcheck.enable.host import HostError
@@ -72,8 +73,8 @@ class Machine:
         elif self.parameters["nested"] == "0" or not self.works:
             facts = machines.not_offered(facts)
         report = machines.report(facts)
-        raw = machines.msgspec.structs.replace(report.subject, boot_id=self.boot)
-        return machines.msgspec.structs.replace(report, subject=raw)
+        raw = msgspec.structs.replace(report.subject, boot_id=self.boot)
+        return msgspec.structs.replace(report, subject=raw)
 
     def survey(self) -> Survey:
         refcnt = len(self.vms) if self.loaded else None
@@ -93,9 +94,10 @@ class Machine:
             raise Killed
         if number == self.fail_at:
             raise HostError(f"step {number} was made to fail")
-        self._take(step)
+        self.take(step)
 
-    def _take(self, step: Step) -> None:
+    def take(self, step: Step) -> None:
+        """What the step does to the machine."""
         match step:
             case WriteFile(path=path, content=content, mode=mode, uid=uid, gid=gid):
                 self.files[path] = FileState("file", content, mode, uid, gid)

@@ -1,7 +1,5 @@
 """Applying and undoing on a machine in memory, interrupted and failing at every step."""
 
-import dataclasses
-
 import pytest
 from enable_machine import FRESH_NODE, Killed, Machine
 from hypothesis import given
@@ -12,6 +10,7 @@ from hostcheck.enable.carry_out import End, Outcome
 from hostcheck.enable.host import HostError
 from hostcheck.enable.plan import Path, plan
 from hostcheck.enable.state import CONF, RECORD, FileState, StateError, User
+from hostcheck.enable.steps import Load, Step
 
 OFF = {"/etc/modprobe.d/kvm.conf": b"options kvm_amd nested=0\n"}
 OURS = FileState("file", b"blacklist aesni_intel\n# the end \\", 0o640, 0, 4)
@@ -178,10 +177,20 @@ def test_undo_waits_for_vms_and_needs_nothing_more_after_a_reboot() -> None:
     assert machine.parameters["nested"] == "0" and not machine.files
 
 
+@pytest.mark.parametrize("at", range(6))
+def test_undo_killed_in_a_later_boot_is_finished_by_the_next(at: int) -> None:
+    machine = Machine(elsewhere=OFF, parameters={"nested": "0", "npt": "Y"})
+    run(machine)
+    reboot(machine)
+    kill(machine, undo, at)
+    assert undo(machine).end is End.UNDONE
+    assert machine.loaded and machine.parameters["nested"] == "0" and not machine.files
+
+
 def test_what_somebody_else_wrote_is_not_undone() -> None:
     machine = Machine(elsewhere=OFF, parameters={"nested": "0", "npt": "Y"})
     run(machine)
-    machine.files[CONF] = dataclasses.replace(machine).files[CONF].__class__("file", b"# mine now\n")
+    machine.files[CONF] = FileState("file", b"# mine now\n")
     with pytest.raises(StateError, match="changed by somebody since"):
         undo(machine)
     assert machine.files[CONF].content == b"# mine now\n"
@@ -189,10 +198,10 @@ def test_what_somebody_else_wrote_is_not_undone() -> None:
 
 def test_an_interrupt_puts_everything_back() -> None:
     class Interrupted(Machine):
-        def _take(self, step: object) -> None:
+        def take(self, step: Step) -> None:
             if len(self.done) == 3:
                 raise KeyboardInterrupt
-            super()._take(step)  # type: ignore[arg-type]
+            super().take(step)
 
     machine = Interrupted(elsewhere=OFF, parameters={"nested": "0", "npt": "N"})
     before = machine.snapshot()
@@ -203,6 +212,4 @@ def test_an_interrupt_puts_everything_back() -> None:
 
 def reboot(machine: Machine) -> None:
     machine.boot, machine.vms, machine.loaded = "boot-2", (), False
-    from hostcheck.enable.steps import Load
-
-    machine._take(Load("kvm_amd"))
+    machine.take(Load("kvm_amd"))
