@@ -5,6 +5,7 @@ import sys
 
 from agent.channels.deliver import deliver, sender
 from agent.channels.local import REPORT
+from agent.channels.virtio import serve
 
 
 def service(options, make_report, seconds):
@@ -15,27 +16,32 @@ def service(options, make_report, seconds):
     if "--watch" not in options and "--serve-port" not in options:
         return 1 if deliver(make_report(), senders) else 0
     if "--watch" in options and "--serve-port" in options:
+        parent = os.getpid()
         serving = os.fork()  # two waits in two processes: neither can hold up the other
         if not serving:
-            stay(lambda: serve(options["--serve-port"], make_report))
+            serve_beside(options["--serve-port"], make_report, parent)
         stay_watching(make_report, senders, every, serving)
     if "--serve-port" in options:
-        serve(options["--serve-port"], make_report)
+        serve(options["--serve-port"], make_report, lambda: None)
     stay_watching(make_report, senders, every, None)
     return 0
 
 
-def serve(name, make_report):
-    """Serve the virtio-serial port for ever."""
-    from agent.channels.virtio import serve as serve_port
-
-    serve_port(name, make_report)
+class ParentGone(Exception):
+    """The watching process has ended; whoever stopped it wants the serving one stopped too."""
 
 
-def stay(work):
-    """Be a child that only does this work."""
+def serve_beside(name, make_report, parent):
+    """Be the child that serves the port as long as its parent lives. Does not return."""
+
+    def check():
+        if os.getppid() != parent:
+            raise ParentGone
+
     try:
-        work()
+        serve(name, make_report, check)
+    except ParentGone:
+        pass
     except Exception as e:
         sys.stderr.write("nestproof-agent: %s: %s\n" % (type(e).__name__, e))
     finally:

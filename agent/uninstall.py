@@ -25,6 +25,7 @@ def uninstall(write):
     if any(path in UNITS for path in found):
         run("systemctl", "--no-reload", "disable", "nestproof-agent.service")
     if RC in found:
+        run("rc-service", "nestproof-agent", "stop")
         run("rc-update", "del", "nestproof-agent", "default")
     found += [place + "/" + name for place in PLACES for name in FILES if os.path.lexists(place + "/" + name)]
     for path in found:
@@ -46,12 +47,9 @@ def uninstall(write):
             write("left %s, so that cloud-init does not install it again" % REMOVED)
         except OSError:
             pass
-    # the service last: this may be running inside it
     if any(path in UNITS for path in found):
         run("systemctl", "daemon-reload")
         run("systemctl", "--no-block", "stop", "nestproof-agent.service")
-    if RC in found:
-        run("rc-service", "nestproof-agent", "stop")
     if pid:
         try:
             os.kill(-pid, 15)  # the session that was made for it

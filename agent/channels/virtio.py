@@ -17,8 +17,8 @@ STALLED = 60.0  # seconds that a connected host may take without reading
 AGAIN = 60.0  # seconds after which a host that is still, or again, connected gets another report
 
 
-def serve(name, make_report):
-    """Serve the port for ever; returns only by an exception."""
+def serve(name, make_report, check):
+    """Serve the port for ever. ``check`` is called while there is nothing to do, and ends it by raising."""
     started = time.monotonic()
     said = ""
     while True:
@@ -28,16 +28,18 @@ def serve(name, make_report):
             if str(e) != said:
                 said = str(e)
                 sys.stderr.write("nestproof-agent: waiting for port %s: %s\n" % (name, said))
+            check()
             time.sleep(4 * PAUSE)
             continue
         said = ""
         try:
             while True:
-                wait_for_host(fd)
+                wait_for_host(fd, check)
                 wait_for_kvm(started)
                 if send(fd, frame(make_report())):
                     wait_for_leave(fd, AGAIN)
         except OSError:  # the port was unplugged
+            check()
             time.sleep(PAUSE)
         finally:
             os.close(fd)
@@ -70,9 +72,10 @@ def events(fd, mask, seconds):
     return state
 
 
-def wait_for_host(fd):
+def wait_for_host(fd, check):
     """Wait until the host end is open: only then is there room to write and no hang-up."""
     while True:
+        check()
         state = events(fd, select.POLLOUT, PAUSE)
         if state & select.POLLOUT and not state & select.POLLHUP:
             return
