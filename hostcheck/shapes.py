@@ -22,6 +22,8 @@ class Cpuid(msgspec.Struct, frozen=True):
     svm: bool
     hypervisor: bool
     tdx_guest: bool = False
+    sev_features: int | None = None
+    """EAX of leaf 0x8000001F, whose bit 1 is SEV; 0 where the CPU has no such leaf."""
 
 
 class OtherCpu(msgspec.Struct, frozen=True):

@@ -9,6 +9,8 @@ from hostcheck.facts import Facts
 from hostcheck.model import Evidence, Severity
 from hostcheck.remedies.modules import PARAMETER_ON
 
+MODULES = {"vmx": "kvm_intel", "svm": "kvm_amd"}
+
 
 @dataclass(frozen=True, slots=True)
 class Feature:
@@ -64,6 +66,8 @@ FEATURES = (
 
 def _judge(facts: Facts, feature: Feature) -> Outcome:
     offered = facts.offered.known
+    if facts.vendor_module and facts.vendor_module != MODULES[feature.kind]:
+        return Outcome(SKIP, f"{feature.kind} is of another vendor's CPUs")
     if offered is not None and not getattr(offered, feature.kind):
         return Outcome(SKIP, f"guests are not offered {feature.kind}")
     found = facts.features.known
@@ -84,7 +88,7 @@ for _feature in FEATURES:
         judged="What KVM answers about its own capabilities decides (KVM_GET_MSRS, KVM_GET_SUPPORTED_CPUID): not what "
         "this CPU has, but what its guests get. Warns when it is missing.",
         severity=Severity.DEGRADES,
-        facts=("kvm.offered", "kvm.features"),
+        facts=("cpu.identity", "cpu.flags", "cpu.cpuid", "kvm.offered", "kvm.features"),
         gives=(PASS, WARN, SKIP, UNKNOWN),
         links=(_feature.link,),
     )(partial(_judge, feature=_feature))

@@ -1,6 +1,7 @@
 """What this machine is: hypervisors under it, a container around it, a confidential VM, WSL. Two axes, kept apart."""
 
 from hostcheck.checks import FAIL, PASS, SKIP, UNKNOWN, WARN, Outcome, check
+from hostcheck.checks.cpu import FEATURE_FACTS
 from hostcheck.facts import Facts
 from hostcheck.model import Evidence, Link, Severity
 from hostcheck.remedies.device import CONTAINER
@@ -28,6 +29,10 @@ PRODUCTS = {
 """Names by the signature in CPUID 0x40000000 and after, or 0x21; trailing blanks belong to some."""
 
 
+SEV = 1 << 1
+"""In EAX of CPUID 0x8000001F; a SEV guest always sees it. AMD APM vol. 3, appendix E."""
+
+
 def product(signature: str) -> str:
     """For people; the signature itself where it is not known."""
     return PRODUCTS.get(signature) or PRODUCTS.get(signature.strip()) or repr(signature)
@@ -41,7 +46,7 @@ def product(signature: str) -> str:
     judged="/dev/sev-guest and /dev/tdx_guest, CPUID, the ultravisor's file on s390x, and the kernel's log. Fails "
     "when it is one and no guest ran.",
     severity=Severity.BLOCKS,
-    facts=("machine.confidential", "cpu.cpuid", "proof.plain"),
+    facts=(*FEATURE_FACTS, "machine.confidential", "proof.plain"),
     gives=(PASS, WARN, FAIL, UNKNOWN),
     link=Link.CPU,
     remedies=("vm.ordinary",),
@@ -59,9 +64,16 @@ def machine_confidential(facts: Facts) -> Outcome:
             return Outcome(WARN, f"this is a confidential VM ({kind}), and a guest ran all the same", evidence)
         summary = f"this is a confidential VM ({kind}), which cannot run VMs"
         return Outcome(FAIL, summary, evidence, (ORDINARY.fill(facts, kind=kind),))
-    if found is None or found.why:
-        return Outcome(UNKNOWN, f"signs of a confidential VM: {facts.confidential.error or source}")
-    return Outcome(PASS, "no sign of a confidential VM")
+    if facts.is_vm is False:
+        return Outcome(PASS, "not a VM")
+    if found is not None and not found.why:
+        return Outcome(PASS, "no sign of a confidential VM")
+    cpuid = facts.cpuid.known
+    hidden = "Microsoft Hv" in facts.hypervisor_names  # Azure's confidential VMs do not show it in CPUID
+    if not hidden and cpuid is not None and cpuid.sev_features is not None and not cpuid.sev_features & SEV:
+        return Outcome(PASS, "CPUID shows neither SEV nor TDX", (Evidence(facts.cpuid.source, "no SEV, no TDX"),))
+    reason = found.why if found is not None else facts.confidential.error
+    return Outcome(UNKNOWN, f"whether this is a confidential VM could not be told: {reason}")
 
 
 @check(

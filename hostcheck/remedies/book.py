@@ -85,7 +85,7 @@ def recipe(
 
 
 def book() -> Mapping[str, Recipe]:
-    """Every remedy by its id."""
+    """Every remedy by its id, in the order of ids."""
     from hostcheck.remedies import arch, device, firmware, modules, plumbing, rivals, vm  # noqa: F401 - importing registers
 
-    return _book
+    return dict(sorted(_book.items()))

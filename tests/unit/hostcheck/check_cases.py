@@ -196,6 +196,13 @@ BROKEN_NEST = proof("svm", False, "wrong-result", "ABCD")
 DOCKER = ok({"kind": "docker", "certain": True, "traces": ["pid 1 cgroup: 0::/docker/1"]}, "/proc/1")
 WSL_KERNEL = kernel("6.6.87.2-microsoft-standard-WSL2")
 
+UNREAD = ok({"kind": None, "why": "the kernel log may not be read"}, "/dev")
+
+
+def vm_cpuid(sev_features: int) -> FactDict:
+    return ok({"vmx": False, "svm": False, "hypervisor": True, "sev_features": sev_features, "tdx_guest": False})
+
+
 # ---- machine ----
 _case("machine.confidential", PASS, amd())
 _case("machine.confidential", WARN, amd(machine_confidential=SNP))
@@ -207,11 +214,15 @@ _case(
     "vm.ordinary",
     says="tdx",
 )
-_case("machine.confidential", UNKNOWN, without(amd(), "machine.confidential"))
+_case("machine.confidential", PASS, without(amd(), "machine.confidential"), says="not a VM")
+_case("machine.confidential", UNKNOWN, cloud())
+_case("machine.confidential", UNKNOWN, cloud(machine_confidential=UNREAD), says="may not be read")
+_case("machine.confidential", UNKNOWN, cloud(machine_confidential=UNREAD, cpu_cpuid=vm_cpuid(2)))
+_case("machine.confidential", PASS, cloud(machine_confidential=UNREAD, cpu_cpuid=vm_cpuid(0)), says="neither SEV nor")
 _case(
     "machine.confidential",
     UNKNOWN,
-    amd(machine_confidential=ok({"kind": None, "why": "the kernel log may not be read"})),
+    cloud(machine_confidential=UNREAD, cpu_cpuid=vm_cpuid(0), hypervisor_signatures=signature("Microsoft Hv")),
 )
 _case("machine.hypervisor", PASS, amd(), says="no hypervisor")
 _case(
