@@ -17,7 +17,7 @@ from guest_image import SUITE, BuildError, apt_sources
 
 PACKAGES = "ca-certificates,git,make,python3"
 REGISTRY_SETTINGS = ("etc/pip.conf", "etc/hosts", "etc/resolv.conf", "etc/ssl/certs/ca-certificates.crt")
-# A namespace of its own for the mounts: whatever ends this, nothing stays mounted. The root is bound onto itself because
+# A namespace of its own for the mounts: whatever ends this, nothing stays mounted. The root is bound onto itself:
 # a real machine's root is a mount point too, and unshare(1) relies on it.
 ENTER = """
 mount --make-rprivate /
