@@ -140,3 +140,25 @@ def test_the_other_question_has_its_own_broken_link() -> None:
     chain = host_chain(nobody, Question.RUNS_GUESTS)
     assert (chain.verdict, chain.broken) == (Verdict.BLOCKED_POLICY, Link.ACCESS)
     assert chain.sentence.startswith("cloud cannot run VMs: nobody may not open")
+
+
+def test_a_confidential_vm_is_the_cause_where_the_cpu_would_be_blamed() -> None:
+    """Nobody is told to expose svm to a VM that cannot use it: the link shows what cannot be mended there."""
+    snp = {"machine.confidential": ok({"kind": "sev-snp", "why": "/dev/sev-guest"})}
+    judged = judge(report(guest_without_feature() | snp), "vm")
+    chain = host_chain(judged)
+    assert (chain.verdict, chain.broken) == (Verdict.BLOCKED_POLICY, Link.CPU)
+    shown = next(entry for entry in chain.links if entry.link is Link.CPU)
+    assert (shown.check, [remedy.id for remedy in shown.remedies]) == ("machine.confidential", ["vm.ordinary"])
+    blamed = judged.finding("cpu.virtualization")
+    assert blamed is not None and blamed.follows == "machine.confidential"
+    chain = vm_chain(view(), judged, HOST)
+    assert (chain.verdict, chain.broken) == (Verdict.BLOCKED_POLICY, Link.GUEST_CPU)
+    assert "sev-snp" in chain.sentence
+
+
+def test_a_confidential_vm_that_shows_svm_and_refuses_kvm() -> None:
+    snp = {"machine.confidential": ok({"kind": "sev-snp", "why": "/dev/sev-guest"})}
+    chain = host_chain(judge(report(no_device(tcg_guest()) | snp), "vm"), Question.RUNS_GUESTS)
+    assert (chain.verdict, chain.broken) == (Verdict.BLOCKED_POLICY, Link.CPU)
+    assert cell(chain, Link.CPU) is Status.FAIL

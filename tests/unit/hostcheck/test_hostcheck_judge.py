@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from check_cases import LATE, elsewhere, kernel
 from machines import (
     NODE,
     FactDict,
@@ -82,6 +83,12 @@ def silent_proof() -> Facts:
     return facts
 
 
+def not_begun() -> Facts:
+    """The run's time was used up before the first proof: nothing was tried, so nothing failed."""
+    return amd_host() | {"proof.plain": LATE, "proof.nested": LATE, "proof.nested_paging": LATE}
+
+
+ARM_NESTED = {"kernel_release": kernel(cmdline="kvm-arm.mode=nested")}
 TABLE: list[tuple[str, Callable[[], Facts], Verdict, str, Verdict, str]] = [
     ("amd", amd_host, P, "kvm.run", P, "nested.run"),
     ("intel", intel_host, P, "kvm.run", P, "nested.run"),
@@ -161,6 +168,26 @@ TABLE: list[tuple[str, Callable[[], Facts], Verdict, str, Verdict, str]] = [
         D,
         "nested.run",
     ),
+    (
+        "confidential VM",
+        lambda: no_device(tcg_guest()) | {"machine.confidential": ok({"kind": "sev", "why": "x"})},
+        POLICY,
+        "machine.confidential",
+        POLICY,
+        "machine.confidential",
+    ),
+    (
+        "confidential VM where a guest ran",
+        lambda: amd_host() | {"machine.confidential": ok({"kind": "sev", "why": "x"})},
+        P,
+        "kvm.run",
+        P,
+        "nested.run",
+    ),
+    ("proofs not begun", not_begun, C, "kvm.run", C, "kvm.run"),
+    ("arm64 that nests", lambda: elsewhere("aarch64", True, **ARM_NESTED), P, "kvm.run", C, "nested.run"),
+    ("arm64 that does not", lambda: elsewhere("aarch64", False), P, "kvm.run", M, "nested.parameter"),
+    ("riscv64", lambda: elsewhere("riscv64", None, "rv64imafdch"), P, "kvm.run", Q, "nested.offered"),
     ("proofs not run", silent_proof, C, "kvm.run", C, "kvm.run"),
     ("no facts at all", dict, Q, "cpu.virtualization", Q, "cpu.virtualization"),
 ]
