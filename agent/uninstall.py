@@ -28,6 +28,9 @@ def uninstall(write):
         run("rc-service", "nestproof-agent", "stop")
         run("rc-update", "del", "nestproof-agent", "default")
     found += [place + "/" + name for place in PLACES for name in FILES if os.path.lexists(place + "/" + name)]
+    if not found:
+        write("nothing of nestproof is installed here")
+        return 0
     for path in found:
         try:
             os.unlink(path)

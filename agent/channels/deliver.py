@@ -39,7 +39,10 @@ def deliver(report, senders, deadline=DEADLINE):
                 send(report)
                 failed.pop(name, None)
             except (OSError, ValueError) as e:
-                failed[name] = str(e)[:200] or type(e).__name__
+                why = str(e)[:200] or type(e).__name__
+                if name not in failed:
+                    sys.stderr.write("nestproof-agent: %s: %s; trying again for %g s\n" % (name, why, deadline))
+                failed[name] = why
                 left.append((name, send))
         todo = left
         if not todo or time.monotonic() + pause > until:

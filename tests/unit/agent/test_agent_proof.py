@@ -114,7 +114,8 @@ class TestOnKvm:
         machine = Machine()
         offer = offered(machine)
         if offer["svm"] or offer["vmx"]:
-            pytest.skip("this machine offers nesting")
+            assert nested.shadow(machine)["ok"]  # here the feature is there, and works
+            return
         from agent.proof import svm, vmx
 
         with Micro(machine.once("kvm", lambda: None), cpuid(machine)[0], machine.note) as guest:
