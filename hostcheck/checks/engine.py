@@ -1,14 +1,11 @@
 """The engine behind /dev/kvm: the ordinary ones, and those that look like them and are not."""
 
 from hostcheck.checks import PASS, SKIP, UNKNOWN, WARN, Outcome, check
-from hostcheck.checks.modules import ENGINE_FACTS, is_on, running_backend
+from hostcheck.checks.modules import ENGINE_FACTS, PAGING, PARAMETER_FACTS, is_on, running_backend
 from hostcheck.facts import Facts
-from hostcheck.model import Evidence, Remedy, Severity
-from hostcheck.remedies.modules import PARAMETER_ON
+from hostcheck.model import Evidence, Severity
+from hostcheck.remedies.modules import parameter_on
 from hostcheck.shapes import Module
-
-PAGING = {"kvm_intel": ("ept", "EPT"), "kvm_amd": ("npt", "NPT")}
-PARAMETER_FACTS = (*ENGINE_FACTS, "cpu.flags", "cpu.vmx_flags")
 
 
 @check(
@@ -51,12 +48,6 @@ def _parameter(facts: Facts, module: Module, name: str) -> tuple[Evidence, ...]:
     return (Evidence(f"{facts.modules.source}: {name}", module.parameters.get(name, "")),)
 
 
-def _switch(facts: Facts, module: str, parameter: str) -> tuple[Remedy, ...]:
-    """Only where the CPU has it: the kernel also prints N for what the hardware lacks."""
-    shown = {*(facts.flags.known or ()), *(facts.vmx_flags.known or ())}
-    return (PARAMETER_ON.fill(facts, module=module, parameter=parameter),) if parameter in shown else ()
-
-
 @check(
     "kvm.paging",
     question="Does this machine run its guests with EPT or NPT?",
@@ -81,7 +72,7 @@ def kvm_paging(facts: Facts) -> Outcome:
     evidence = _parameter(facts, module, parameter)
     if is_on(module.parameters[parameter]):
         return Outcome(PASS, f"{name} uses {label}", evidence)
-    return Outcome(WARN, f"{name} runs without {label}", evidence, _switch(facts, name, parameter))
+    return Outcome(WARN, f"{name} runs without {label}", evidence, parameter_on(facts, name, parameter))
 
 
 @check(
@@ -106,5 +97,8 @@ def kvm_unrestricted_guest(facts: Facts) -> Outcome:
     evidence = _parameter(facts, module, "unrestricted_guest")
     if is_on(module.parameters["unrestricted_guest"]):
         return Outcome(PASS, "guests start in real mode on the CPU", evidence)
-    remedies = _switch(facts, name, "unrestricted_guest")
+    if not is_on(module.parameters.get("ept", "Y")):
+        summary = "kvm_intel emulates guests in real mode: unrestricted guest needs EPT, which is off"
+        return Outcome(WARN, summary, evidence, parameter_on(facts, name, "ept"))
+    remedies = parameter_on(facts, name, "unrestricted_guest")
     return Outcome(WARN, "kvm_intel emulates guests in real mode", evidence, remedies)

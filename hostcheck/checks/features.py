@@ -119,5 +119,5 @@ def nested_shadow_vmcs(facts: Facts) -> Outcome:
     if is_on(value):
         return Outcome(PASS, "shadow VMCS is used", evidence)
     switch = PARAMETER_ON.fill(facts, module="kvm_intel", parameter="enable_shadow_vmcs")
-    has = "shadow_vmcs" in (facts.vmx_flags.known or ())
+    has = "shadow_vmcs" in (facts.vmx_flags.known or ())  # the parameter is called otherwise than the flag
     return Outcome(WARN, "kvm_intel runs without shadow VMCS", evidence, (switch,) if has else ())

@@ -10,6 +10,9 @@ from hostcheck.shapes import Module
 
 KVM_BACKENDS = ("kvm_intel", "kvm_amd", "kvm_pvm", "kvm_hv", "kvm_pr")
 ENGINE_FACTS = ("kvm.modules", "kvm.device", "cpu.identity")
+PARAMETER_FACTS = (*ENGINE_FACTS, "cpu.flags", "cpu.vmx_flags")
+PAGING = {"kvm_intel": ("ept", "EPT"), "kvm_amd": ("npt", "NPT")}
+"""The parameter for nested paging, and the name of the thing."""
 WITH_NESTED = ("kvm_intel", "kvm_amd", "kvm_hv")
 TRUE = ("y", "1")
 

@@ -1,11 +1,12 @@
 """Nesting: what KVM offers to guests, and what happened when a guest used it."""
 
 from hostcheck.checks import FAIL, PASS, SKIP, UNKNOWN, WARN, Outcome, check
-from hostcheck.checks.modules import ENGINE_FACTS, is_on, running_backend
+from hostcheck.checks.modules import ENGINE_FACTS, PAGING, PARAMETER_FACTS, is_on, running_backend
 from hostcheck.checks.proof import not_begun, proof_evidence, why_not_run
 from hostcheck.facts import Facts
-from hostcheck.model import Evidence, Link, Severity
+from hostcheck.model import Evidence, Link, Remedy, Severity
 from hostcheck.remedies.arch import nesting_elsewhere
+from hostcheck.remedies.modules import parameter_on
 from hostcheck.report import FactStatus
 from hostcheck.shapes import Offered
 
@@ -92,9 +93,10 @@ def nested_run(facts: Facts) -> Outcome:
     judged="An inner guest was run whose memory is reachable through EPT or NPT only. Warns when guests are not "
     "offered it, fails when they are and it does not work: hypervisors use it by themselves.",
     severity=Severity.BLOCKS,
-    facts=("kvm.offered", "proof.nested_paging"),
+    facts=("kvm.offered", "proof.nested_paging", *PARAMETER_FACTS),
     gives=(PASS, WARN, FAIL, SKIP, UNKNOWN),
     needs=("nested.run",),
+    remedies=("module.parameter-on",),
     links=("Intel SDM vol. 3, 29.3 The Extended Page Table Mechanism", "AMD APM vol. 2, 15.25 Nested Paging"),
 )
 def nested_paging(facts: Facts) -> Outcome:
@@ -105,10 +107,21 @@ def nested_paging(facts: Facts) -> Outcome:
     if offered is None or not (offered.vmx or offered.svm):
         return Outcome(SKIP, NOTHING)
     if offered.nested_paging is False:
-        return Outcome(WARN, "guests are offered no nested paging: their guests will be slow")
+        summary = "guests are offered no nested paging: their guests will be slow"
+        return Outcome(WARN, summary, (Evidence(facts.offered.source, "nested_paging=0"),), _paging_on(facts))
     if fact.value is not None and fact.status in (FactStatus.OK, FactStatus.TIMEOUT) and not not_begun(fact):
         return Outcome(FAIL, f"nested paging is offered and fails: {why_not_run(fact)}", proof_evidence(fact))
     return Outcome(UNKNOWN, f"nested paging was not run: {why_not_run(fact)}")
+
+
+def _paging_on(facts: Facts) -> tuple[Remedy, ...]:
+    """Guests are offered it exactly when this machine uses it for them."""
+    backend = running_backend(facts)
+    if backend is None or backend[0] not in PAGING:
+        return ()
+    name, module = backend
+    parameter = PAGING[name][0]
+    return () if is_on(module.parameters.get(parameter, "Y")) else parameter_on(facts, name, parameter)
 
 
 @check(

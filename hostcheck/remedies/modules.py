@@ -162,6 +162,12 @@ def switch_nested_on(facts: Facts, module: str, builtin: bool) -> tuple[Remedy, 
     return (NESTED_ON.fill(facts, module=module),)
 
 
+def parameter_on(facts: Facts, module: str, parameter: str) -> tuple[Remedy, ...]:
+    """Switch a feature on, where the CPU has it: the kernel also prints N for what the hardware lacks."""
+    shown = {*(facts.flags.known or ()), *(facts.vmx_flags.known or ())}
+    return (PARAMETER_ON.fill(facts, module=module, parameter=parameter),) if parameter in shown else ()
+
+
 def configured_option(facts: Facts, module: str, parameter: str) -> Option | None:
     """The entry that decides a parameter: the last one."""
     configured = facts.configured.known

@@ -536,6 +536,7 @@ _case("proof.flags", UNKNOWN, no_device(amd()))
 _case("proof.flags", UNKNOWN, amd(proof_plain=LATE))
 
 # ---- nested ----
+NPT_OFF = kvm_modules(kvm_amd={**AMD, "npt": "N"})
 NO_PAGING = {
     "kvm.offered": ok({"vmx": False, "svm": True, "nested_paging": False}),
     "proof.nested_paging": failed("absent", "not offered"),
@@ -556,6 +557,7 @@ _case("nested.run", UNKNOWN, amd(proof_nested=LATE, proof_nested_paging=LATE))
 _case("nested.run", UNKNOWN, elsewhere("aarch64", True))
 _case("nested.paging", PASS, amd())
 _case("nested.paging", WARN, amd() | NO_PAGING)
+_case("nested.paging", WARN, amd(kvm_modules=NPT_OFF) | NO_PAGING, "module.parameter-on")
 _case("nested.paging", FAIL, amd() | {"proof.nested_paging": BROKEN_NEST})
 _case("nested.paging", SKIP, pvm_vm())
 _case("nested.paging", UNKNOWN, without(amd(), "proof.nested_paging"))
@@ -593,6 +595,13 @@ for _id, _name, _parameter in (
     _case(_id, SKIP, pvm_vm())
     _case(_id, UNKNOWN, intel(kvm_modules=kvm_modules(kvm_intel={"nested": "Y"})))
 _case("kvm.paging", PASS, amd(), says="NPT")
+_case(
+    "kvm.unrestricted-guest",
+    WARN,
+    intel(kvm_modules=kvm_modules(kvm_intel={**INTEL, "unrestricted_guest": "N", "ept": "N"})),
+    "module.parameter-on",
+    says="needs EPT",
+)
 
 # ---- features ----
 for _id, _key in (
