@@ -53,6 +53,7 @@ GROUPS = {
         "fonts-dejavu-core",  # without a font Chromium draws boxes
         "genisoimage",
         "isolinux",
+        "libvirt-daemon",
         "openssh-client",
         "openssh-server",
         "syslinux-common",
