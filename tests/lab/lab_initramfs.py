@@ -1,7 +1,11 @@
 """Initramfs images for the software labs, written by Python: no cpio, no root, the same bytes for the same input."""
 
+import importlib.util
 import lzma
+import marshal
 import re
+import sys
+from functools import cache
 from pathlib import Path
 
 from lab_artefacts import PYTHON, userland
@@ -101,8 +105,25 @@ def add_userland(image: Initramfs) -> None:
             image.add(f"usr/lib/python{PYTHON}/lib-dynload/{path.name}", path.read_bytes())
 
 
-def add_modules(image: Initramfs, kernel: Path, names: list[str]) -> list[str]:
-    """Add kernel modules and those that they depend on as /mod/NAME.ko; return their order of loading.
+@cache
+def compiled(path: str, source: bytes) -> bytes:
+    """Return a module as the lab's Python keeps it (PEP 552, a hash that is not checked): emulated CPUs are slow."""
+    code = compile(source, f"/{path}", "exec", dont_inherit=True)
+    return importlib.util.MAGIC_NUMBER + bytes([1, 0, 0, 0]) + importlib.util.source_hash(source) + marshal.dumps(code)
+
+
+def precompile(image: Initramfs) -> None:
+    """Add the compiled form of all Python files, where this Python is of the lab's version."""
+    if sys.implementation.cache_tag != f"cpython-{PYTHON.replace('.', '')}":
+        return
+    for path, (_, content) in list(image.entries.items()):
+        if path.endswith(".py"):
+            place = Path(path).parent / "__pycache__" / f"{Path(path).stem}.{sys.implementation.cache_tag}.pyc"
+            image.add(place.as_posix(), compiled(path, content))
+
+
+def module_files(kernel: Path, names: list[str]) -> dict[str, tuple[Path, bytes]]:
+    """Return the files of some modules and of those that they depend on, by name, in the order of loading.
 
     A name that the kernel has no file for is taken to be built in.
     """
@@ -110,19 +131,26 @@ def add_modules(image: Initramfs, kernel: Path, names: list[str]) -> list[str]:
         path.name.partition(".ko")[0].replace("-", "_"): path
         for path in (kernel / "lib/modules").rglob("*.ko*")
     }  # fmt: skip
-    order: list[str] = []
+    found: dict[str, tuple[Path, bytes]] = {}
 
     def visit(name: str) -> None:
-        if name in order or name not in files:
+        if name in found or name not in files:
             return
         raw = files[name].read_bytes()
         content = lzma.decompress(raw) if files[name].suffix == ".xz" else raw
-        found = re.search(rb"\0depends=([^\0]*)", content)
-        for each in found[1].decode().split(",") if found and found[1] else []:
+        depends = re.search(rb"\0depends=([^\0]*)", content)
+        for each in depends[1].decode().split(",") if depends and depends[1] else []:
             visit(each.replace("-", "_"))
-        image.add(f"mod/{name}.ko", content)
-        order.append(name)
+        found[name] = (files[name], content)
 
     for name in names:
         visit(name.replace("-", "_"))
-    return order
+    return found
+
+
+def add_modules(image: Initramfs, kernel: Path, names: list[str]) -> list[str]:
+    """Add kernel modules and those that they depend on as /mod/NAME.ko; return their order of loading."""
+    found = module_files(kernel, names)
+    for name, (_, content) in found.items():
+        image.add(f"mod/{name}.ko", content)
+    return list(found)

@@ -9,12 +9,13 @@ import pty
 import re
 import subprocess
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from lab_artefacts import kernel, needs, vmlinuz
-from lab_initramfs import Initramfs, add_modules, add_userland
+from lab_initramfs import Initramfs, add_modules, add_userland, precompile
 
 from agent.build import agent_bytes
 
@@ -68,6 +69,7 @@ class Lab:
     cmdline: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     seconds: float = 240
+    megabytes: int = 768
 
 
 def initramfs(lab: Lab) -> bytes:
@@ -84,6 +86,7 @@ def initramfs(lab: Lab) -> bytes:
     for name, content in lab.files.items():
         image.program(name, content)
     jobs = "".join(ECHO_JOB.format(name=job.name, script=job.script) for job in lab.jobs)
+    precompile(image)
     image.program("init", INIT.format(modules=" ".join(early), jobs=jobs))
     return image.image()
 
@@ -99,16 +102,21 @@ def results(console: str) -> dict[str, Done]:
     return found
 
 
-def tcg(lab: Lab, directory: Path) -> dict[str, Done]:
-    """Boot under QEMU's TCG: by default an AMD EPYC with SVM."""
+def tcg_command(lab: Lab, directory: Path, serial: str = "stdio") -> list[str]:
+    """Return QEMU's command line for a lab, whose initramfs is written into the directory."""
     needs(("qemu-system-x86_64", "qemu-system-x86"))
     (directory / "initrd").write_bytes(initramfs(lab))
-    command = [
+    return [
         "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", lab.cpu or EPYC,
-        "-smp", "1", "-m", "768", "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
+        "-smp", "1", "-m", str(lab.megabytes), "-nodefaults", "-display", "none", "-serial", serial, "-no-reboot",
         "-kernel", str(vmlinuz(kernel(lab.suite))), "-initrd", str(directory / "initrd"),
         "-append", f"console=ttyS0 quiet panic=-1 {lab.cmdline}",
     ]  # fmt: skip
+
+
+def tcg(lab: Lab, directory: Path) -> dict[str, Done]:
+    """Boot under QEMU's TCG: by default an AMD EPYC with SVM."""
+    command = tcg_command(lab, directory)
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=lab.seconds, check=False)
         console = done.stdout
@@ -129,7 +137,7 @@ pci: enabled=1, chipset=i440fx
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=cdrom, path={directory}/lab.iso, status=inserted
 boot: cdrom
-com1: enabled=1, mode=file, dev={directory}/serial.txt
+com1: enabled=1, {com1}
 log: {directory}/bochs.log
 panic: action=fatal
 error: action=ignore
@@ -160,8 +168,8 @@ def firmware_without_vmx(directory: Path) -> Path:
     return directory / "bios"
 
 
-def bochs(lab: Lab, directory: Path, firmware_off: bool = False) -> dict[str, Done]:
-    """Boot under Bochs: by default an Intel Broadwell with all that VMX has; other models by ``lab.cpu``."""
+def bochs_command(lab: Lab, directory: Path, firmware_off: bool, com1: str) -> list[str]:
+    """Return Bochs's command line for a lab, whose CD image and configuration are written into the directory."""
     needs(
         ("/usr/bin/bochs-bin", "bochs"), ("/usr/share/bochs/BIOS-bochs-latest", "bochsbios"),
         ("/usr/lib/ISOLINUX/isolinux.bin", "isolinux"), ("genisoimage", "genisoimage"),
@@ -183,16 +191,24 @@ def bochs(lab: Lab, directory: Path, firmware_off: bool = False) -> dict[str, Do
     rom = firmware_without_vmx(directory) if firmware_off else Path("/usr/share/bochs/BIOS-bochs-latest")
     off = ", ".join(f"{name}=0" for name in UNUSED.split())
     (directory / "bochsrc").write_text(
-        BOCHSRC.format(off=f"biosdev=1, {off}", cpu=lab.cpu or "broadwell_ult", rom=rom, directory=directory)
+        BOCHSRC.format(off=f"biosdev=1, {off}", cpu=lab.cpu or "broadwell_ult", rom=rom, directory=directory, com1=com1)
     )
     (directory / "commands").write_text("c\n")  # Debian's build has the debugger: go on
-    run_in_terminal(["/usr/bin/bochs-bin", "-q", "-f", "bochsrc", "-rc", "commands"], directory, lab.seconds)
+    return ["/usr/bin/bochs-bin", "-q", "-f", "bochsrc", "-rc", "commands"]
+
+
+def bochs(lab: Lab, directory: Path, firmware_off: bool = False) -> dict[str, Done]:
+    """Boot under Bochs: by default an Intel Broadwell with all that VMX has; other models by ``lab.cpu``."""
     serial = directory / "serial.txt"
+    command = bochs_command(lab, directory, firmware_off, f"mode=file, dev={serial}")
+    with in_terminal(command, directory) as child, contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(lab.seconds)
     return results(serial.read_text("utf-8", "replace").replace("\r", "") if serial.exists() else "")
 
 
-def run_in_terminal(command: list[str], directory: Path, seconds: float) -> None:
-    """Run a program that wants a terminal, for at most some seconds; Bochs's exit status says nothing."""
+@contextlib.contextmanager
+def in_terminal(command: list[str], directory: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program that wants a terminal, until the block ends; Bochs's exit status says nothing."""
     master, slave = pty.openpty()
 
     def drain() -> None:
@@ -208,9 +224,9 @@ def run_in_terminal(command: list[str], directory: Path, seconds: float) -> None
     )  # fmt: skip
     os.close(slave)
     try:
-        child.wait(seconds)
-    except subprocess.TimeoutExpired:
+        yield child
+    finally:
         child.kill()
         child.wait()
-    reader.join(5)
-    os.close(master)
+        reader.join(5)
+        os.close(master)

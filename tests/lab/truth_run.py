@@ -1,0 +1,124 @@
+"""Goes through the truth table: boots its machines, judges the agent's reports, runs the remedies that were printed."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab_artefacts import kernel
+from lab_machines import Done, Lab
+from truth_scenarios import Expected, Machine, Scenario
+from truth_session import Broken, Session, session
+from truth_userland import module_tree, tools
+
+from hostcheck.judge import judge
+from hostcheck.model import Judgement, Remedy
+from hostcheck.report import Report, ReportError, decode
+
+MODULES = ["kvm-amd", "kvm-intel", "msr", "cpuid", "tun"]
+START = """mkdir -p /etc/modprobe.d /etc/udev/rules.d
+for f in passwd group shadow gshadow; do cp /etc/$f /etc/$f.first; done"""
+RESET = """exec >/dev/null 2>&1
+modprobe -r kvm_amd; modprobe -r kvm_intel; modprobe -r kvm
+rm -rf /dev/kvm /etc/modprobe.d/* /etc/udev/rules.d/*
+[ ! -e /tmp/kvm-amd.ko ] || { mv /tmp/kvm-amd.ko /lib/modules/*/kernel/arch/x86/kvm/ && depmod -a; }
+for f in passwd group shadow gshadow; do cp /etc/$f.first /etc/$f; done
+true"""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a scenario gave: the report and its judgement, the remedy that was run, and the same after it."""
+
+    report: Report
+    before: Judgement
+    remedy: Remedy | None = None
+    ran: Done | None = None
+    after: Judgement | None = None
+
+
+def run_machine(machine: Machine, scenarios: list[Scenario], told: Callable[[str, Seen], None]) -> dict[str, Seen]:
+    """Boot a machine and go through its scenarios; `told` hears of each. Raises Broken."""
+    files = tools() | module_tree(kernel(machine.suite), MODULES)
+    lab = Lab(jobs=(), files=files, suite=machine.suite, cpu=machine.cpu, cmdline=machine.cmdline)
+    found = {}
+    with (
+        tempfile.TemporaryDirectory(prefix="nestproof-lab-") as directory,
+        session(lab, Path(directory), machine.emulator, machine.firmware_off) as shell,
+    ):
+        must(shell, START)
+        must(shell, machine.prepare)
+        for scenario in scenarios:
+            found[scenario.id] = run_scenario(shell, scenario)
+            told(scenario.id, found[scenario.id])
+    return found
+
+
+def run_scenario(shell: Session, scenario: Scenario) -> Seen:
+    """Bring the machine into the state, judge it, run the remedy, judge it again. Raises Broken."""
+    must(shell, RESET)
+    must(shell, scenario.state)
+    report = reported(shell, scenario)
+    before = judge(report, scenario.id)
+    remedy = offered(before, scenario)
+    if remedy is None or scenario.mended is None:
+        return Seen(report, before, remedy)
+    ran = shell.run("\n".join(("set -e", *remedy.commands)))
+    return Seen(report, before, remedy, ran, judge(reported(shell, scenario), scenario.id))
+
+
+def must(shell: Session, script: str) -> None:
+    """Run a script that has to succeed. Raises Broken."""
+    done = shell.run(script)
+    if done.status:
+        raise Broken(f"status {done.status} of\n{script}\n{done.output}")
+
+
+def reported(shell: Session, scenario: Scenario) -> Report:
+    """Return the agent's report in the state of now. Raises Broken."""
+    done = shell.run(scenario.agent)
+    line = next((each for each in done.output.splitlines() if each.startswith("{")), "")
+    try:
+        return decode(line.encode())
+    except ReportError as e:
+        raise Broken(f"{scenario.id}: {e}\n{done.output[:2000]}") from e
+
+
+def offered(judgement: Judgement, scenario: Scenario) -> Remedy | None:
+    """Return the first remedy of the finding that has to carry it."""
+    finding = judgement.finding(scenario.check) if scenario.check else None
+    return finding.remedies[0] if finding and finding.remedies else None
+
+
+def differences(scenario: Scenario, seen: Seen) -> list[str]:
+    """Say where what was seen is not what the table expects; empty when it is."""
+    found = compare("", scenario.expected, seen.before)
+    remedy = seen.remedy.id if seen.remedy else ""
+    if remedy != scenario.remedy:
+        found.append(f"remedy of {scenario.check}: expected {scenario.remedy or 'none'}, seen {remedy or 'none'}")
+    elif scenario.mended is not None and seen.ran is not None and seen.after is not None:
+        if seen.ran.status:
+            found.append(f"{remedy} ended with status {seen.ran.status}: {seen.ran.output[-500:]}")
+        found += compare("after the remedy: ", scenario.mended, seen.after)
+    return found
+
+
+def compare(when: str, expected: Expected, judged: Judgement) -> list[str]:
+    """Say where a judgement differs from what is expected of it."""
+    found = []
+    for question, verdict, by, answer in (
+        ("runs-guests", expected.runs, expected.runs_by, judged.runs_guests),
+        ("guests-nest", expected.nests, expected.nests_by, judged.guests_nest),
+    ):
+        if (answer.verdict, answer.decided_by) != (verdict, by):
+            found.append(
+                f"{when}{question}: expected {verdict} by {by}, seen {answer.verdict} by {answer.decided_by}:"
+                f" {answer.reason}"
+            )
+    for check, status in expected.shows:
+        finding = judged.finding(check)
+        if finding is None or finding.status is not status:
+            found.append(
+                f"{when}{check}: expected {status}, seen {finding and (finding.status.value, finding.summary)}"
+            )
+    return found

@@ -1,0 +1,59 @@
+"""What a row of the truth table is: a machine, the state it is brought into, and what must be said of it."""
+
+from dataclasses import dataclass
+
+from hostcheck.model import Status, Verdict
+
+AGENT = "cd / && python3 -S -m agent --json --timeout 60 2>/dev/null"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One boot. Its scenarios follow each other in it."""
+
+    id: str
+    title: str
+    emulator: str
+    """`tcg` (QEMU, AMD's SVM) or `bochs` (Intel's VMX)."""
+    cpu: str = ""
+    """The emulator's name of a CPU model; empty for the lab's usual one."""
+    suite: str = "stable"
+    """Debian's kernel of `stable` (6.1) or `backports` (6.12)."""
+    firmware_off: bool = False
+    cmdline: str = ""
+    prepare: str = ""
+    """Run once, after the boot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Both verdicts, and the checks that must have decided them."""
+
+    runs: Verdict
+    runs_by: str
+    nests: Verdict
+    nests_by: str
+    shows: tuple[tuple[str, Status], ...] = ()
+    """Findings beside the deciding ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One row."""
+
+    id: str
+    title: str
+    machine: str
+    state: str
+    """Shell commands that bring the machine, on which no module of KVM is loaded, into the state."""
+    expected: Expected
+    agent: str = AGENT
+    """How the agent is started: by whom, and what it is kept from."""
+    check: str = ""
+    """The check whose finding must carry the remedy; empty: no remedy is expected."""
+    remedy: str = ""
+    """The id of the first remedy of that finding."""
+    mended: Expected | None = None
+    """What must be said after the remedy's commands were run; None where they cannot be run in a lab."""
+    unmended: str = ""
+    """Why they cannot."""
