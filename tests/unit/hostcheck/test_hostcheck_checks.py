@@ -136,3 +136,11 @@ def test_a_waiver_changes_no_verdict_and_marks_nothing_that_passed() -> None:
     assert plain.guests_nest == waived.guests_nest
     good = judge(report(amd()), policy=waiver("cpu.virtualization", TODAY)).finding("cpu.virtualization")
     assert good is not None and good.waived == ""
+
+
+@pytest.mark.parametrize(("gib", "says"), [(7.3, "less than 8"), (7.6, "16 or more"), (14.6, "16 or more"), (15.5, "")])
+def test_what_firmware_keeps_of_the_memory_is_not_held_against_a_machine(gib: float, says: str) -> None:
+    room = ok({"total": int(gib * (1 << 30))})
+    found = judge(report(amd(capacity_memory=room))).finding("capacity.memory")
+    assert found is not None and says in found.summary
+    assert ("less" in found.summary, "recommended" in found.summary) == ("less" in says, "more" in says)
