@@ -11,6 +11,7 @@ KEPT = 256 * 1024
 LINE = 100
 """Characters of a line that are shown."""
 ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[ -/]*[0-~])")
+PANIC = re.compile(r"Kernel panic - not syncing: (.*?)( ---\[ .*| \]---)?$")
 NO_SEED = re.compile(r"DataSourceNone|No datasource found|Did not find any data source", re.IGNORECASE)
 
 
@@ -85,6 +86,12 @@ def harmless(data: bytes) -> str:
 def last_line(text: str) -> str:
     """The last line that says something, shortened; empty when there is none."""
     return next((line.strip()[:LINE] for line in reversed(text.split("\n")) if line.strip()), "")
+
+
+def panic(text: str) -> str:
+    """Why the guest's kernel panicked, if that is the last that it said; else empty."""
+    found = PANIC.search(next((line.strip() for line in reversed(text.split("\n")) if line.strip()), ""))
+    return found[1][:LINE] if found else ""
 
 
 def saw_no_seed(text: str) -> bool:

@@ -18,6 +18,8 @@ PAUSE = 0.1
 """Seconds between two looks at the port."""
 STATE_EVERY = 1.0
 PROGRESS_EVERY = 5.0
+PANIC_SECONDS = 30.0
+"""How long a panicked kernel may take to restart itself before the wait is given up."""
 REASONS = {
     (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN): "it shut itself down",
     (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_DESTROYED): "it was powered off",
@@ -37,6 +39,8 @@ class Listener:
         self._console = console
         self._stream: libvirt.virStream | None = None
         self._reader = FrameReader()
+        self._panicked = 0.0
+        """When its kernel was first seen panicked; 0 while it is not."""
 
     def listen(self, timeout: float, progress: Progress) -> bytes:
         """The report's JSON within `timeout` seconds. Raises ProviderError that says how far the guest came."""
@@ -97,10 +101,24 @@ class Listener:
 
     def _must_run(self) -> None:
         if is_running(self._domain):
+            self._must_not_stand_still()
             return
         state, reason = self._domain.state()
         why = REASONS.get((state, reason), "it is not running")
         raise ProviderError(f"no report: {why}{self._last_words()}", hint="apply the manifests again")
+
+    def _must_not_stand_still(self) -> None:
+        reason = consoles.panic(self._console.text())
+        if not reason:
+            self._panicked = 0.0
+        elif not self._panicked:
+            self._panicked = clock.monotonic()
+        elif clock.monotonic() - self._panicked > PANIC_SECONDS:
+            raise ProviderError(
+                f"no report: its kernel panicked: {reason}",
+                hint="destroy it and apply again; under an emulated CPU on a busy host, no_timer_check on the kernel's "
+                "command line helps against timer panics",
+            )
 
     def _silence(self, timeout: float) -> ProviderError:
         text = self._console.text()

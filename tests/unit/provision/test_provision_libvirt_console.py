@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
-from provision.providers.libvirt.console import KEPT, LINE, FileConsole, harmless, last_line, saw_no_seed
+from provision.providers.libvirt.console import KEPT, LINE, FileConsole, harmless, last_line, panic, saw_no_seed
 
 
 @given(st.binary(max_size=500))
@@ -34,3 +34,15 @@ def test_only_the_end_of_a_long_console_is_read(tmp_path: Path) -> None:
     assert len(text) == KEPT
     assert last_line(text) == "end"
     assert FileConsole(tmp_path / "none").text() == ""
+
+
+PANIC = """[    0.008000]  </TASK>
+[    0.008000] ---[ end Kernel panic - not syncing: IO-APIC + timer doesn't work!  Boot with apic=debug. ]---
+"""
+
+
+def test_a_kernel_that_panicked_and_stands_still_is_told_from_one_that_started_again() -> None:
+    """The first line as seen of Debian's 6.1 kernel under QEMU TCG on a busy machine."""
+    assert panic(PANIC) == "IO-APIC + timer doesn't work!  Boot with apic=debug."
+    assert panic(PANIC + "Debian GNU/Linux 12 nested-vm ttyS0\n") == ""
+    assert panic("nested-vm login:") == panic("") == ""
