@@ -34,7 +34,11 @@ def cloud_init(vm: str) -> None:
     """Print the cloud-init part that installs the agent; it touches nothing of the user's own cloud-config."""
     from agent.cloudinit import user_data_part
 
-    click.echo(user_data_part(vm=vm), nl=False)
+    try:
+        part = user_data_part(vm=vm)
+    except ValueError as e:
+        raise Failure(str(e)) from e
+    click.echo(part, nl=False)
 
 
 @agent.command(

@@ -7,7 +7,8 @@ from commands.failures import Failure
 from hostcheck.chain import host_chain, unreached_chain, vm_chain
 from hostcheck.judge import judge
 from hostcheck.model import Arrival, Chain, Judgement
-from hostcheck.policy import Policy, PolicyError, load
+from hostcheck.policy import Policy
+from hostcheck.policy_file import PolicyError, load
 from hostcheck.report import ReportError, decode
 from reports.store import Entry
 

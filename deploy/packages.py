@@ -56,6 +56,8 @@ GROUPS = {
         "libvirt-daemon",
         "openssh-client",
         "openssh-server",
+        "openssl",
+        "procps",
         "syslinux-common",
     ),
 }

@@ -73,7 +73,7 @@ def start(directory: Path, hosts: dict[str, str]) -> Servers:
 def _serve(servers: Servers, name: str, host_key: Path, script: str) -> int:
     port = _free_port()
     forced = servers.directory / f"{name}.sh"
-    forced.write_text(f"#!/bin/sh\n{script}exec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\"\n")
+    forced.write_text(f'#!/bin/sh\n{script}exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"\n')
     forced.chmod(0o755)
     command = f"unshare --mount {shlex.quote(str(forced))}" if name in IN_NAMESPACE else str(forced)
     config = servers.directory / f"sshd_{name}"

@@ -22,7 +22,7 @@ def nestproof(*arguments: str, state: Path, stdin: str = "", **env: str) -> subp
     )
 
 
-COMMANDS = ["check", "explain", "lint", "plan", "apply", "verify", "destroy", "matrix", "agent"]
+COMMANDS = ["check", "explain", "enable", "lint", "plan", "apply", "verify", "destroy", "matrix", "agent"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -39,7 +39,7 @@ def test_the_front_page_names_every_command_and_the_exit_codes(tmp_path: Path) -
 
 
 def test_the_front_page_imports_nothing_heavy(tmp_path: Path) -> None:
-    code = "import sys; sys.argv=['nestproof','--help']\ntry:\n import nestproof; nestproof.main()\nexcept SystemExit: pass\n"
+    code = "import sys; sys.argv=['nestproof','--help']\nimport nestproof\ntry: nestproof.main()\nexcept SystemExit: pass\n"
     code += "print([m for m in ('sqlalchemy','jinja2','pydantic','libvirt','rich','requests') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert result.stdout.splitlines()[-1] == "[]"
@@ -57,6 +57,7 @@ def test_the_front_page_imports_nothing_heavy(tmp_path: Path) -> None:
         ["destroy", "no-such-file.yaml"],
         ["lint", "no-such-file.yaml"],
         ["explain", "kvm.acess"],
+        ["agent", "cloud-init", "--vm", "no slash"],
         ["matrix", "--forget", "nobody"],
         ["check", "--report", "html=/proc/nowhere/x.html"],
     ],

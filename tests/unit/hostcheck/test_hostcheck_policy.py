@@ -11,7 +11,8 @@ from machines import ok, report
 
 from hostcheck.judge import judge
 from hostcheck.model import Status
-from hostcheck.policy import MAX_BYTES, THRESHOLDS, Policy, PolicyError, load, parse
+from hostcheck.policy import THRESHOLDS, Policy
+from hostcheck.policy_file import MAX_BYTES, PolicyError, load, parse
 
 WAIVER = '[[waivers]]\ncheck = "capacity.disk"\nreason = "SAN"\nowner = "storage"\nexpires = 2027-01-31\n'
 
