@@ -8,6 +8,7 @@ import msgspec
 
 from hostcheck.checks import Check, catalogue
 from hostcheck.checks.device import NOT_ALLOWED
+from hostcheck.checks.modules import held_by_another
 from hostcheck.checks.proof import BUSY
 from hostcheck.facts import Facts
 from hostcheck.model import Answer, Finding, Judgement, Status, Verdict
@@ -131,6 +132,8 @@ def _first_broken(facts: Facts, found: dict[str, Finding], order: tuple[str, ...
 
 def _verdict(facts: Facts, finding: Finding) -> Verdict:
     if finding.check == "kvm.run" and facts.api.value is not None and facts.api.value.create_vm in BUSY:
+        return Verdict.CONFLICT
+    if finding.check == "kvm.module" and held_by_another(facts):
         return Verdict.CONFLICT
     return VERDICT_OF[finding.check]
 

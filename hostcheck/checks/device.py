@@ -29,11 +29,11 @@ def _node(facts: Facts) -> tuple[Evidence, ...]:
     judged="Fails when there is no node, when it is something else than a character device, when opening it finds no "
     "driver, or when what answers is not KVM (API version 12).",
     severity=Severity.BLOCKS,
-    facts=("kvm.device", "kvm.api", "cpu.identity", "cpu.flags", "cpu.cpuid", "machine.container"),
+    facts=("kvm.device", "kvm.modules", "kvm.api", "cpu.identity", "cpu.flags", "cpu.cpuid", "machine.container"),
     gives=(PASS, FAIL, UNKNOWN),
     link=Link.DEVICE,
     needs=("machine.confidential", "cpu.virtualization", "firmware.virtualization", "kvm.module"),
-    remedies=("device.make", "device.replace", "device.container"),
+    remedies=("device.make", "device.remake", "device.replace", "device.container"),
     links=(API,),
 )
 def kvm_device(facts: Facts) -> Outcome:
@@ -74,7 +74,7 @@ def _is_other(facts: Facts, device: Device) -> bool:
     gives=(PASS, FAIL, SKIP),
     link=Link.ACCESS,
     needs=("kvm.device",),
-    remedies=("device.group", "device.login", "device.acl", "device.container"),
+    remedies=("device.group", "device.login", "device.acl", "device.allow", "device.container"),
     links=("Linux documentation, KVM API: General description", "cgroups(7), the devices controller"),
 )
 def kvm_access(facts: Facts) -> Outcome:

@@ -1,11 +1,14 @@
 """Kernel modules: which engine KVM runs with, and the `nested` parameter."""
 
+import re
+
 from hostcheck.checks import FAIL, PASS, SKIP, UNKNOWN, Outcome, check
 from hostcheck.checks.device import NOT_THERE
 from hostcheck.facts import Facts
 from hostcheck.model import Evidence, Link, Severity
 from hostcheck.remedies.arch import nesting_elsewhere
 from hostcheck.remedies.modules import kernel_with_module, load_module, switch_nested_on
+from hostcheck.remedies.rivals import stop_other_hypervisor
 from hostcheck.shapes import Module
 
 KVM_BACKENDS = ("kvm_intel", "kvm_amd", "kvm_pvm", "kvm_hv", "kvm_pr")
@@ -15,6 +18,8 @@ PAGING = {"kvm_intel": ("ept", "EPT"), "kvm_amd": ("npt", "NPT")}
 """The parameter for nested paging, and the name of the thing."""
 WITH_NESTED = ("kvm_intel", "kvm_amd", "kvm_hv")
 TRUE = ("y", "1")
+KVM_LINE = re.compile(r"(kvm|kvm_intel|kvm_amd|SVM|VMX): ")
+NOT_ENABLED = re.compile(r"kvm: enabling virtualization on CPU\d+ failed")
 
 
 def running_backend(facts: Facts) -> tuple[str, Module] | None:
@@ -28,6 +33,12 @@ def running_backend(facts: Facts) -> tuple[str, Module] | None:
     return None
 
 
+def held_by_another(facts: Facts) -> bool:
+    """KVM's last word is that the CPU's virtualization was taken: since Linux 6.12 it then does not load."""
+    last = next((line for line in reversed(facts.log.known or ()) if KVM_LINE.match(line)), "")
+    return bool(NOT_ENABLED.match(last)) and running_backend(facts) is None
+
+
 def is_on(parameter: str) -> bool:
     """A module parameter as the kernel prints it: Intel says Y/N, AMD 1/0 (both are right)."""
     value = parameter.strip().lower()
@@ -39,18 +50,19 @@ def is_on(parameter: str) -> bool:
     question="Is the KVM module for this CPU running?",
     why="kvm alone does nothing on x86: kvm_intel or kvm_amd (or another engine) has to be loaded or built in.",
     judged="The modules in /sys/module and the index of the running kernel decide; built-in modules count, which lsmod "
-    "does not show. A /dev/kvm that opens outweighs what is not listed.",
+    "does not show. A /dev/kvm that opens outweighs what is not listed. Where KVM's last word in the log is that "
+    "it could not enable virtualization, another hypervisor is the reason.",
     severity=Severity.BLOCKS,
     facts=(
         "cpu.identity", "cpu.flags", "cpu.cpuid", "kvm.modules", "kvm.device", "kvm.configured", "kernel.release",
-        "machine.os",
+        "kernel.log", "machine.rivals", "machine.os",
     ),
     gives=(PASS, FAIL, UNKNOWN),
     link=Link.MODULE,
     needs=("machine.confidential", "cpu.virtualization", "firmware.virtualization"),
     remedies=(
         "module.load", "module.unblock", "module.unblock-elsewhere", "kernel.debian", "kernel.ubuntu", "kernel.fedora",
-        "kernel.suse", "kernel.other",
+        "kernel.suse", "kernel.other", "rivals.stop-virtualbox", "rivals.stop-vmware", "rivals.stop-other",
     ),
     links=("modprobe.d(5)", "Linux documentation, Virtualization Support: KVM"),
 )  # fmt: skip
@@ -90,6 +102,10 @@ def _not_running(facts: Facts, modules: dict[str, Module]) -> Outcome:
     if "nomodule" in cmdline or "nomodules" in cmdline:
         summary = f"{wanted} is not built in, and this kernel was told to load no modules (nomodule)"
         return Outcome(FAIL, summary, tuple(evidence), kernel_with_module(facts, wanted))
+    if held_by_another(facts):
+        summary = f"{wanted} did not load: another hypervisor held the CPU's virtualization"
+        evidence.append(Evidence(facts.log.source, "kvm: enabling virtualization on CPU failed"))
+        return Outcome(FAIL, summary, tuple(evidence), stop_other_hypervisor(facts))
     why = f": {barred[0].source} bars it" if barred else ""
     return Outcome(FAIL, f"{wanted} is not loaded{why}", tuple(evidence), load_module(facts, wanted))
 

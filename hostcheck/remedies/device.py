@@ -3,12 +3,19 @@
 from hostcheck.facts import Facts
 from hostcheck.model import Needs, Remedy, Where
 from hostcheck.remedies.book import recipe
+from hostcheck.report import FactStatus
 
 MAKE = recipe(
     "device.make",
     "load the KVM module; it makes the node",
     "modprobe {module}",
     "udevadm trigger --name-match=kvm",
+)
+REMAKE = recipe(
+    "device.remake",
+    "make the node again: the module runs, and only a reload or this brings back what was removed",
+    "mknod -m 0660 /dev/kvm c 10 232",
+    "chgrp kvm /dev/kvm",
 )
 REPLACE = recipe(
     "device.replace",
@@ -47,6 +54,13 @@ RULE = recipe(
     "udevadm control --reload && udevadm trigger --name-match=kvm",
     applies="systems with udev",
 )
+ALLOW = recipe(
+    "device.allow",
+    "allow /dev/kvm where this service or session is set up: a device cgroup or a security module forbids it",
+    "systemctl set-property UNIT 'DeviceAllow=/dev/kvm rw'",
+    then="start the service again; a security module says in its own log what it refused",
+    applies="systemd, where a unit has DevicePolicy= or PrivateDevices=",
+)
 CONTAINER = recipe(
     "device.container",
     "give the container the device when it is started",
@@ -62,10 +76,13 @@ CONTAINER = recipe(
 
 
 def make_node(facts: Facts) -> tuple[Remedy, ...]:
-    """No node: in a container it has to be handed in, elsewhere the module makes it."""
+    """No node: in a container it has to be handed in, elsewhere the module makes it, but only when it is loaded."""
     container = facts.container.known
     if container and container.certain and container.kind and container.kind != "wsl":
         return (CONTAINER.fill(facts),)
+    module = (facts.modules.known or {}).get(facts.vendor_module)
+    if facts.device.status is FactStatus.ABSENT and module is not None and module.state == "loaded":
+        return (REMAKE.fill(facts),)
     return (MAKE.fill(facts, module=facts.vendor_module or "kvm_intel"),)
 
 
@@ -75,13 +92,13 @@ def replace_node(facts: Facts) -> tuple[Remedy, ...]:
 
 
 def grant_access(facts: Facts) -> tuple[Remedy, ...]:
-    """Membership of the node's group where the group is allowed, else an ACL for this one user."""
+    """Membership of the node's group where the group is allowed, else an ACL for this one user; EPERM needs neither."""
     device = facts.device.value
     process = facts.process.value
     container = facts.container.known
     user = process.user if process and process.user else "USER"
-    if device is not None and device.open == "EPERM" and container and container.certain:
-        return (CONTAINER.fill(facts),)
+    if device is not None and device.open == "EPERM":
+        return ((CONTAINER if container and container.certain else ALLOW).fill(facts),)
     if device is not None and group_may(device.mode) and device.group not in ("", "root", "nogroup", "nobody"):
         joined = process is not None and device.group in process.configured_groups
         return ((LOGIN if joined else GROUP).fill(facts, group=device.group, user=user),)

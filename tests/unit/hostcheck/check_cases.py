@@ -360,6 +360,7 @@ _case("firmware.lockdown", UNKNOWN, without(amd(), "firmware.boot"))
 # ---- modules ----
 AVAILABLE = kvm_modules(kvm="loaded", kvm_amd="available")
 ABSENT = kvm_modules(kvm="absent", kvm_amd="absent")
+HELD = "kvm: enabling virtualization on CPU0 failed"
 
 
 def _system(name: str, *like: str) -> FactDict:
@@ -401,6 +402,19 @@ _case(
     no_device(amd(kvm_modules=AVAILABLE, kernel_release=kernel(cmdline="nomodule"))),
     "kernel.debian",
     says="nomodule",
+)
+_case(
+    "kvm.module",
+    FAIL,
+    no_device(amd(kvm_modules=AVAILABLE, kernel_log=ok([HELD]))),
+    "rivals.stop-other",
+    says="another hypervisor",
+)
+_case(
+    "kvm.module",
+    FAIL,
+    no_device(amd(kvm_modules=AVAILABLE, kernel_log=ok([HELD, "kvm_amd: Nested Paging enabled"]))),
+    "module.load",
 )
 _case("kvm.module", FAIL, cloud(), says="cannot run without")
 _case("kvm.module", UNKNOWN, no_device(amd(kvm_modules=DENIED)))
@@ -463,7 +477,8 @@ def user(**changes: Any) -> FactDict:
 
 
 _case("kvm.device", PASS, amd())
-_case("kvm.device", FAIL, no_device(amd()), "device.make")
+_case("kvm.device", FAIL, no_device(amd()), "device.remake")
+_case("kvm.device", FAIL, no_device(amd(kvm_modules=AVAILABLE)), "device.make")
 _case("kvm.device", FAIL, no_device(amd(machine_container=DOCKER)), "device.container")
 _case("kvm.device", FAIL, amd(kvm_device=FILE), "device.replace", says="file")
 _case("kvm.device", FAIL, amd(kvm_device=NULL), "device.replace", says="something else")
@@ -487,6 +502,10 @@ _case(
     "device.container",
     says="cgroup",
 )
+_case(
+    "kvm.access", FAIL, amd(kvm_device=failed("denied", "EPERM", node(open="EPERM")["value"])), "device.allow",
+    says="cgroup",
+)  # fmt: skip
 _case(
     "kvm.access",
     FAIL,

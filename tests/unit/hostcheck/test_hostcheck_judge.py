@@ -70,6 +70,12 @@ def other_hypervisor(error: str) -> Facts:
     }
 
 
+def held_by_another() -> Facts:
+    """Since Linux 6.12 the module does not load while another hypervisor holds SVM (measured)."""
+    facts = modules(no_device(amd_host()), kvm="loaded", kvm_amd="available")
+    return facts | {"kernel.log": ok(["kvm: enabling virtualization on CPU0 failed"])}
+
+
 def hanging_guest() -> Facts:
     hung = {"ok": False, "kind": "plain", "stages": "A", "cause": "timeout", "detail": {}}
     return amd_host() | {"proof.plain": failed("timeout", "killed after 3 s", hung)}
@@ -142,6 +148,7 @@ TABLE: list[tuple[str, Callable[[], Facts], Verdict, str, Verdict, str]] = [
     ("parameter on, not offered", lambda: not_offered(amd_host()), P, "kvm.run", U, "nested.offered"),
     ("EBUSY", lambda: other_hypervisor("EBUSY"), X, "kvm.run", X, "kvm.run"),
     ("EIO", lambda: other_hypervisor("EIO"), X, "kvm.run", X, "kvm.run"),
+    ("not loaded, held by another", held_by_another, X, "kvm.module", X, "kvm.module"),
     ("guest hangs", hanging_guest, U, "kvm.run", P, "nested.run"),
     (
         "nested guest fails",
