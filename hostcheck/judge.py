@@ -9,7 +9,7 @@ import msgspec
 from hostcheck.checks import Check, catalogue
 from hostcheck.checks.device import NOT_ALLOWED
 from hostcheck.checks.modules import held_by_another
-from hostcheck.checks.proof import BUSY
+from hostcheck.checks.proof import BUSY, refused
 from hostcheck.facts import Facts
 from hostcheck.model import Answer, Finding, Judgement, Status, Verdict
 from hostcheck.policy import Policy
@@ -135,6 +135,8 @@ def _verdict(facts: Facts, finding: Finding) -> Verdict:
         return Verdict.CONFLICT
     if finding.check == "kvm.module" and held_by_another(facts):
         return Verdict.CONFLICT
+    if finding.check == "kvm.run" and refused(facts):
+        return Verdict.BLOCKED_POLICY
     return VERDICT_OF[finding.check]
 
 

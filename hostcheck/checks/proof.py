@@ -36,6 +36,12 @@ def not_begun(fact: Fact[Proof]) -> bool:
     return proof is not None and proof.cause == "setup" and not proof.stages and "step" not in proof.detail
 
 
+def refused(facts: Facts) -> bool:
+    """The node opens, and what is asked of it is denied."""
+    opened = facts.device.value is not None and facts.device.value.open == "ok"
+    return opened and facts.plain.status is FactStatus.DENIED
+
+
 @check(
     "kvm.run",
     question="Does a guest run?",
@@ -64,6 +70,9 @@ def kvm_run(facts: Facts) -> Outcome:
     if create in BUSY:
         summary = f"KVM cannot create a VM ({create}): another hypervisor holds the CPU's virtualization"
         return Outcome(FAIL, summary, proof_evidence(plain), stop_other_hypervisor(facts))
+    if refused(facts):
+        summary = "/dev/kvm opens, but KVM's system calls are refused: a seccomp filter or a security module"
+        return Outcome(FAIL, summary, proof_evidence(plain))
     if not_begun(plain):
         return Outcome(UNKNOWN, f"no guest was run: {plain.error or why_not_run(plain)}", proof_evidence(plain))
     if plain.value is not None or plain.status is FactStatus.TIMEOUT:

@@ -532,6 +532,7 @@ _case("kvm.permissions", UNKNOWN, amd(kvm_device=node(mode="")))
 BUSY = amd(kvm_api=failed("error", "EIO", {"version": 12, "create_vm": "EIO"}), proof_plain=failed("error", "EIO"))
 _case("kvm.run", PASS, amd())
 _case("kvm.run", FAIL, amd(proof_plain=HUNG), says="timeout")
+_case("kvm.run", FAIL, amd(proof_plain=failed("denied", "EPERM")), says="seccomp")
 _case("kvm.run", FAIL, BUSY, "rivals.stop-other", says="EIO")
 _case(
     "kvm.run",

@@ -76,6 +76,13 @@ def held_by_another() -> Facts:
     return facts | {"kernel.log": ok(["kvm: enabling virtualization on CPU0 failed"])}
 
 
+def ioctl_refused() -> Facts:
+    """A seccomp filter lets /dev/kvm be opened, and answers EPERM to its ioctls (measured)."""
+    denied = failed("denied", "EPERM: Operation not permitted")
+    changed = ("kvm.api", "kvm.offered", "proof.plain", "proof.nested", "proof.nested_paging", "proof.pace")
+    return amd_host() | dict.fromkeys(changed, denied)
+
+
 def hanging_guest() -> Facts:
     hung = {"ok": False, "kind": "plain", "stages": "A", "cause": "timeout", "detail": {}}
     return amd_host() | {"proof.plain": failed("timeout", "killed after 3 s", hung)}
@@ -148,6 +155,7 @@ TABLE: list[tuple[str, Callable[[], Facts], Verdict, str, Verdict, str]] = [
     ("parameter on, not offered", lambda: not_offered(amd_host()), P, "kvm.run", U, "nested.offered"),
     ("EBUSY", lambda: other_hypervisor("EBUSY"), X, "kvm.run", X, "kvm.run"),
     ("EIO", lambda: other_hypervisor("EIO"), X, "kvm.run", X, "kvm.run"),
+    ("ioctl refused", ioctl_refused, POLICY, "kvm.run", POLICY, "kvm.run"),
     ("not loaded, held by another", held_by_another, X, "kvm.module", X, "kvm.module"),
     ("guest hangs", hanging_guest, U, "kvm.run", P, "nested.run"),
     (
