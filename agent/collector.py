@@ -91,18 +91,20 @@ class Run:
         if time.perf_counter() >= self.deadline:
             late = "ETIMEDOUT: not begun, the run's %g s were used up" % self.timeout
             for probe in todo:
-                done[probe[0]] = stopped(probe, "timeout", "timeout", late, "", time.perf_counter())
+                done[probe[0]] = stopped(probe, "timeout", "not-begun", late, "", time.perf_counter())
             return
         try:
             workers.append(Worker(todo, self))
         except OSError as e:  # no child to be had: what only reads is read here, what could hang is left
             from agent.machine import Machine
 
+            late = errno_text(e) + ": not begun, for want of a process"
             machine = Machine(self.root, self.measure, record=self.record)
             for probe in todo:
                 done[probe[0]] = (
-                    stopped(probe, "error", "setup", "no child process: " + errno_text(e), "", time.perf_counter())
-                    if probe[5] else fact(probe, machine)
+                    stopped(probe, "error", "not-begun", late, "", time.perf_counter())
+                    if probe[5]
+                    else fact(probe, machine)
                 )
 
     def listen(self, workers, done):

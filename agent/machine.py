@@ -6,8 +6,19 @@ from agent.facts import NotOk
 from agent.files import names, read
 
 DMI = (
-    "sys_vendor", "product_name", "product_version", "product_uuid", "product_serial", "product_family",
-    "board_vendor", "board_name", "bios_vendor", "bios_version", "bios_date", "chassis_vendor", "chassis_asset_tag",
+    "sys_vendor",
+    "product_name",
+    "product_version",
+    "product_uuid",
+    "product_serial",
+    "product_family",
+    "board_vendor",
+    "board_name",
+    "bios_vendor",
+    "bios_version",
+    "bios_date",
+    "chassis_vendor",
+    "chassis_asset_tag",
 )
 
 
@@ -95,3 +106,20 @@ def release(machine):
             raise NotOk("absent", "ENOENT: no /proc/sys/kernel/osrelease in the tree")
         value["release"], value["version"] = os.uname().release, os.uname().version
     return value
+
+
+def distribution(machine):
+    """Return the distribution's id, version and relatives, by os-release(5); "" and [] where they are not told."""
+    try:
+        text = machine.text("/etc/os-release")
+    except OSError:
+        text = machine.text("/usr/lib/os-release")
+    found = {}
+    for line in text.split("\n"):
+        key, _, value = line.partition("=")
+        found[key.strip()] = value.strip().strip("\"'")[:64]
+    return {
+        "id": found.get("ID", ""),
+        "version_id": found.get("VERSION_ID", ""),
+        "id_like": found.get("ID_LIKE", "").split(),
+    }

@@ -1,4 +1,4 @@
-"""What virtual machines need around KVM: device nodes, control groups, support for secure guests."""
+"""What virtual machines need around KVM: nodes, control groups, namespaces, secure guests, libvirt's memory."""
 
 import os
 import stat
@@ -36,6 +36,29 @@ def cgroups(machine):
     if not legacy:
         raise NotOk("absent", "no control groups are to be seen")
     return {"version": 1, "controllers": sorted(legacy)[:32]}
+
+
+def namespaces(machine):
+    """Return the kinds of namespaces that the kernel has."""
+    found = machine.list("/proc/self/ns")
+    return [name[:32] for name in found[:32] if not name.endswith("_for_children")]
+
+
+def libvirt_cache(machine):  # noqa: ARG001
+    """Return when libvirt last kept what QEMU told it, and when KVM's module was loaded (Unix time).
+
+    The node's ctime is set as the module is loaded, and again by whoever changes its mode or ACL. A directory in /sys
+    gets its times when it is first looked at. Neither is too early, so the earlier one is nearer.
+    """
+    path = "/var/cache/libvirt/qemu/capabilities"
+    kept = [os.stat(path + "/" + name).st_mtime for name in os.listdir(path)[:256] if name.endswith(".xml")]
+    if not kept:
+        raise NotOk("absent", "libvirt has kept nothing")
+    loaded = os.stat("/dev/kvm").st_ctime
+    for name in ("kvm_intel", "kvm_amd"):
+        if os.path.isdir("/sys/module/" + name):
+            loaded = min(loaded, os.stat("/sys/module/" + name).st_mtime)
+    return {"newest": max(kept), "module_loaded": loaded, "path": path}
 
 
 def secure_guests(machine):

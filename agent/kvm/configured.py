@@ -5,14 +5,24 @@ from agent.kvm.modules import NAMES
 
 PLACES = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d")
 OPTIONS = (
-    "CONFIG_KVM", "CONFIG_VIRTUALIZATION", "CONFIG_HYPERVISOR_GUEST", "CONFIG_VHOST", "CONFIG_IKCONFIG", "CONFIG_TUN=",
-    "CONFIG_X86_MSR", "CONFIG_X86_CPUID", "CONFIG_IA32_FEAT_CTL",
+    "CONFIG_KVM",
+    "CONFIG_VIRTUALIZATION",
+    "CONFIG_HYPERVISOR_GUEST",
+    "CONFIG_VHOST",
+    "CONFIG_IKCONFIG",
+    "CONFIG_TUN=",
+    "CONFIG_X86_MSR",
+    "CONFIG_X86_CPUID",
+    "CONFIG_IA32_FEAT_CTL",
 )
 
 
 def parse(text):
-    """Return (options, blacklisted) of a modprobe.d file: {module: {parameter: value}} and a list of modules."""
-    options, blacklisted = {}, []  # type: dict, list
+    """Return (options, barred) of a modprobe.d file: {module: {parameter: value}}, and pairs of module and keyword.
+
+    The value of a parameter without "=" is None.
+    """
+    options, barred = {}, []  # type: dict, list
     for line in text.replace("\\\n", " ").split("\n"):
         word = line.split("#", 1)[0].split()
         if len(word) < 2:
@@ -20,17 +30,20 @@ def parse(text):
         module = word[1].replace("-", "_")
         if word[0] == "options":
             for each in word[2:]:
-                name, _, value = each.partition("=")
-                options.setdefault(module, {})[name] = value
-        elif word[0] == "blacklist" or (word[0] == "install" and word[2:3] in (["/bin/false"], ["/bin/true"])):
-            blacklisted.append(module)
-    return options, blacklisted
+                name, equals, value = each.partition("=")
+                options.setdefault(module, {})[name] = value if equals else None
+        elif word[0] == "blacklist" or (
+            word[0] == "install" and word[2:] and word[2].split("/")[-1] in ("false", "true")
+        ):
+            barred.append((module, word[0]))
+    return options, barred
 
 
 def configured(machine):
-    """Return {"options": [{"module", "parameter", "value", "source"}], "blacklisted": [{"module", "source"}]}.
+    """Return {"options": [...], "blacklisted": [...]}, docs/report.md.
 
-    A later entry overrides an earlier one; the kernel command line comes last, and wins.
+    A later entry overrides an earlier one; the kernel command line comes last, and wins. `blacklist` stops a module's
+    loading by its aliases only, `install` that by modprobe too, `module_blacklist` of the command line every one.
     """
     options, blacklisted, seen, files = [], [], set(), []
     for place in PLACES:
@@ -44,16 +57,17 @@ def configured(machine):
         except OSError:
             continue
         options += entries(found, path)
-        blacklisted += [{"module": module, "source": path} for module in barred if module in NAMES]
+        blacklisted += [{"module": name, "source": path, "how": how} for name, how in barred if name in NAMES]
     given = {}  # type: dict
     for word in (machine.line("/proc/cmdline") or "").split():
-        key, _, value = word.partition("=")
+        key, equals, value = word.partition("=")
         module, dot, parameter = key.replace("-", "_").partition(".")
         if key in ("module_blacklist", "modprobe.blacklist"):
-            barred = [each.replace("-", "_") for each in value.split(",")]
-            blacklisted += [{"module": each, "source": "/proc/cmdline"} for each in barred if each in NAMES]
+            how = "blacklist" if "." in key else key
+            named = [each.replace("-", "_") for each in value.split(",")]
+            blacklisted += [{"module": name, "source": "/proc/cmdline", "how": how} for name in named if name in NAMES]
         elif dot:
-            given.setdefault(module, {})[parameter] = value
+            given.setdefault(module, {})[parameter] = value if equals else None
     options += entries(given, "/proc/cmdline")
     return {"options": options[:64], "blacklisted": blacklisted[:16]}
 
@@ -61,8 +75,9 @@ def configured(machine):
 def entries(found, source):
     """Return those options that are for KVM's modules, one entry a parameter."""
     return [
-        {"module": module, "parameter": name[:64], "value": value[:64], "source": source}
-        for module in sorted(found) if module in NAMES
+        {"module": module, "parameter": name[:64], "value": (value or "")[:64], "bare": value is None, "source": source}
+        for module in sorted(found)
+        if module in NAMES
         for name, value in sorted(found[module].items())
     ]
 

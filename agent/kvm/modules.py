@@ -1,6 +1,6 @@
 """The kernel modules of KVM and the parameters that they run with."""
 
-NAMES = ("kvm", "kvm_intel", "kvm_amd", "kvm_pvm", "kvm_hv")
+NAMES = ("kvm", "kvm_intel", "kvm_amd", "kvm_pvm", "kvm_hv", "kvm_pr")
 
 
 def modules(machine):

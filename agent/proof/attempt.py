@@ -14,13 +14,19 @@ def result(kind, stages, cause=None, detail=None):
     return {"ok": cause is None, "kind": kind, "stages": stages, "cause": cause, "detail": detail or {}}
 
 
+def has_guest():
+    """Raise NotOk where the agent has no guest for the architecture."""
+    arch = os.uname().machine
+    if arch not in ("x86_64", "amd64"):
+        raise NotOk("unsupported", "no proof on %s: the agent's guests are for x86-64" % arch)
+
+
 def attempt(machine, kind, play):
     """Make a micro-guest, let ``play(guest)`` run it and return the detail; return the proof's value.
 
     NotOk when it could not begin: no device, no right to it, or a step that the kernel refused.
     """
-    if os.uname().machine not in ("x86_64", "amd64"):
-        raise NotOk("unsupported", "the agent has no guest for this architecture")
+    has_guest()
     try:
         kvm = opened(machine)
         supported = cpuid(machine)[0]

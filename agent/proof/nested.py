@@ -5,7 +5,7 @@ import struct
 from agent.facts import NotOk
 from agent.kvm.offered import offered
 from agent.proof import svm, vmx
-from agent.proof.attempt import attempt, could_not_begin, result
+from agent.proof.attempt import attempt, could_not_begin, has_guest, result
 from agent.proof.micro import MAILBOX, Failed
 
 KINDS = {"svm": svm, "vmx": vmx}
@@ -24,6 +24,7 @@ def paging(machine):
 
 def prove(machine, nested_paging):
     """Choose what KVM offers, play it, and hold it against the exact result that is due."""
+    has_guest()
     try:
         offer = offered(machine)
     except OSError as e:
@@ -67,8 +68,13 @@ def judge(guest, vendor, exits):
         "rax": struct.pack("<Q", mail(0xA0))[:4].decode("latin-1"),
     }
     due = {
-        "final_exit": "HLT", "cpuid_exits": exits, "hypercalls": 2, "io_exits": 1, "io_port": 0x5A,
-        "wrote": "NST2", "rax": "DONE",
+        "final_exit": "HLT",
+        "cpuid_exits": exits,
+        "hypercalls": 2,
+        "io_exits": 1,
+        "io_port": 0x5A,
+        "wrote": "NST2",
+        "rax": "DONE",
     }
     if detail == due and guest.stages.endswith("EEZ"):
         return {}

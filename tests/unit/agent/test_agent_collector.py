@@ -101,6 +101,13 @@ def test_the_whole_run_is_bounded(run) -> None:  # type: ignore[no-untyped-def]
     assert "used up" in facts["c.good"]["error"]
 
 
+def test_a_proof_that_was_never_begun_says_so(run) -> None:  # type: ignore[no-untyped-def]
+    facts = run("proof.hang", "proof.good", limit=60, timeout=0.5)
+    assert facts["proof.hang"]["value"]["cause"] == "timeout"
+    assert facts["proof.good"]["value"]["cause"] == "not-begun"
+    assert facts["proof.good"]["error"] == "ETIMEDOUT: not begun, the run's 0.5 s were used up"
+
+
 def test_without_children_only_reading_is_done(run, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     def no_fork() -> int:
         raise BlockingIOError(11, "Resource temporarily unavailable")
@@ -109,7 +116,9 @@ def test_without_children_only_reading_is_done(run, monkeypatch) -> None:  # typ
     report = agent.collect(only=["cpu.identity", "proof.plain"])
     assert report["facts"]["cpu.identity"]["status"] == "ok"
     assert report["facts"]["proof.plain"]["status"] == "error"
-    assert "EAGAIN" in report["facts"]["proof.plain"]["error"]
+    assert report["facts"]["proof.plain"]["error"].startswith("EAGAIN: ")
+    assert report["facts"]["proof.plain"]["error"].endswith(": not begun, for want of a process")
+    assert report["facts"]["proof.plain"]["value"]["cause"] == "not-begun"
 
 
 def test_no_process_and_no_descriptor_is_left(run) -> None:  # type: ignore[no-untyped-def]

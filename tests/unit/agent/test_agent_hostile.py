@@ -34,7 +34,8 @@ PATHS = [
     "sys/module/kvm/parameters/nested", "sys/module/kvm_amd/parameters/sev", "sys/kernel/security/lockdown",
     "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", "sys/devices/system/cpu/online",
     "sys/bus/virtio/devices/virtio0/device", "sys/class/virtio-ports/vport0p1/name", "sys/fs/cgroup/cgroup.controllers",
-    "sys/fs/cgroup/memory.max", "lib/modules/6.1/modules.dep", "boot/config-6.1", "run/systemd/container", FACTS,
+    "sys/fs/cgroup/memory.max", "lib/modules/6.1/modules.dep", "boot/config-6.1", "run/systemd/container",
+    "etc/os-release", FACTS,
 ]  # fmt: skip
 
 
@@ -140,9 +141,9 @@ slow = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max
 
 @given(text=st.text())
 def test_any_modprobe_file_is_parsed(text: str) -> None:
-    options, blacklisted = parse(text)
-    assert all(isinstance(value, str) for found in options.values() for value in found.values())
-    assert all("-" not in name for name in blacklisted)
+    options, barred = parse(text)
+    assert all(isinstance(value, str | None) for found in options.values() for value in found.values())
+    assert all("-" not in name for name, _ in barred)
 
 
 def test_modprobe_files() -> None:
@@ -150,7 +151,7 @@ def test_modprobe_files() -> None:
         "options kvm-intel nested=1 \\\n ept=N # why\nblacklist kvm_amd\ninstall kvm /bin/false\n#options x"
     ) == (
         {"kvm_intel": {"nested": "1", "ept": "N"}},
-        ["kvm_amd", "kvm"],
+        [("kvm_amd", "blacklist"), ("kvm", "install")],
     )
 
 
@@ -170,7 +171,7 @@ def test_what_is_configured_comes_in_the_order_of_modprobe(tmp_path: Path) -> No
         ("kvm_intel", "ept", "0", "/lib/modprobe.d/90-other.conf"),
         ("kvm_amd", "npt", "0", "/proc/cmdline"),
     ]
-    assert value["blacklisted"] == [{"module": "kvm_intel", "source": "/proc/cmdline"}]
+    assert value["blacklisted"] == [{"module": "kvm_intel", "source": "/proc/cmdline", "how": "blacklist"}]
 
 
 @given(text=st.text())
