@@ -94,6 +94,10 @@ def disk(machine):  # noqa: ARG001
         except OSError:
             continue
         size = status.f_frsize
-        return {"path": path, "total": status.f_blocks * size, "free": status.f_bavail * size,
-                "read_only": bool(status.f_flag & 1)}
+        return {
+            "path": path,
+            "total": status.f_blocks * size,
+            "free": status.f_bavail * size,
+            "read_only": bool(status.f_flag & 1),
+        }
     raise NotOk("absent", "no file system is to be seen")

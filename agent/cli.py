@@ -7,8 +7,16 @@ from agent import VERSION, collect
 
 FLAGS = ("--json", "--text", "--list", "--measure", "--watch", "--uninstall", "--help", "-h", "--version")
 VALUES = (
-    "--only", "--timeout", "--root", "--capture", "--vm", "--serve-port",
-    "--send", "--token-file", "--ca-file", "--every",
+    "--only",
+    "--timeout",
+    "--root",
+    "--capture",
+    "--vm",
+    "--serve-port",
+    "--send",
+    "--token-file",
+    "--ca-file",
+    "--every",
 )
 REPEATED = ("--only", "--send")
 

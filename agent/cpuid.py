@@ -20,11 +20,13 @@ def program(leaves, cpus=0):
     base, head = 0x400000, 64 + 2 * 56
     size = head + len(CPUID) + len(table)
     return (
-        b"\x7fELF\x02\x01\x01" + bytes(9)
+        b"\x7fELF\x02\x01\x01"
+        + bytes(9)
         + struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, base + head, 64, 0, 0, 64, 56, 2, 0, 0, 0)
         + struct.pack("<IIQQQQQQ", 1, 5, 0, base, base, size, size, 4096)  # PT_LOAD, read and execute
         + struct.pack("<IIQQQQQQ", 0x6474E551, 6, 0, 0, 0, 0, 0, 16)  # PT_GNU_STACK, not executable
-        + CPUID + table
+        + CPUID
+        + table
     )
 
 

@@ -2,8 +2,20 @@
 
 from agent.facts import NotOk
 
-TYPES = {1: "net", 2: "block", 3: "console", 4: "rng", 5: "balloon", 8: "scsi", 9: "9p", 16: "gpu", 18: "input",
-         19: "vsock", 26: "fs", 24: "mem"}
+TYPES = {
+    1: "net",
+    2: "block",
+    3: "console",
+    4: "rng",
+    5: "balloon",
+    8: "scsi",
+    9: "9p",
+    16: "gpu",
+    18: "input",
+    19: "vsock",
+    26: "fs",
+    24: "mem",
+}
 SEEDS = ("cidata", "CIDATA", "config-2", "CONFIG-2")
 
 
@@ -51,6 +63,8 @@ def virtio(machine):
         except ValueError:
             kind = "unknown"
         count[kind[:16]] = count.get(kind[:16], 0) + 1
-    ports = [machine.line("/sys/class/virtio-ports/%s/name" % port) or "" for port in
-             machine.listed("/sys/class/virtio-ports")[:64]]
+    ports = [
+        machine.line("/sys/class/virtio-ports/%s/name" % port) or ""
+        for port in machine.listed("/sys/class/virtio-ports")[:64]
+    ]
     return {"devices": count, "ports": sorted(name[:64] for name in ports if name)}

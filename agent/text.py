@@ -6,10 +6,15 @@ from agent.encode import encode
 def text(report):
     """Return the report as lines of id, status and value; control characters are escaped as in JSON."""
     subject = report["subject"]
-    lines = ["%s  (nestproof-agent %s, Python %s, %.0f ms)" % (
-        encode(subject["hostname"] or "?").strip('"'), report["agent"]["version"], report["agent"]["python"],
-        report["duration_ms"],
-    )]
+    lines = [
+        "%s  (nestproof-agent %s, Python %s, %.0f ms)"
+        % (
+            encode(subject["hostname"] or "?").strip('"'),
+            report["agent"]["version"],
+            report["agent"]["python"],
+            report["duration_ms"],
+        )
+    ]
     for name, fact in report["facts"].items():
         said = encode(fact["value"]) if "value" in fact else ""
         if "error" in fact:

@@ -15,7 +15,8 @@ def essence(report):
     """Return what of a report must change for it to be news: status and value, not times and not loads."""
     return {
         name: (fact["status"], fact.get("value"))
-        for name, fact in report["facts"].items() if not name.startswith(RESTLESS)
+        for name, fact in report["facts"].items()
+        if not name.startswith(RESTLESS)
     }
 
 

@@ -52,9 +52,7 @@ def stopped(probe, status, cause, error, stages, since):
     result = {"status": status, "source": probe[3], "ms": milliseconds(since), "error": error}
     if probe[0].startswith("proof.") and probe[0] not in ("proof.pace", "proof.cost"):
         kind, _, stages = stages.rpartition(":")
-        result["value"] = {
-            "ok": False, "kind": kind or "plain", "stages": stages, "cause": cause, "detail": {}
-        }
+        result["value"] = {"ok": False, "kind": kind or "plain", "stages": stages, "cause": cause, "detail": {}}
     return result
 
 
@@ -145,8 +143,8 @@ def split(inbox):
         size = struct.unpack_from("<I", inbox)[0]
         if len(inbox) < 4 + size:
             break
-        out.append(loads(inbox[4:4 + size]))  # noqa: S302 - from our own fork
-        inbox = inbox[4 + size:]
+        out.append(loads(inbox[4 : 4 + size]))  # noqa: S302 - from our own fork
+        inbox = inbox[4 + size :]
     return out, inbox
 
 

@@ -42,6 +42,6 @@ def write_console(path, report):
         while data:
             if not poll.poll(10000):
                 raise OSError(110, "the console takes nothing", path)
-            data = data[os.write(fd, data[:512]):]
+            data = data[os.write(fd, data[:512]) :]
     finally:
         os.close(fd)

@@ -96,7 +96,7 @@ def send(fd, data):
         if state & select.POLLHUP or not state:
             return False
         try:
-            data = data[os.write(fd, data[:16384]):]
+            data = data[os.write(fd, data[:16384]) :]
         except BlockingIOError:
             time.sleep(PAUSE)
     return True

@@ -43,7 +43,7 @@ def supported_cpuid(kvm):
         for n in range(count):
             leaf, index, _, a, b, c, d = struct.unpack_from("<7I", raw, 8 + 40 * n)
             entries[leaf, index] = (a, b, c, d)
-        return raw[:8 + 40 * count], entries
+        return raw[: 8 + 40 * count], entries
 
 
 def get_msr(fd, number):

@@ -108,7 +108,7 @@ class Micro:
 
     def put(self, where, data):
         """Write bytes into guest memory."""
-        self.memory[where:where + len(data)] = data
+        self.memory[where : where + len(data)] = data
 
     def put64(self, where, *values):
         """Write 64-bit words into guest memory."""

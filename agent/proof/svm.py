@@ -7,8 +7,15 @@ from agent.proof.micro import CODE, MAILBOX, PAYLOAD, PML4, RAM, STACK
 
 VMCB, HSAVE, IOPM, MSRPM = 0x10000, 0x11000, 0x14000, 0x18000
 NESTED = 0x20000  # three pages of nested tables
-EXITS = {0x72: "CPUID", 0x78: "HLT", 0x7B: "IOIO", 0x81: "VMMCALL", 0x7F: "SHUTDOWN", 0x400: "NPF",
-         0xFFFFFFFFFFFFFFFF: "INVALID"}
+EXITS = {
+    0x72: "CPUID",
+    0x78: "HLT",
+    0x7B: "IOIO",
+    0x81: "VMMCALL",
+    0x7F: "SHUTDOWN",
+    0x400: "NPF",
+    0xFFFFFFFFFFFFFFFF: "INVALID",
+}
 
 
 def load(guest, nested_paging):
@@ -32,10 +39,20 @@ def load(guest, nested_paging):
     guest.put(MSRPM, b"\xff" * 0x2000)
     save = 0x400
     flat = (0x10, 0xC93, 0xFFFFFFFF)
-    for n, (selector, attributes, limit) in enumerate((
-        flat, (0x08, 0xA9B, 0xFFFFFFFF), flat, flat, flat, flat,  # es cs ss ds fs gs
-        (0, 0, 0), (0, 0x82, 0), (0, 0, 0), (0x18, 0x8B, 0x67),  # gdtr ldtr idtr tr
-    )):
+    for n, (selector, attributes, limit) in enumerate(
+        (
+            flat,
+            (0x08, 0xA9B, 0xFFFFFFFF),
+            flat,
+            flat,
+            flat,
+            flat,  # es cs ss ds fs gs
+            (0, 0, 0),
+            (0, 0x82, 0),
+            (0, 0, 0),
+            (0x18, 0x8B, 0x67),  # gdtr ldtr idtr tr
+        )
+    ):
         control("HHIQ", save + 16 * n, selector, attributes, limit, 0)
     control("Q", save + 0xD0, 0x1500)  # EFER: SVME (must be set) LMA LME
     cr3 = PML4 + (RAM if nested_paging else 0)
