@@ -9,7 +9,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 STAMP := $(ENVIRONMENT)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo demo-clean image clean prove-bare packages-run packages-image packages-test
+.PHONY: help setup check test lab demo demo-clean image clean prove-bare packages-run packages-image packages-test
 
 help: ## this list
 	@echo 'nestproof proves that a VM can run VMs, by running one. On a bare Debian 12, start with: make demo'
@@ -39,6 +39,9 @@ check: $(STAMP) ## format, lint, types, and imports that go one way
 
 test: setup image packages-test check ## check, then every test
 	$(BIN)/pytest
+
+lab: setup packages-test ## boot the truth table's machines in software, run the remedies, write docs/truth-table.md
+	@$(BIN)/python tests/lab/truth_main.py
 
 clean: ## remove caches, the image and the environment
 	rm -rf .cache .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info $(PAGE)

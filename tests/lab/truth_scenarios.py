@@ -55,5 +55,7 @@ class Scenario:
     """The id of the first remedy of that finding."""
     mended: Expected | None = None
     """What must be said after the remedy's commands were run; None where they cannot be run in a lab."""
+    session: str = ""
+    """A script that runs the remedy's COMMANDS and the agent in one session; empty: the agent is started anew."""
     unmended: str = ""
     """Why they cannot."""

@@ -28,6 +28,7 @@ while read -r line <&3; do
 done
 """
 WIDTH = 512
+TIED = ["setpriv", "--pdeathsig", "KILL", "--"]  # whatever ends the test ends the emulator
 
 
 class Broken(Exception):
@@ -72,10 +73,10 @@ def session(lab: Lab, directory: Path, emulator: str, firmware_off: bool = False
         port = server.getsockname()[1]
         if emulator == "tcg":
             command = tcg_command(lab, directory, f"tcp:127.0.0.1:{port}")
-            child = stack.enter_context(process(command, directory))
+            child = stack.enter_context(process(TIED + command, directory))
         else:
             command = bochs_command(lab, directory, firmware_off, f"mode=socket-client, dev=localhost:{port}")
-            child = stack.enter_context(in_terminal(command, directory))
+            child = stack.enter_context(in_terminal(TIED + command, directory))
         server.settimeout(1)
         line = accept(server, child)
         with line:
