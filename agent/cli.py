@@ -20,6 +20,9 @@ VALUES = (
 )
 REPEATED = ("--only", "--send")
 
+# A guest that is still booting, on a busy or an emulated CPU, needs more than the 10 s of somebody who waits
+STAYING = 120.0
+
 
 class Usage(Exception):
     """A command line that makes no sense; its text says why."""
@@ -76,14 +79,19 @@ def run(options):
 
         print("\n".join("%-24s%s" % (probe[0], probe[3]) for probe in PROBES))
         return 0
-    wanted = {"timeout": seconds(options), "root": tree(options), "vm": options.get("--vm")}
+    stays = "--watch" in options or "--serve-port" in options or "--send" in options
+    wanted = {
+        "timeout": seconds(options, default=STAYING if stays else 10.0),
+        "root": tree(options),
+        "vm": options.get("--vm"),
+    }
     wanted["only"] = selected(options)
     wanted["measure"] = "--measure" in options
     if "--uninstall" in options:
         from agent.uninstall import uninstall
 
         return uninstall(print)
-    if "--watch" in options or "--serve-port" in options or "--send" in options:
+    if stays:
         from agent.service import service
 
         try:

@@ -11,7 +11,7 @@ Options
   --json, --text       force the form of the report
   --only ID[,ID...]    only these facts; "kvm." means all that begin so
   --list               list the ids of all facts and where they come from
-  --timeout SECONDS    bound for the whole run (default 10)
+  --timeout SECONDS    bound for the whole run (default 10; for an agent that stays 120)
   --measure            also measure what exits of a guest cost (fact proof.cost)
   --capture DIR        record this machine in DIR: the files that were read, and what was executed
   --root DIR           report about the machine recorded in DIR; nothing is executed

@@ -10,6 +10,8 @@ from agent.facts import NotOk
 ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ENXIO)
 DENIED = (errno.EACCES, errno.EPERM)
 
+SHARE = 0.3  # of a whole run's time, that one probe may take when this is more than its own limit
+
 
 def milliseconds(since):
     """Return the milliseconds since a reading of the performance counter."""
@@ -78,8 +80,8 @@ class Worker:
         os.close(send)
 
     def until(self):
-        """Return when the probe that is at work has to be done."""
-        return min(self.since + self.todo[0][4], self.run.deadline)
+        """Return when the probe that is at work has to be done; who gives the run more time gives it to each probe."""
+        return min(self.since + max(self.todo[0][4], SHARE * self.run.timeout), self.run.deadline)
 
     def take(self, done):
         """Take what was sent; False when the child has ended before its work was done."""
