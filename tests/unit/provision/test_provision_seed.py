@@ -130,15 +130,6 @@ def test_the_label_is_what_udev_finds(tmp_path: Path) -> None:
     assert "TYPE=iso9660" in found
 
 
-def test_cloud_init_accepts_the_users_part_as_it_comes_out(tmp_path: Path) -> None:
-    if not shutil.which("cloud-init"):
-        pytest.skip("cloud-init is not installed; it comes with the package cloud-init")
-    config = tmp_path / "user-data"
-    config.write_bytes(parts(user_data_multipart(CONFIG, HOOK))[0][1])
-    done = subprocess.run(["cloud-init", "schema", "-c", config], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def test_lines_end_as_unix_writes_them() -> None:
     message = email.message_from_bytes(user_data_multipart(CONFIG, HOOK), policy=policy.default)
     assert b"\r" not in user_data_multipart(CONFIG, HOOK)
