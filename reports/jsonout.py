@@ -6,6 +6,7 @@ schema, docs/matrix.schema.json, is made from the types below.
 
 import json
 from collections.abc import Iterable
+from inspect import cleandoc
 from typing import Any, Literal
 
 import msgspec
@@ -57,7 +58,14 @@ def matrix_schema() -> str:
         "$id": "urn:nestproof:matrix:1",
         **root,
     }
-    return json.dumps({**schema, "$defs": definitions}, indent=2, sort_keys=True) + "\n"
+    return json.dumps(_dedented({**schema, "$defs": definitions}), indent=2, sort_keys=True) + "\n"
+
+
+def _dedented(part: Any) -> Any:
+    """Descriptions as Python 3.13 gives docstrings: older versions leave the indentation of the source in them."""
+    if isinstance(part, dict):
+        return {k: cleandoc(v) if k == "description" and isinstance(v, str) else _dedented(v) for k, v in part.items()}
+    return [_dedented(each) for each in part] if isinstance(part, list) else part
 
 
 def _dump(value: object) -> str:
