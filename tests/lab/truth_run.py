@@ -42,7 +42,7 @@ class Seen:
 def run_machine(machine: Machine, scenarios: list[Scenario], told: Callable[[str, Seen], None]) -> dict[str, Seen]:
     """Boot a machine and go through its scenarios; `told` hears of each. Raises Broken."""
     files = tools() | module_tree(kernel(machine.suite), MODULES)
-    lab = Lab(jobs=(), files=files, suite=machine.suite, cpu=machine.cpu, cmdline=machine.cmdline)
+    lab = Lab(jobs=(), files=files, suite=machine.suite, cpu=machine.cpu, cmdline=machine.cmdline, seconds=600)
     found = {}
     with (
         tempfile.TemporaryDirectory(prefix="nestproof-lab-") as directory,
