@@ -26,7 +26,7 @@ def test_the_table_is_large_enough_and_consistent() -> None:
     assert len({scenario.id for scenario in SCENARIOS}) == len(SCENARIOS) >= 36
     assert {scenario.machine for scenario in SCENARIOS} == {machine.id for machine in MACHINES}
     for scenario in SCENARIOS:
-        assert bool(scenario.remedy) == bool(scenario.check), scenario.id
+        assert scenario.check or not scenario.remedy, scenario.id
         assert bool(scenario.remedy) == bool(scenario.mended or scenario.unmended), scenario.id
         assert not scenario.remedy or scenario.remedy in book(), scenario.id
 

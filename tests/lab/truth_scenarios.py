@@ -50,7 +50,7 @@ class Scenario:
     agent: str = AGENT
     """How the agent is started: by whom, and what it is kept from."""
     check: str = ""
-    """The check whose finding must carry the remedy; empty: no remedy is expected."""
+    """The check whose finding must carry the remedy, or none where none is named."""
     remedy: str = ""
     """The id of the first remedy of that finding."""
     mended: Expected | None = None
