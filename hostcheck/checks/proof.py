@@ -46,10 +46,10 @@ def refused(facts: Facts) -> bool:
     "kvm.run",
     question="Does a guest run?",
     why="A small 64-bit guest was started through /dev/kvm. Only this proves that guests run here.",
-    judged="Passes when the guest wrote what it had to and halted. Fails when KVM refused to make a VM, or the guest "
+    judged="Passes when the guest wrote what it had to and halted, or when one ran that even nested. Fails when KVM refused to make a VM, or the guest "
     "was started and did not come to its end before a watchdog stopped it.",
     severity=Severity.BLOCKS,
-    facts=("proof.plain", "kvm.device", "kvm.api", "machine.rivals"),
+    facts=("proof.plain", "proof.nested", "proof.nested_paging", "kvm.device", "kvm.api", "machine.rivals"),
     gives=(PASS, FAIL, SKIP, UNKNOWN),
     link=Link.GUEST_RAN,
     needs=(
@@ -61,8 +61,9 @@ def refused(facts: Facts) -> bool:
 )  # fmt: skip
 def kvm_run(facts: Facts) -> Outcome:
     plain = facts.plain
-    if facts.guest_ran:
-        return Outcome(PASS, "a guest ran", proof_evidence(plain))
+    if facts.guest_ran or facts.guest_nested:
+        nested = () if plain.known else (*proof_evidence(facts.nested), *proof_evidence(facts.nested_paging))
+        return Outcome(PASS, "a guest ran", (*proof_evidence(plain), *nested))
     device = facts.device.value
     if facts.device.status is FactStatus.ABSENT or (device is not None and device.open not in ("", "ok")):
         return Outcome(SKIP, "/dev/kvm could not be opened, so no guest could be started")

@@ -85,7 +85,13 @@ def ioctl_refused() -> Facts:
 
 def hanging_guest() -> Facts:
     hung = {"ok": False, "kind": "plain", "stages": "A", "cause": "timeout", "detail": {}}
-    return amd_host() | {"proof.plain": failed("timeout", "killed after 3 s", hung)}
+    alone = dict.fromkeys(("proof.nested", "proof.nested_paging"), failed("absent", "not tried"))
+    return amd_host() | {"proof.plain": failed("timeout", "killed after 3 s", hung)} | alone
+
+
+def late_guest() -> Facts:
+    """A busy machine: the plain guest was stopped by the clock, and the nested ones then ran."""
+    return hanging_guest() | {name: amd_host()[name] for name in ("proof.nested", "proof.nested_paging")}
 
 
 def silent_proof() -> Facts:
@@ -157,7 +163,8 @@ TABLE: list[tuple[str, Callable[[], Facts], Verdict, str, Verdict, str]] = [
     ("EIO", lambda: other_hypervisor("EIO"), X, "kvm.run", X, "kvm.run"),
     ("ioctl refused", ioctl_refused, POLICY, "kvm.run", POLICY, "kvm.run"),
     ("not loaded, held by another", held_by_another, X, "kvm.module", X, "kvm.module"),
-    ("guest hangs", hanging_guest, U, "kvm.run", P, "nested.run"),
+    ("guest hangs", hanging_guest, U, "kvm.run", U, "kvm.run"),
+    ("plain guest late, nested ones ran", late_guest, P, "kvm.run", P, "nested.run"),
     (
         "nested guest fails",
         lambda: (
