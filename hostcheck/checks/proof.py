@@ -46,8 +46,8 @@ def refused(facts: Facts) -> bool:
     "kvm.run",
     question="Does a guest run?",
     why="A small 64-bit guest was started through /dev/kvm. Only this proves that guests run here.",
-    judged="Passes when the guest wrote what it had to and halted, or when one ran that even nested. Fails when KVM refused to make a VM, or the guest "
-    "was started and did not come to its end before a watchdog stopped it.",
+    judged="Passes when the guest wrote what it had to and halted, or when one ran that even nested. Fails when KVM "
+    "refused to make a VM, or the guest was started and did not come to its end before a watchdog stopped it.",
     severity=Severity.BLOCKS,
     facts=("proof.plain", "proof.nested", "proof.nested_paging", "kvm.device", "kvm.api", "machine.rivals"),
     gives=(PASS, FAIL, SKIP, UNKNOWN),
