@@ -59,6 +59,7 @@ GROUPS = {
         "openssl",
         "procps",
         "syslinux-common",
+        "vgabios",  # what bochs only recommends, and does not start without
     ),
 }
 
