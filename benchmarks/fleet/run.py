@@ -42,7 +42,7 @@ def peers(directory: Path, names: list[str], config: Path, forks: int) -> dict[s
             "ansible", "all", "-i", str(ini), "-m", "setup", "-f", str(forks), *python,
             "--ssh-common-args", f"-F {config}",
         ],
-        "pyinfra fact server.LinuxDistribution hardware.Cpus": [
+        "pyinfra fact hardware.Cpus server.KernelModules": [
             "pyinfra", "-y", "--parallel", str(forks), str(python_inventory), "fact", "hardware.Cpus",
             "server.KernelModules",
         ],
