@@ -4,9 +4,13 @@ Nothing is installed and nothing needs root. Packages come from the machine's ow
 backports suite beside the first of them.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -38,19 +42,30 @@ def needs(*tools: tuple[str, str]) -> None:
             pytest.skip(f"package {package} is missing: no {tool}")
 
 
+@contextmanager
+def one_at_a_time(name: str) -> Iterator[None]:
+    """Keep other threads and processes from building the same thing meanwhile."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def unpacked(name: str, packages: list[str], options: tuple[str, ...] = ()) -> Path:
-    """Return the tree of some packages, downloaded and unpacked once."""
+    """Return the tree of some packages, downloaded and unpacked once, whoever asks at the same time."""
     tree = CACHE / name
-    if (tree / ".complete").exists():
-        return tree
-    shutil.rmtree(tree, ignore_errors=True)
-    downloads = tree / ".debs"
-    downloads.mkdir(parents=True)
-    command("apt-get", *options, "download", "-q", *packages, cwd=downloads)
-    for package in sorted(downloads.glob("*.deb")):
-        command("dpkg-deb", "-x", package, tree)
-    shutil.rmtree(downloads)
-    (tree / ".complete").touch()
+    with one_at_a_time(name):
+        if not (tree / ".complete").exists():
+            fresh = CACHE / f"{name}.new"
+            shutil.rmtree(fresh, ignore_errors=True)
+            shutil.rmtree(tree, ignore_errors=True)
+            fresh.mkdir()
+            with tempfile.TemporaryDirectory(dir=CACHE) as downloads:
+                command("apt-get", *options, "download", "-q", *packages, cwd=Path(downloads))
+                for package in sorted(Path(downloads).glob("*.deb")):
+                    command("dpkg-deb", "-x", package, fresh)
+            (fresh / ".complete").touch()
+            fresh.rename(tree)
     return tree
 
 
@@ -70,13 +85,14 @@ def dependency(metapackage: str, options: tuple[str, ...] = ()) -> str:
 
 
 @lru_cache
-def kernel(suite: str = "stable") -> Path:
-    """Return the tree of a cloud kernel: ``stable`` (6.1) or ``backports`` (6.12)."""
-    if (CACHE / f"kernel-{suite}/.complete").exists():
-        return CACHE / f"kernel-{suite}"
-    options: tuple[str, ...] = ()
-    if suite == "backports":
-        state = CACHE / "apt"
+def backports() -> tuple[str, ...]:
+    """Return apt options that make it know the backports suite and nothing else, with its lists fetched."""
+    state = CACHE / "apt"
+    options = (
+        "-oDir::Etc::SourceParts=/dev/null", f"-oDir::Etc::SourceList={state}/sources.list",
+        f"-oDir::State::Lists={state}/lists", f"-oDir::Cache={state}/cache",
+    )  # fmt: skip
+    with one_at_a_time("apt"):
         for directory in ("lists/partial", "cache/archives/partial"):
             (state / directory).mkdir(parents=True, exist_ok=True)
         first = command("apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME)").split("\n")[0].split()
@@ -84,11 +100,16 @@ def kernel(suite: str = "stable") -> Path:
         plain = [line.split() for line in entries if line and "-" not in line.split()[1]] or [first]
         uri, codename = plain[0]
         (state / "sources.list").write_text(f"deb {uri} {codename}-backports main\n")
-        options = (
-            "-oDir::Etc::SourceParts=/dev/null", f"-oDir::Etc::SourceList={state}/sources.list",
-            f"-oDir::State::Lists={state}/lists", f"-oDir::Cache={state}/cache",
-        )  # fmt: skip
         command("apt-get", *options, "update", "-q")
+    return options
+
+
+@lru_cache
+def kernel(suite: str = "stable") -> Path:
+    """Return the tree of a cloud kernel: ``stable`` (6.1) or ``backports`` (6.12)."""
+    if (CACHE / f"kernel-{suite}/.complete").exists():
+        return CACHE / f"kernel-{suite}"
+    options = backports() if suite == "backports" else ()
     return unpacked(f"kernel-{suite}", [dependency("linux-image-cloud-amd64", options)], options)
 
 
