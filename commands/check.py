@@ -7,13 +7,17 @@ import click
 from commands.options import format_option, reports_option
 from commands.output import Terminal
 from hostcheck.exits import Exit, of_verdict, worst
-from hostcheck.model import Question
+from hostcheck.model import Arrival, Question
+
+NOT_INSIDE = "only the hypervisor was asked: nothing ran inside"
 
 
 @click.command()
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @click.option("-i", "--inventory", "inventories", multiple=True, metavar="FILE",
               help="Hosts from a file: one a line, YAML, or any Ansible inventory; repeatable.")  # fmt: skip
+@click.option("--vm", "vms", multiple=True, metavar="NAME",
+              help="Also judge this VM of a hypervisor's API, or `all` of them; repeatable.")  # fmt: skip
 @click.option("--need", type=click.Choice([question.value for question in Question]),
               default=Question.GUESTS_NEST.value, show_default=True,
               help="The question that decides the exit code and whose cause is shown.")  # fmt: skip
@@ -32,7 +36,7 @@ from hostcheck.model import Question
               help="Thresholds and waivers; default: nestproof.toml in your XDG configuration directory.")  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="Show every link, its evidence and every other finding.")
 def check(
-    targets: tuple[str, ...], inventories: tuple[str, ...], need: str, form: str,
+    targets: tuple[str, ...], inventories: tuple[str, ...], vms: tuple[str, ...], need: str, form: str,
     reports: tuple[tuple[str, Path], ...], timeout: float, forks: int, sudo: bool, ssh_config: str | None, fail_on: str,
     policy_file: Path | None, verbose: bool,
 ) -> int:  # fmt: skip
@@ -40,7 +44,9 @@ def check(
 
     Two questions are answered: does it run guests, and can its guests run guests of their own (nest). Needs no root
     if you may open /dev/kvm; without that permission it says so. TARGET is ssh://[user@]host[:port], [user@]host or
-    `local`; hosts are reached by OpenSSH with your configuration, need Python 3.6 or later, and keep nothing.
+    `local`; hosts are reached by OpenSSH with your configuration, need Python 3.6 or later, and keep nothing. Of
+    vsphere://HOST and proxmox://HOST every host is judged by what the API says; nothing runs there, so the best answer
+    is CAPABLE (exit code 5).
 
     \b
     nestproof check                          the answer, the broken link, the command that mends it
@@ -48,11 +54,14 @@ def check(
     nestproof check --report html=host.html  the same as a page
     nestproof check kvm01 ssh://root@kvm02   two hosts
     nestproof check -i inventory.ini --sudo  a whole fleet
+    nestproof check vsphere://vc --vm all    every host and VM of a vCenter
     """
+    from commands.estates import look, split
     from commands.fleet import ask, chosen
     from commands.judging import policy_in
-    from commands.recording import Recorder, host_entry, printed
-    from hostcheck.chain import host_chain, unreached_chain
+    from commands.recording import Recorder, host_entry, host_view_entry, printed, vm_entry
+    from hostcheck.chain import host_chain, unreached_chain, vm_chain
+    from hostcheck.host_view import judge_view, view_chain
     from hostcheck.judge import judge
     from hostcheck.reach.ssh import Ssh
     from reports.text import check_text, matrix_text
@@ -60,7 +69,9 @@ def check(
     terminal = Terminal()
     policy = policy_in(policy_file)
     recorder = Recorder(terminal)
-    hosts = chosen(targets, inventories)
+    estates, others = split(targets)
+    looked = look(estates, vms, terminal)
+    hosts = chosen(others, inventories) if others or inventories or not estates else []
     asked = ask(hosts, Ssh(config=ssh_config or "", sudo=sudo), limit=forks, timeout=timeout, terminal=terminal)
     chains, entries = [], []
     for reached in asked.reached:
@@ -72,17 +83,25 @@ def check(
             name = judgement.name
             chains.append(host_chain(judgement, Question(need)))
         entries.append(host_entry(reached.report, name, reached.fault))
+    for view in looked.hosts:
+        chains.append(view_chain(view, Question(need)))
+        entries.append(host_view_entry(view))
+    judged = {view.name: judge_view(view) for view in looked.hosts}
+    for vm in looked.vms:
+        chains.append(vm_chain(vm, None, judged.get(vm.host), NOT_INSIDE))
+        entries.append(vm_entry(vm, vm.host, None, Arrival.NOT_AWAITED, NOT_INSIDE))
     recorder.keep(entries)
     matrix = recorder.matrix(chains)
     if form != "text":
         terminal.result(printed(form, matrix))
-    elif len(chains) == 1 or verbose:
+    elif len(chains) == 1 or (chains and verbose):
         terminal.result("\n".join(check_text(chain, verbose=verbose, **terminal.style()) for chain in chains))
-    else:
+    elif chains:
         terminal.result(matrix_text(matrix, **terminal.style()))
     recorder.write(matrix, reports)
     if page := recorder.page():
         terminal.note(f"page of everything known: {page}")
     if asked.interrupted:
         return Exit.INTERRUPTED
-    return worst([of_verdict(chain.verdict, fail_on_warn=fail_on == "warn") for chain in chains])
+    verdicts = [of_verdict(chain.verdict, fail_on_warn=fail_on == "warn") for chain in chains]
+    return worst(looked.codes + verdicts)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from commands.failures import Failure
 from hostcheck.chain import host_chain, unreached_chain, vm_chain
+from hostcheck.host_view import judge_view, view_chain
 from hostcheck.judge import judge
-from hostcheck.model import Arrival, Chain, Judgement
+from hostcheck.model import Arrival, Chain, HostView, Judgement, VmView
 from hostcheck.policy import Policy
 from hostcheck.policy_file import PolicyError, load
 from hostcheck.report import ReportError, decode
@@ -29,15 +30,19 @@ def chains(entries: Iterable[Entry], policy: Policy) -> list[Chain]:
     result = []
     for entry in entries:
         judgement, refusal = judged[id(entry)]
-        if entry.kind == "host":
+        if entry.kind == "host" and isinstance(entry.view, HostView):
+            result.append(view_chain(entry.view))
+        elif entry.kind == "host":
             fault = refusal or entry.arrival_detail
             result.append(host_chain(judgement) if judgement else unreached_chain(entry.name, fault))
-        elif entry.view is not None:
+        elif isinstance(entry.view, VmView):
             result.append(vm_chain(entry.view, judgement, hosts.get(entry.host), refusal or entry.arrival_detail))
     return result
 
 
 def _judgement(entry: Entry, policy: Policy) -> tuple[Judgement | None, str]:
+    if isinstance(entry.view, HostView):
+        return judge_view(entry.view), ""
     if entry.report is None:
         return None, ""
     try:

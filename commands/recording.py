@@ -13,7 +13,7 @@ from commands.judging import policy_in
 from commands.output import Terminal
 from hostcheck.clock import now
 from hostcheck.files import write_whole
-from hostcheck.model import Arrival, Chain, VmView
+from hostcheck.model import Arrival, Chain, HostView, VmView
 from hostcheck.paths import state_dir
 from hostcheck.report import Report, encode
 from reports.formats import FormatError, render
@@ -26,6 +26,13 @@ def host_entry(report: Report | None, name: str, fault: str = "") -> Entry:
     if report is None:
         return Entry(name=name, kind="host", received=now(), arrival=Arrival.SILENT, arrival_detail=fault)
     return Entry(name=name, kind="host", received=now(), report=encode(report))
+
+
+def host_view_entry(view: HostView) -> Entry:
+    """What to keep of a host that only its provider's API spoke of."""
+    return Entry(
+        name=view.name, kind="host", received=now(), provider=view.provider, arrival=Arrival.NOT_AWAITED, view=view
+    )
 
 
 def vm_entry(view: VmView, host: str, report: bytes | None, arrival: Arrival, detail: str) -> Entry:

@@ -130,8 +130,9 @@ def vm_chain(
         runs_guests=runs,
         guests_nest=nests,
         broken=broken,
-        host=host.name if host else "",
+        host=host.name if host else view.host,
         provider=view.provider,
+        product=view.product,
         emulated_cpu=emulated,
         findings=guest.findings if guest else (),
         feature=guest.feature if guest else "",
@@ -180,14 +181,17 @@ def _asks(view: VmView) -> ChainLink:
                 Link.VM_ASKS, Status.PASS, f"nested virtualization is asked for{feature}{where}", "vm.asks"
             )
         case Asked.OFF:
-            summary = f"nested virtualization is off in the VM's configuration{where}: switch it on and apply again"
-            remedy = Remedy(
-                f"set performanceProfile.nestedVirtualization: true in the VMClass{where}, then apply again",
-                Where.MANIFEST,
-                ("nestproof apply FILE --wait",),
-                "apply power-cycles the VM: a running one keeps its CPU",
+            again = "" if view.remedies else " and apply again"
+            summary = f"nested virtualization is off in the VM's configuration{where}: switch it on{again}"
+            remedies = view.remedies or (
+                Remedy(
+                    f"set performanceProfile.nestedVirtualization: true in the VMClass{where}, then apply again",
+                    Where.MANIFEST,
+                    ("nestproof apply FILE --wait",),
+                    "apply power-cycles the VM: a running one keeps its CPU",
+                ),
             )
-            return ChainLink(Link.VM_ASKS, Status.FAIL, summary, "vm.asks", view.evidence, (remedy,))
+            return ChainLink(Link.VM_ASKS, Status.FAIL, summary, "vm.asks", view.evidence, remedies)
         case Asked.UNSTATED:
             return ChainLink(Link.VM_ASKS, Status.UNKNOWN, "the provider does not say", "vm.asks", view.evidence)
 
@@ -203,12 +207,14 @@ def _got(view: VmView) -> ChainLink:
             return ChainLink(Link.VM_GOT, Status.PASS, f"the live VM has {view.feature}{by}", "vm.got", view.evidence)
         case False:
             summary = f"the live VM does not have {view.feature or 'vmx or svm'}, whatever its configuration asks"
-            remedy = Remedy(
-                "power the VM off and apply again: a running VM keeps the CPU that it was started with",
-                Where.HOST_SHELL,
-                ("nestproof destroy FILE", "nestproof apply FILE --wait"),
+            remedies = view.remedies or (
+                Remedy(
+                    "power the VM off and apply again: a running VM keeps the CPU that it was started with",
+                    Where.HOST_SHELL,
+                    ("nestproof destroy FILE", "nestproof apply FILE --wait"),
+                ),
             )
-            return ChainLink(Link.VM_GOT, Status.FAIL, summary, "vm.got", view.evidence, (remedy,))
+            return ChainLink(Link.VM_GOT, Status.FAIL, summary, "vm.got", view.evidence, remedies)
         case None:
             return ChainLink(Link.VM_GOT, Status.UNKNOWN, "the provider cannot tell", "vm.got", view.evidence)
 

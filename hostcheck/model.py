@@ -222,6 +222,12 @@ class VmView(msgspec.Struct, frozen=True, omit_defaults=True):
     """The live VM has the feature; None when the provider cannot tell."""
     accelerator: Accelerator | None = None
     evidence: tuple[Evidence, ...] = ()
+    host: str = ""
+    """The host that the VM is on, as its provider names it; empty where the provider has only one host."""
+    remedies: tuple[Remedy, ...] = ()
+    """How this VM gets what it lacks, in its provider's own words; empty for a VM that a manifest describes."""
+    product: str = ""
+    """What runs the VM, with its version, such as `QEMU 7.2.0`; empty where the provider does not say."""
 
 
 class Arrival(StrEnum):
@@ -244,6 +250,25 @@ class ChainLink(msgspec.Struct, frozen=True, omit_defaults=True):
     check: str = ""
     evidence: tuple[Evidence, ...] = ()
     remedies: tuple[Remedy, ...] = ()
+
+
+class HostView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a provider's API says of one of its hosts. No code ran there, so it can rule out and never prove."""
+
+    name: str
+    """As the provider names the host; qualified where such a name says little, as in `cluster1/pve3`."""
+    provider: str
+    """For people, such as `vsphere vc.example`."""
+    product: str = ""
+    """What runs the VMs, with its version, such as `VMware ESXi 8.0.2 build-22380479`."""
+    feature: str = ""
+    """`vmx` or `svm`: what the host's CPU has; empty when the API does not say or it has neither."""
+    unusable: str = ""
+    """Why no VM can be started there now (disconnected, in maintenance, offline); empty when one can."""
+    links: tuple[ChainLink, ...] = ()
+    """The links that the API speaks of, each with the id of its check; what it does not show is left out."""
+    findings: tuple[Finding, ...] = ()
+    """What else is worth knowing of this host: EVC, key providers, capacity."""
 
 
 class Chain(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -270,3 +295,5 @@ class Chain(msgspec.Struct, frozen=True, omit_defaults=True):
     """The one that `verdict`, `sentence` and `broken` answer."""
     feature: str = ""
     """`vmx` or `svm`: what the subject's CPU has; empty when it has neither or nobody could look."""
+    product: str = ""
+    """What runs the VMs, with its version, as the provider says; empty where it does not."""

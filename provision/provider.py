@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from hostcheck.model import Evidence, Judgement, VmView
+from hostcheck.model import Evidence, HostView, Judgement, VmView
 from hostcheck.report import Report
 from provision.model import FieldAccount, VmSpec
 
@@ -76,6 +76,24 @@ class Provider(Protocol):
 
     def destroy(self, namespace: str, name: str) -> tuple[str, ...]:
         """Remove exactly what apply made; the names of what was removed, empty when nothing was there."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
+class Estate(Protocol):
+    """A hypervisor with many hosts, of which an API tells more than any one of them: vCenter, a Proxmox cluster.
+
+    Looking costs a bounded number of requests, whatever the number of hosts and VMs.
+    """
+
+    name: str
+
+    def hosts(self, progress: Progress) -> tuple[HostView, ...]:
+        """Every host, also those that are offline. Raises ProviderError when the API gives no answer."""
+
+    def vms(self, progress: Progress, name: str = "") -> tuple[VmView, ...]:
+        """Every VM, or those of this name or id, each with its host. Raises ProviderError, also when none has it."""
 
     def close(self) -> None:
         """Let go of the connection."""

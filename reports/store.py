@@ -17,7 +17,7 @@ import msgspec
 import platformdirs
 import sqlalchemy as sa
 
-from hostcheck.model import Arrival, VmView
+from hostcheck.model import Arrival, HostView, VmView
 
 SCHEMA_VERSION = 1
 FILE_NAME = "reports.sqlite3"
@@ -65,8 +65,8 @@ class Entry(msgspec.Struct, frozen=True):
     arrival: Arrival = Arrival.ARRIVED
     arrival_detail: str = ""
     """Why it did not arrive or was refused; empty when all went well."""
-    view: VmView | None = None
-    """What the provider said of the VM at that time."""
+    view: VmView | HostView | None = None
+    """What the provider said of it at that time: a VmView of a VM, a HostView of a host."""
 
 
 def default_path(environ: dict[str, str] | None = None) -> Path:
@@ -189,9 +189,14 @@ def _create(path: Path) -> None:
             os.link(new, path)
 
 
+def _view(kind: str, data: bytes | None) -> VmView | HostView | None:
+    if data is None:
+        return None
+    return msgspec.json.decode(data, type=HostView) if kind == "host" else msgspec.json.decode(data, type=VmView)
+
+
 def _entry(path: Path, row: sa.Row[Any]) -> Entry:
     try:
-        view = None if row.view is None else msgspec.json.decode(row.view, type=VmView)
         return Entry(
             row.name,
             row.kind,
@@ -201,7 +206,7 @@ def _entry(path: Path, row: sa.Row[Any]) -> Entry:
             row.report,
             Arrival(row.arrival),
             row.arrival_detail,
-            view,
+            _view(row.kind, row.view),
         )
     except ValueError as e:  # msgspec's errors are ValueErrors too
         raise StoreError(f"{path}: entry {row.id} ({row.name[:80]!r}) cannot be read: {e}") from e

@@ -41,8 +41,6 @@ def parse(text: str) -> Target:
     if "://" not in text:
         text = "ssh://" + text
     scheme = text.partition("://")[0]
-    if scheme in ("vsphere", "proxmox"):
-        raise TargetError(f"{text}: {scheme} hosts cannot be checked yet; name the host behind it as ssh://HOST")
     if scheme not in ("ssh", "qemu+ssh"):
         raise TargetError(f"{text}: there is no way {scheme!r}; write ssh://[user@]host[:port]")
     try:

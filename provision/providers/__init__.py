@@ -2,19 +2,33 @@
 
 import importlib
 from collections.abc import Iterable
+from typing import Any
 
 from provision.model import ProviderSpec
-from provision.provider import Provider, ProviderError
+from provision.provider import Estate, Provider, ProviderError
 
 MODULES = {"libvirt": "provision.providers.libvirt.provider"}
 LIBRARIES = {
     "libvirt": ("libvirt", "pip install 'nestproof[libvirt]' (needs libvirt-dev and pkg-config to build)"),
 }
 NOT_YET = ("vsphere", "proxmox")
+ESTATES = ("vsphere", "proxmox")
+"""Those whose module also has `open_estate`."""
 
 
 def open_provider(spec: ProviderSpec) -> Provider:
     """Connect to the endpoint of `spec`. Raises ProviderError; call `close` on what it returns."""
+    provider: Provider = _module(spec).open_endpoint(spec)
+    return provider
+
+
+def open_estate(spec: ProviderSpec) -> Estate:
+    """Connect to look at hosts and VMs; `spec.type` is one of ESTATES. Raises ProviderError; call `close` after it."""
+    estate: Estate = _module(spec).open_estate(spec)
+    return estate
+
+
+def _module(spec: ProviderSpec) -> Any:
     at = f"{spec.origin}: " if spec.origin else ""
     module = MODULES.get(spec.type)
     if module is None:
@@ -24,15 +38,13 @@ def open_provider(spec: ProviderSpec) -> Provider:
         )
     library, install = LIBRARIES[spec.type]
     try:
-        opener = importlib.import_module(module)
+        return importlib.import_module(module)
     except ImportError as e:
         if (e.name or "").split(".")[0] not in (library, f"{library}mod", f"{library}mod_qemu", f"{library}_qemu"):
             raise
         if isinstance(e, ModuleNotFoundError):
             raise ProviderError(f"{spec.type} support is not installed: {install}") from e
         raise ProviderError(f"{spec.type} support cannot be loaded: {e}", hint=install) from e
-    provider: Provider = opener.open_endpoint(spec)
-    return provider
 
 
 def prepare_process(specs: Iterable[ProviderSpec]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hostcheck.model import Arrival, Asked, VmView
+from hostcheck.model import Arrival, Asked, HostView, VmView
 from reports import store as store_module
 from reports.store import FILE_NAME, Entry, Store, StoreError, default_path
 
@@ -215,3 +215,11 @@ def test_a_store_that_is_locked_for_too_long_says_so(tmp_path: Path, monkeypatch
             store.add(entry())
         other.close()
         store.add(entry())
+
+
+def test_a_host_that_an_api_spoke_of_comes_back_as_one(tmp_path: Path) -> None:
+    view = HostView("esx1", "vsphere vc", product="VMware ESXi 8.0.2")
+    entry = Entry("esx1", "host", 5.0, provider="vsphere vc", arrival=Arrival.NOT_AWAITED, view=view)
+    with Store.open(tmp_path / FILE_NAME) as store:
+        store.add(entry)
+        assert store.latest() == [entry]
