@@ -15,6 +15,7 @@ COMMANDS = {
     "apply": "commands.apply:apply",
     "verify": "commands.apply:verify",
     "destroy": "commands.destroy:destroy",
+    "serve": "commands.serve:serve",
     "matrix": "commands.matrix:matrix",
     "agent": "commands.agent:agent",
 }
@@ -52,6 +53,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
     nestproof verify FILE...                 ask them for a fresh proof, any time
     nestproof destroy FILE...                remove them again
     nestproof matrix --html matrix.html      everything known so far, as one page
+    nestproof serve                          take reports over HTTPS, show a live matrix
     """
     ctx.obj = debug
 

@@ -30,15 +30,46 @@ def build(output: Path) -> None:
 
 @agent.command("cloud-init")
 @click.option("--vm", metavar="NAMESPACE/NAME", default="", help="What the VM is called in reports.")
-def cloud_init(vm: str) -> None:
-    """Print the cloud-init part that installs the agent; it touches nothing of the user's own cloud-config."""
-    from agent.cloudinit import user_data_part
+@click.option(
+    "--collector", metavar="URL",
+    help="Also send reports to this `nestproof serve`, such as https://nestproof.example:8443; needs --vm.",
+)  # fmt: skip
+@click.option(
+    "--ca-file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The certificate of the collector's only authority; default: the one that `nestproof serve` made here.",
+)  # fmt: skip
+def cloud_init(vm: str, collector: str | None, ca_file: Path | None) -> None:
+    """Print the cloud-init part that installs the agent; it touches nothing of the user's own cloud-config.
 
+    With --collector the part holds the token of that one VM: give it to nobody else.
+    """
+    from agent.cloudinit import user_data_part
+    from commands.collecting import ca_of, report_url, token_of
+
+    if collector is not None and not vm:
+        raise Failure("--collector needs --vm: the token is of one VM")
     try:
-        part = user_data_part(vm=vm)
+        if collector is None:
+            part = user_data_part(vm=vm)
+        else:
+            part = user_data_part(vm, send=(report_url(collector),), token=token_of("vm", vm), ca=ca_of(ca_file))
     except ValueError as e:
         raise Failure(str(e)) from e
     click.echo(part, nl=False)
+
+
+@agent.command()
+@click.argument("name")
+@click.option("--host", "kind", flag_value="host", help="NAME is a host, not a VM.")
+@click.option("--vm", "kind", flag_value="vm", default="vm", help="NAME is namespace/name of a VM (the default).")
+def token(name: str, kind: str) -> None:
+    """Print the token with which the machine NAME may send reports to this user's `nestproof serve`.
+
+    It fits that one machine. Put it into a file that only the agent reads: --send https://... --token-file FILE.
+    """
+    from commands.collecting import token_of
+
+    click.echo(token_of(kind, name))
 
 
 @agent.command(

@@ -22,7 +22,7 @@ def nestproof(*arguments: str, state: Path, stdin: str = "", **env: str) -> subp
     )
 
 
-COMMANDS = ["check", "explain", "enable", "lint", "plan", "apply", "verify", "destroy", "matrix", "agent"]
+COMMANDS = ["check", "explain", "enable", "lint", "plan", "apply", "verify", "destroy", "serve", "matrix", "agent"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
