@@ -20,6 +20,8 @@ STATE_EVERY = 1.0
 PROGRESS_EVERY = 5.0
 PANIC_SECONDS = 30.0
 """How long a panicked kernel may take to restart itself before the wait is given up."""
+ENDING_SECONDS = 30.0
+"""How long a guest that has powered off may wait for libvirt to take its QEMU away, which a busy machine is slow at."""
 REASONS = {
     (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN): "it shut itself down",
     (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_DESTROYED): "it was powered off",
@@ -103,9 +105,18 @@ class Listener:
         if is_running(self._domain):
             self._must_not_stand_still()
             return
-        state, reason = self._domain.state()
+        state, reason = self._ended()
         why = REASONS.get((state, reason), "it is not running")
         raise ProviderError(f"no report: {why}{self._last_words()}", hint="apply the manifests again")
+
+    def _ended(self) -> tuple[int, int]:
+        """State and reason, once it has ended: for a moment it is only about to, and nobody knows yet why."""
+        deadline = clock.monotonic() + ENDING_SECONDS
+        while True:
+            state, reason = self._domain.state()
+            if state != libvirt.VIR_DOMAIN_SHUTDOWN or clock.monotonic() > deadline:
+                return state, reason
+            time.sleep(PAUSE)
 
     def _must_not_stand_still(self) -> None:
         reason = consoles.panic(self._console.text())

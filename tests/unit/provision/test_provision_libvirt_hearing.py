@@ -1,0 +1,47 @@
+"""Waiting for a report: what libvirt says of a guest while it comes to its end."""
+
+import pytest
+
+libvirt = pytest.importorskip("libvirt", reason="libvirt-python is not installed")
+
+from provision.provider import ProviderError
+from provision.providers.libvirt import hearing
+
+
+class Ending:
+    """A domain, as libvirt lists its states one after the other; the last one stays."""
+
+    def __init__(self, *states: tuple[int, int]) -> None:
+        self.states = list(states)
+
+    def state(self) -> tuple[int, int]:
+        return self.states.pop(0) if len(self.states) > 1 else self.states[0]
+
+
+class Console:
+    whole = True
+
+    def text(self) -> str:
+        return "reboot: Power down\n"
+
+
+ABOUT_TO_END = (libvirt.VIR_DOMAIN_SHUTDOWN, libvirt.VIR_DOMAIN_SHUTDOWN_USER)
+ENDED = (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN)
+
+
+def heard(domain: Ending) -> str:
+    with pytest.raises(ProviderError) as caught:
+        hearing.Listener(None, domain, Console()).listen(60, lambda _line: None)
+    return str(caught.value)
+
+
+def test_a_guest_that_is_about_to_end_is_asked_again_why() -> None:
+    """Between the guest's power-off and the end of its QEMU libvirt knows no reason yet."""
+    assert heard(Ending(ABOUT_TO_END, ABOUT_TO_END, ENDED)) == (
+        "no report: it shut itself down; its console ends with: reboot: Power down"
+    )
+
+
+def test_a_guest_that_never_comes_to_its_end_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hearing, "ENDING_SECONDS", 0.0)
+    assert heard(Ending(ABOUT_TO_END)).startswith("no report: it is not running")
