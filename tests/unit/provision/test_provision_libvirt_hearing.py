@@ -2,7 +2,9 @@
 
 import pytest
 
-libvirt = pytest.importorskip("libvirt", reason="libvirt-python is not installed")
+pytest.importorskip("libvirt", reason="libvirt-python is not installed")
+
+import libvirt
 
 from provision.provider import ProviderError
 from provision.providers.libvirt import hearing
