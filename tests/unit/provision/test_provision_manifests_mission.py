@@ -82,7 +82,7 @@ def test_our_examples_have_nothing_wrong(name: str, nested: bool) -> None:
     (vm,) = vms
     assert (vm.key, vm.nested, vm.accel, vm.power_on) == (f"default/{name}", nested, AccelPolicy.AUTO, True)
     assert (vm.cpus, vm.memory_mib, vm.disk_gib) == (2, 1024, 4)
-    assert vm.image.path == ROOT / ".cache" / "guest" / "debian-12.qcow2"
+    assert vm.image.path == (ROOT / ".cache" / "guest" / "debian-12.qcow2").resolve()
     assert vm.user_data is not None
     assert vm.user_data.startswith("#cloud-config\n")
 
