@@ -5,7 +5,7 @@ import stat
 
 from agent.facts import NotOk
 
-NODES = ("vhost-net", "vhost-vsock", "net/tun", "vfio/vfio", "sev", "vsock", "mshv", "fuse")
+NODES = ("vhost-net", "vhost-vsock", "net/tun", "vfio/vfio", "sev", "vsock", "mshv", "fuse", "tpm0")
 
 
 def devices(machine):  # noqa: ARG001

@@ -63,6 +63,7 @@ def host_chain(host: Judgement, question: Question = Question.GUESTS_NEST) -> Ch
         findings=host.findings,
         question=question,
         feature=host.feature,
+        machine=host.machine,
     )
 
 
@@ -136,6 +137,7 @@ def vm_chain(
         emulated_cpu=emulated,
         findings=guest.findings if guest else (),
         feature=guest.feature if guest else "",
+        machine=guest.machine if guest else None,
     )
 
 

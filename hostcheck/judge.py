@@ -11,6 +11,7 @@ from hostcheck.checks.device import NOT_ALLOWED
 from hostcheck.checks.modules import held_by_another
 from hostcheck.checks.proof import BUSY, refused
 from hostcheck.facts import Facts
+from hostcheck.machine import machine_of
 from hostcheck.model import Answer, Finding, Judgement, Status, Verdict
 from hostcheck.policy import Policy
 from hostcheck.report import Report
@@ -74,6 +75,7 @@ def judge(report: Report, name: str = "", policy: Policy | None = None) -> Judge
         tuple(_waive(finding, facts.policy) for finding in _fold(checks, found)),
         found["cpu.emulated"].status is Status.WARN,
         facts.feature or "",
+        machine_of(facts),
     )
 
 

@@ -171,6 +171,44 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     decided_by: str = ""
 
 
+class Timing(msgspec.Struct, frozen=True):
+    """Nanoseconds of one thing that was measured in several rounds."""
+
+    median: float
+    least: float = 0.0
+    most: float = 0.0
+
+
+class Machine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a machine is and what was measured there, by its own report: to compare and to sort, never to judge by."""
+
+    looked: float = 0.0
+    """Unix time in seconds at which the report was begun."""
+    cpu: str = ""
+    """The CPU's own name."""
+    cpus: int = 0
+    memory: int = 0
+    """Bytes."""
+    kernel: str = ""
+    system: str = ""
+    """The distribution and its version, such as `debian 12`."""
+    under: str = ""
+    """The hypervisor that it runs under; empty on bare metal or where nobody could look."""
+    virtual: bool | None = None
+    """It is a VM itself; None where nobody could look."""
+    uefi: bool | None = None
+    secure_boot: bool | None = None
+    tpm: bool | None = None
+    iommu: bool | None = None
+    """It sees an IOMMU (of its own, or a virtual one) that its kernel uses."""
+    nested_paging: bool | None = None
+    """Its guests are offered EPT or NPT."""
+    exit: Timing | None = None
+    """CPUID in a guest of this machine: out to its kernel and back in."""
+    inner_exit: Timing | None = None
+    """The same in a guest of a guest: out to the guest's hypervisor and back, with nested paging where there is any."""
+
+
 class Judgement(msgspec.Struct, frozen=True):
     """Everything said about one machine (host or VM) from its own report."""
 
@@ -182,6 +220,8 @@ class Judgement(msgspec.Struct, frozen=True):
     """The machine itself runs on an emulated CPU (QEMU TCG, Bochs): true results, meaningless speed."""
     feature: str = ""
     """`vmx` or `svm`: what the CPU of the machine has; empty when it has neither or nobody could look."""
+    machine: Machine | None = None
+    """What it is; None where no report of its own was judged."""
 
     def answer(self, question: Question) -> Answer:
         return self.runs_guests if question is Question.RUNS_GUESTS else self.guests_nest
@@ -297,3 +337,5 @@ class Chain(msgspec.Struct, frozen=True, omit_defaults=True):
     """`vmx` or `svm`: what the subject's CPU has; empty when it has neither or nobody could look."""
     product: str = ""
     """What runs the VMs, with its version, as the provider says; empty where it does not."""
+    machine: Machine | None = None
+    """What the subject is, by its own report; None where it gave none."""

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from hostcheck.model import Chain, Link, Remedy
+from reports.comparison import Comparison, differences
+from reports.comparison import sentence as compared
 from reports.rows import WORKING, Outcome, Row, row_of
 
 
@@ -70,10 +72,15 @@ class Matrix:
     emulated: tuple[Row, ...]
     """The rows whose CPU is emulated in software."""
     provenance: Provenance
+    comparison: Comparison | None = None
+    """With another run, where one was given."""
 
 
-def build(chains: Iterable[Chain], provenance: Provenance) -> Matrix:
-    """The matrix of these chains: every host followed by its VMs, then the VMs of hosts that were not looked at."""
+def build(chains: Iterable[Chain], provenance: Provenance, before: Matrix | None = None) -> Matrix:
+    """The matrix of these chains: every host followed by its VMs, then the VMs of hosts that were not looked at.
+
+    With `before`, the matrix of another run, it also says what changed since.
+    """
     rows = _rows(_ordered(list(chains)))
     judged = [row for row in rows if row.chain.kind == "vm"] or rows
     return Matrix(
@@ -84,7 +91,14 @@ def build(chains: Iterable[Chain], provenance: Provenance) -> Matrix:
         problems=_problems(rows),
         emulated=tuple(row for row in rows if row.chain.emulated_cpu),
         provenance=provenance,
+        comparison=_comparison(before, rows) if before else None,
     )
+
+
+def _comparison(before: Matrix, rows: Sequence[Row]) -> Comparison:
+    found = differences(before.rows, rows)
+    then = before.provenance
+    return Comparison(compared(found), then.version, then.command, then.time, found)
 
 
 def _ordered(chains: list[Chain]) -> list[Chain]:

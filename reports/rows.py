@@ -115,7 +115,7 @@ def row_of(chain: Chain) -> Row:
     cells = tuple(_cell(given.get(link) or _missing(link), chain) for link in Link)
     outcome = outcome_of(chain.verdict)
     causes = () if outcome in WORKING else _causes(chain, outcome, cells)
-    return Row(chain, label, quote(label, safe="/"), sanitize(sentence), outcome, cells, causes)
+    return Row(chain, label, quote(f"{chain.kind}/{label}", safe="/"), sanitize(sentence), outcome, cells, causes)
 
 
 def _causes(chain: Chain, outcome: Outcome, cells: Sequence[Cell]) -> tuple[Cause, ...]:

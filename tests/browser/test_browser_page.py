@@ -36,7 +36,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-ASKS = "#default/nested-vm:vm-asks"
+ASKS = "#vm/default/nested-vm:vm-asks"
 HOSTILE = '<img src=x onerror="document.title=1"></script><script>document.title=2</script>\u202e主机'
 
 
@@ -186,7 +186,7 @@ def test_the_address_follows_what_is_shown(visit: Any) -> None:
     page = visit(host(), vm_without_nesting())
     cell(page, "default/nested-vm, VM asks: broken").click()
     assert page.evaluate("location.hash") == ASKS
-    page.evaluate("location.hash = 'kvm07'")
+    page.evaluate("location.hash = 'host/kvm07'")
     expect(page.locator("#panel-title")).to_have_text("kvm07")
     page.keyboard.press("Escape")
     assert page.evaluate("location.hash") == ""
