@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from commands.failures import complain
@@ -13,7 +13,7 @@ from hostcheck.exits import Exit, worst
 if TYPE_CHECKING:
     from hostcheck.model import Judgement
     from hostcheck.report import Report
-    from provision.model import VmSpec
+    from provision.model import ProviderSpec, VmSpec
     from provision.provider import Provider
 
 
@@ -31,12 +31,13 @@ class Endpoint:
 def visit(vms: Iterable[VmSpec], terminal: Terminal, action: Callable[[Endpoint], list[Exit]], *, look: bool) -> Exit:
     """Open every endpoint of these VMs, look at its host if `look`, and run `action` on it."""
     from hostcheck.judge import judge
+    from provision.model import Placement
     from provision.provider import ProviderError
     from provision.providers import open_provider, prepare_process
 
-    groups: dict[tuple[str, str], list[VmSpec]] = {}
+    groups: dict[ProviderSpec, list[VmSpec]] = {}
     for vm in vms:
-        groups.setdefault((vm.provider.type, vm.provider.endpoint), []).append(vm)
+        groups.setdefault(replace(vm.provider, name="", origin=None, defaults=Placement()), []).append(vm)
     prepare_process(group[0].provider for group in groups.values())
     codes: list[Exit] = []
     for group in groups.values():

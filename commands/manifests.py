@@ -30,7 +30,13 @@ def wanted(files: tuple[str, ...], connect: str | None, terminal: Terminal) -> l
 def read(files: tuple[str, ...], connect: str | None) -> tuple[list[VmSpec], list[Problem]]:
     """The wanted VMs and everything that is wrong or doubtful, in the order of the files."""
     from provision.manifests import load, resolve
+    from provision.manifests.leaves import hide_password
 
+    if connect is not None and hide_password(connect) != connect:
+        raise Failure(
+            "--connect holds a password, which every user of this machine can see",
+            hint="leave it out of the URI: a Secret document, GOVC_PASSWORD or PROXMOX_TOKEN_SECRET can give it",
+        )
     documents = load(files)
     vms, problems = resolve(documents, connect)
     return vms, problems

@@ -48,5 +48,5 @@ def connect_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """`-c/--connect URI`: stands in for the Provider documents."""
     return click.option(
         "-c", "--connect", metavar="URI",
-        help="libvirt URI to use instead of the manifests' Provider, such as qemu:///system.",
+        help="Endpoint to use instead of the manifests' Provider: a libvirt URI, vsphere://host or proxmox://host.",
     )(function)  # fmt: skip

@@ -4,7 +4,7 @@ Manifests are read by `provision.manifests`; providers read only these classes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 
@@ -49,18 +49,91 @@ class Checksum:
 
 
 @dataclass(frozen=True, slots=True)
+class LibraryItem:
+    """An item of a vSphere content library; without a version the newest."""
+
+    library: str
+    item: str
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ImageSpec:
-    """The image that a VM's disk starts from: exactly one of path, url and template."""
+    """The image that a VM's disk starts from: exactly one of path, url, template, template_id and library_item."""
 
     name: str
     path: Path | None
     url: str | None = field(repr=False)
-    """May carry a password."""
+    """A disk to download; for vSphere an OVA or OVF. May carry a password."""
     format: str
+    """Of the disk behind path or url; empty for a template and for an OVA."""
     checksum: Checksum | None
     origin: Origin
     template: str | None = None
-    """The name or number of a vSphere or Proxmox template; then there is neither path nor url."""
+    """The name of a vSphere or Proxmox template."""
+    template_id: int | None = None
+    """The number of a Proxmox template."""
+    library_item: LibraryItem | None = None
+    """vSphere."""
+    storage: str | None = None
+    """Where the image is kept at the provider: a libvirt storage pool, a vSphere datastore, a Proxmox storage."""
+    node: str | None = None
+    """The Proxmox node that has the template or is to import the image."""
+    full_clone: bool = True
+    """Proxmox: a copy of the template, not a clone linked to it."""
+    request: "HttpRequest | None" = field(default=None, repr=False)
+    """What a download needs besides its URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """Headers and credentials of a download; all of it may be secret."""
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    username: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    """Bearer token."""
+    certificate: str | None = field(default=None, repr=False)
+    """PEM of a client certificate."""
+    private_key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a provider logs in with; whatever was not given is None. `repr` tells only where it came from."""
+
+    source: str
+    """For people: `Secret default/vcenter` or `environment (GOVC_USERNAME, GOVC_PASSWORD)`."""
+    username: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    token_id: str | None = field(default=None, repr=False)
+    """Proxmox: `user@realm!name`."""
+    token_secret: str | None = field(default=None, repr=False)
+    ssh_private_key: str | None = field(default=None, repr=False)
+    known_hosts: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where at the provider a VM goes, each by name; None: the provider decides, or the only one there is."""
+
+    datacenter: str | None = None
+    """vSphere."""
+    cluster: str | None = None
+    host: str | None = None
+    """A vSphere host or a Proxmox node."""
+    datastore: str | None = None
+    """A vSphere datastore, a Proxmox storage, a libvirt storage pool."""
+    storage_pod: str | None = None
+    """vSphere: a cluster of datastores."""
+    folder: str | None = None
+    resource_pool: str | None = None
+    """A vSphere resource pool, a Proxmox pool."""
+
+    def over(self, other: "Placement") -> "Placement":
+        """This one, and what it leaves open from `other`."""
+        return Placement(*(getattr(self, f.name) or getattr(other, f.name) for f in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +144,70 @@ class ProviderSpec:
     type: str
     """libvirt, vsphere or proxmox."""
     endpoint: str
+    """As it was written; from the command line also `vsphere://host` or `proxmox://host`."""
     origin: Origin | None
     """None when the endpoint came from the command line."""
+    credentials: Credentials | None = None
+    """None when neither a Secret nor the environment gives any."""
+    insecure: bool = False
+    """Do not verify the server's certificate."""
+    ca: str | None = field(default=None, repr=False)
+    """PEM of the certificates to trust instead of the system's."""
+    defaults: Placement = Placement()
+    """Already part of every VM's own placement."""
+
+
+class NetworkKind(StrEnum):
+    """What the source of a network is."""
+
+    NETWORK = "network"
+    """A libvirt network."""
+    BRIDGE = "bridge"
+    """A bridge of the host: libvirt or Proxmox."""
+    PORTGROUP = "portgroup"
+    """vSphere: standard or distributed."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestAddress:
+    """A static IPv4 address, for the guest's own network configuration; the NIC is found by its MAC."""
+
+    address: str
+    """With its prefix: 192.0.2.10/24."""
+    gateway: str | None = None
+    dns: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """One NIC and what it hangs on, resolved for the VM's provider."""
+
+    name: str
+    """As the VirtualMachine calls it."""
+    source: str
+    kind: NetworkKind
+    origin: Origin
+    model: str | None = None
+    """virtio, e1000, vmxnet3, ...; None: the provider's best."""
+    mac: str | None = None
+    """Lower case, with colons; None: the hypervisor's choice."""
+    vlan: int | None = None
+    """Proxmox: the tag of the NIC. vSphere: what the portgroup is expected to have."""
+    mtu: int | None = None
+    switch: str | None = None
+    """vSphere: the distributed switch of the portgroup."""
+    firewall: bool = False
+    """Proxmox."""
+    rate_limit_mbs: int | None = None
+    """Proxmox: MB/s."""
+    queues: int | None = None
+    """libvirt: queues of a virtio NIC."""
+    filter: str | None = None
+    """libvirt: the name of an nwfilter."""
+    promiscuous: bool = False
+    """vSphere: the portgroup has to allow promiscuous mode, as VMs bridged out of this VM need."""
+    address: GuestAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +228,15 @@ class ExtraDisk:
     name: str
     size_gib: int
     type: str
+    storage_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gpus:
+    """Graphics processors passed through to a VM."""
+
+    count: int
+    type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +273,8 @@ class VmSpec:
     user_data: str | None = field(repr=False)
     """The user's cloud-init user-data, untouched."""
     meta_data: str | None = field(repr=False)
-    networks: tuple[str, ...]
-    """Names of the libvirt networks asked for; empty: user-mode networking."""
+    networks: tuple[NetworkSpec, ...]
+    """Empty: user-mode networking on libvirt, the template's own NICs elsewhere."""
     origins: Mapping[str, Origin] = field(repr=False)
     """Where each field stands, by the dotted names of FieldAccount.path; `vm` is the document itself. Fields that the
     user left out stand where they would go: at the nearest mapping around them that exists."""
@@ -149,6 +293,19 @@ class VmSpec:
     disks: tuple[ExtraDisk, ...] = ()
     """Besides the disk of the image."""
     tags: tuple[str, ...] = ()
+    placement: Placement = Placement()
+    """The VM's own over the provider's defaults."""
+    ignition: str | None = field(default=None, repr=False)
+    """Ignition configuration (JSON), untouched; then there is no user_data."""
+    extra_config: Mapping[str, str] = field(default_factory=dict)
+    """The class's keys of the provider's own configuration, such as VMX keys on vSphere."""
+    gpus: Gpus | None = None
+    disk_iops: int | None = None
+    storage_class: str | None = None
+    """Of the image's disk: a vSphere storage policy."""
+    encrypted: bool = False
+    graceful_off: bool = False
+    """Not power_on: shut the guest down rather than cut its power."""
 
     @property
     def key(self) -> str:

@@ -3,7 +3,17 @@
 from pathlib import Path
 from typing import Any
 
-from provision.model import AccelPolicy, Checksum, Firmware, ImageSpec, Origin, ProviderSpec, VmSpec
+from provision.model import (
+    AccelPolicy,
+    Checksum,
+    Firmware,
+    ImageSpec,
+    NetworkKind,
+    NetworkSpec,
+    Origin,
+    ProviderSpec,
+    VmSpec,
+)
 
 NESTED = "VMClass spec.performanceProfile.nestedVirtualization"
 SIZE = "VMClass spec.diskDefaults.size"
@@ -25,6 +35,12 @@ def tiny_image(directory: Path, said: str = "tiny guest is up") -> Path:
 
 def image(path: Path, *, form: str = "raw", checksum: Checksum | None = None) -> ImageSpec:
     return ImageSpec("tiny", path, None, form, checksum, IMAGE)
+
+
+def net(source: str, kind: NetworkKind = NetworkKind.NETWORK, **changes: Any) -> NetworkSpec:
+    """One NIC; `changes` are fields of NetworkSpec."""
+    values: dict[str, Any] = {"name": source, "source": source, "kind": kind, "origin": IMAGE}
+    return NetworkSpec(**values | changes)
 
 
 def wanted(source: ImageSpec, endpoint: str = "qemu:///embed", **changes: Any) -> VmSpec:

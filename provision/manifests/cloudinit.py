@@ -1,44 +1,53 @@
-"""The user-data and meta-data of a VM: written in place, or taken from a Secret in the same files."""
+"""The user-data, meta-data and Ignition of a VM: written in place, or taken from a Secret."""
 
-import base64
-import binascii
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+import json
+from collections.abc import Iterator, Mapping
 
-from provision.manifests import rulebook, userdata
+from provision.manifests import rulebook, secrets, userdata
 from provision.manifests.documents import Document, Documents
-from provision.manifests.references import follow
-from provision.manifests.schemas import Secret, VirtualMachine
+from provision.manifests.schemas import VirtualMachine
 from provision.manifests.schemas.virtualmachine import InlineOrSecret
-from provision.manifests.text import listed
+from provision.manifests.secrets import Text
 from provision.manifests.tree import Loc
 from provision.model import Problem
 
 USER_KEYS = ("userdata", "user-data", "cloud-init", "cloud-config")
 META_KEYS = ("metadata", "meta-data", "meta_data")
-"""Keys of a Secret that VirtRigaud looks under, in its order."""
+IGNITION_KEYS = ("ignition", "config.ign", *USER_KEYS[:2])
+"""Keys of a Secret that VirtRigaud looks under, in its order; for Ignition it has none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A text for the guest and the place in the documents that it came from."""
+class GuestTexts:
+    """What one VM hands to its guest, each as Text, as the Problem why it cannot be had, or None."""
 
-    text: str
-    document: Document[Any]
-    loc: Loc
+    def __init__(self, documents: Documents, vm: Document[VirtualMachine], environment: Mapping[str, str]) -> None:
+        self._documents, self._vm, self._environment = documents, vm, environment
 
+    def user_data(self) -> Text | Problem | None:
+        assert self._vm.model is not None
+        return self._text(("spec", "userData", "cloudInit"), self._vm.model.spec.user_data.cloud_init, USER_KEYS)
 
-def user_data(documents: Documents, vm: Document[VirtualMachine]) -> Text | Problem | None:
-    """The VM's user-data, or why it cannot be had; None when there is none."""
-    assert vm.model is not None
-    return _text(documents, vm, ("spec", "userData", "cloudInit"), vm.model.spec.user_data.cloud_init, USER_KEYS)
+    def meta_data(self) -> Text | Problem | None:
+        assert self._vm.model is not None
+        return self._text(("spec", "metaData", "cloudInit"), self._vm.model.spec.meta_data.cloud_init, META_KEYS)
 
+    def ignition(self) -> Text | Problem | None:
+        assert self._vm.model is not None
+        return self._text(("spec", "userData", "ignition"), self._vm.model.spec.user_data.ignition, IGNITION_KEYS)
 
-def meta_data(documents: Documents, vm: Document[VirtualMachine]) -> Text | Problem | None:
-    """The VM's meta-data, or why it cannot be had; None when there is none."""
-    assert vm.model is not None
-    return _text(documents, vm, ("spec", "metaData", "cloudInit"), vm.model.spec.meta_data.cloud_init, META_KEYS)
+    def _text(self, loc: Loc, given: InlineOrSecret | None, keys: tuple[str, ...]) -> Text | Problem | None:
+        if given is None or (given.inline is None and given.secret_ref is None):
+            return None
+        if given.secret_ref is None:
+            return Text(given.inline or "", self._vm, (*loc, "inline"))
+        place = (*loc, "secretRef")
+        if given.inline is not None:
+            what = "inline and secretRef are both set"
+            return rulebook.USERDATA_TWICE.broken(self._vm.places.place(place), self._vm.path(*place), what)
+        found = secrets.entries(self._documents, self._vm, place, given.secret_ref, self._environment)
+        if isinstance(found, Problem):
+            return found
+        return found.first(*keys) or secrets.missing(self._vm, place, found, keys)
 
 
 def check_user_data(found: Text) -> Iterator[Problem]:
@@ -48,36 +57,20 @@ def check_user_data(found: Text) -> Iterator[Problem]:
         yield rule.broken(found.document.places.line_in(found.loc, line), path, what)
 
 
-def _text(
-    documents: Documents, vm: Document[VirtualMachine], loc: Loc, given: InlineOrSecret | None, keys: tuple[str, ...]
-) -> Text | Problem | None:
-    if given is None or (given.inline is None and given.secret_ref is None):
-        return None
-    if given.secret_ref is None:
-        return Text(given.inline or "", vm, (*loc, "inline"))
-    place = (*loc, "secretRef")
-    if given.inline is not None:
-        what = "inline and secretRef are both set"
-        return rulebook.USERDATA_TWICE.broken(vm.places.place(place), vm.path(*place), what)
-    secret = follow(documents, vm, place, given.secret_ref, Secret)
-    if isinstance(secret, Problem) or secret.model is None:
-        return secret if isinstance(secret, Problem) else None
-    for key in keys:
-        if key in secret.model.string_data:
-            return Text(secret.model.string_data[key].get_secret_value(), secret, ("stringData", key))
-        if key in secret.model.data:
-            return _decoded(secret, key, secret.model.data[key].get_secret_value())
-    what = f"Secret {secret.key} has none of the keys {listed(keys)}"
-    return rulebook.NOT_FOUND.broken(vm.at(*place), vm.path(*place), what)
-
-
-def _decoded(secret: Document[Secret], key: str, value: str) -> Text | Problem:
-    loc: Loc = ("data", key)
+def check_ignition(found: Text) -> Iterator[Problem]:
+    """Ignition is JSON with a version; Butane's YAML has to be translated first."""
+    fault = ""
+    line = 1
     try:
-        content = base64.b64decode("".join(value.split()), validate=True)
-    except (binascii.Error, ValueError):
-        return rulebook.SECRET_VALUE.broken(secret.at(*loc), secret.path(*loc), "the value is not base64")
-    try:
-        return Text(content.decode(), secret, loc)
-    except UnicodeDecodeError:
-        return rulebook.SECRET_VALUE.broken(secret.at(*loc), secret.path(*loc), "the value is not UTF-8 text")
+        config = json.loads(found.text)
+        ignition = config.get("ignition") if isinstance(config, dict) else None
+        if not isinstance(ignition, dict) or not isinstance(ignition.get("version"), str):
+            fault = "has no ignition.version"
+        elif not ignition["version"].startswith("3."):
+            fault = "is of a version that is not 3.x"
+    except (json.JSONDecodeError, RecursionError) as e:
+        line = getattr(e, "lineno", 1)
+        fault = f"is not JSON: {getattr(e, 'msg', 'nested too deep')}"
+    if fault:
+        origin = found.document.places.line_in(found.loc, line)
+        yield rulebook.IGNITION.broken(origin, found.document.path(*found.loc), f"the Ignition config {fault}")

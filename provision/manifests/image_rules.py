@@ -1,17 +1,26 @@
 """The meaning of a VMImage: its checksum, where it comes from, and which provider it serves."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from provision.manifests import checksum, rulebook
 from provision.manifests.documents import Document
 from provision.manifests.leaves import hide_password
 from provision.manifests.schemas import VMImage
+from provision.manifests.schemas.vmimage import ProxmoxSource
 from provision.manifests.text import listed, shown
 from provision.manifests.tree import Loc
-from provision.model import Checksum, ImageSpec, Problem
+from provision.model import Checksum, ImageSpec, LibraryItem, Problem
+
+NEEDED = {
+    "libvirt": "libvirt.path, libvirt.url or http.url",
+    "vsphere": "vsphere.templateName, vsphere.contentLibrary or vsphere.ovaURL",
+    "proxmox": "proxmox.templateID, proxmox.templateName or http.url",
+}
+"""What a provider can start from."""
 
 _ROLLING = re.compile(r"/(release|current|latest|daily)/|[-_./]latest\b|/latest[-_.]")
 
@@ -108,21 +117,53 @@ def usable(document: Document[VMImage], provider_type: str) -> ImageSpec | Probl
     source = document.model.spec.source
     downloads = {download.loc[-1]: download for download in _downloads(document)}
     name, origin = document.name, document.origin
+    prepare = document.model.spec.prepare
+    prepared = prepare.storage if prepare else None
     if provider_type == "libvirt" and source.libvirt and (source.libvirt.path or source.libvirt.url):
         part = source.libvirt
         path = _path(document, part.path) if part.path else None
-        return ImageSpec(name, path, part.url, part.format, _checksum(document, downloads["libvirt"]), origin)
+        pool = part.storage_pool or (prepared.libvirt.storage_pool if prepared and prepared.libvirt else None)
+        verified = _checksum(document, downloads["libvirt"])
+        return ImageSpec(name, path, part.url, part.format, verified, origin, storage=pool)
     if provider_type == "libvirt" and source.http:
         http = source.http
         return ImageSpec(name, None, http.url, "qcow2", _checksum(document, downloads["http"]), origin)
-    if provider_type == "vsphere" and source.vsphere and source.vsphere.template_name:
-        return ImageSpec(name, None, None, "", None, origin, template=source.vsphere.template_name)
-    if provider_type == "proxmox" and source.proxmox and (source.proxmox.template_id or source.proxmox.template_name):
-        template = source.proxmox.template_name or str(source.proxmox.template_id)
-        return ImageSpec(name, None, None, "", None, origin, template=template)
+    if provider_type == "vsphere" and source.vsphere and (vsphere := source.vsphere):
+        storage = prepared.vsphere.datastore if prepared and prepared.vsphere else None
+        if vsphere.template_name:
+            return ImageSpec(name, None, None, "", None, origin, template=vsphere.template_name, storage=storage)
+        if library := vsphere.content_library:
+            item = LibraryItem(library.library, library.item, library.version)
+            return ImageSpec(name, None, None, "", None, origin, library_item=item, storage=storage)
+        if vsphere.ova_url:
+            verified = _checksum(document, downloads["vsphere"])
+            return ImageSpec(name, None, vsphere.ova_url, "", verified, origin, storage=storage)
+    if provider_type == "vsphere" and source.http and re.search(r"\.(ova|ovf)$", urlsplit(source.http.url).path):
+        return ImageSpec(name, None, source.http.url, "", _checksum(document, downloads["http"]), origin)
+    if provider_type == "proxmox" and (source.proxmox or source.http):
+        return _proxmox(document, downloads) or _unusable(document, provider_type)
+    return _unusable(document, provider_type)
+
+
+def _proxmox(document: Document[VMImage], downloads: Mapping[str | int, Download]) -> ImageSpec | None:
+    """A template, or the disk behind source.http imported into the storage of source.proxmox."""
+    assert document.model is not None
+    source, name, origin = document.model.spec.source, document.name, document.origin
+    part = source.proxmox or ProxmoxSource()
+    image = ImageSpec(
+        name, None, None, "", None, origin, template=part.template_name, template_id=part.template_id,
+        storage=part.storage, node=part.node, full_clone=part.full_clone,
+    )  # fmt: skip
+    if part.template_id or part.template_name:
+        return image
+    if source.http is None:
+        return None
+    return replace(image, url=source.http.url, format=part.format, checksum=_checksum(document, downloads["http"]))
+
+
+def _unusable(document: Document[VMImage], provider_type: str) -> Problem:
     given = listed(sorted(document.places.value["spec"]["source"]) or ["nothing"], "and")
-    need = {"libvirt": "libvirt.path, libvirt.url or http.url", "vsphere": "vsphere.templateName"}
-    wanted = need.get(provider_type, "proxmox.templateID or proxmox.templateName")
+    wanted = NEEDED[provider_type]
     loc = ("spec", "source")
     what = f"spec.source has {given}, a {provider_type} provider needs {wanted}"
     return rulebook.IMAGE_SOURCE.broken(document.places.place(loc), document.path(*loc), what)

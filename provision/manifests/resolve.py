@@ -1,16 +1,22 @@
 """Joins documents into wanted VMs: references followed, defaults applied, every rule asked."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, TypeVar
 
 from provision.manifests import (
+    access,
     class_rules,
     cloudinit,
     image_rules,
+    networks,
     provider_rules,
     quantity,
+    requests,
     rulebook,
+    secrets,
 )
 from provision.manifests.documents import Document, Documents
 from provision.manifests.leaves import dotted, schema_leaves
@@ -26,7 +32,9 @@ from provision.manifests.schemas import (
     VMNetworkAttachment,
 )
 from provision.manifests.schemas.base import Ref
+from provision.manifests.schemas.provider import Defaults
 from provision.manifests.schemas.virtualmachine import Network
+from provision.manifests.schemas.virtualmachine import Placement as VmPlacement
 from provision.manifests.schemas.vmclass import ResourceLimits
 from provision.manifests.text import near, shown
 from provision.manifests.tree import Loc
@@ -34,9 +42,12 @@ from provision.model import (
     AccelPolicy,
     ExtraDisk,
     Firmware,
+    Gpus,
     ImageSpec,
     Limits,
+    NetworkSpec,
     Origin,
+    Placement,
     Problem,
     ProviderSpec,
     SetField,
@@ -51,18 +62,22 @@ ANNOTATIONS = "nestproof.org/"
 ACCEL = "nestproof.org/accel"
 
 
-def resolve(documents: Documents, connect: str | None = None) -> tuple[list[VmSpec], list[Problem]]:
+def resolve(
+    documents: Documents, connect: str | None = None, environment: Mapping[str, str] | None = None
+) -> tuple[list[VmSpec], list[Problem]]:
     """Every VM that is wanted, and everything that is wrong or doubtful, by place.
 
-    `connect` is the endpoint that the command line names: it takes the place of every Provider document. A VM with an
-    error of its own is left out; the other problems of `documents` are among those returned.
+    `connect` is the endpoint that the command line names: it takes the place of every Provider document. Secrets and
+    settings of the providers may stand in `environment`, by default this process's. A VM with an error of its own is
+    left out; the other problems of `documents` are among those returned.
     """
+    environment = os.environ if environment is None else environment
     problems = list(documents.problems)
     problems.extend(_check_documents(documents))
     vms: list[VmSpec] = []
     for document in documents.of(VirtualMachine):
         if document.model is not None:
-            join = _Join(documents, document, document.model, connect)
+            join = _Join(documents, document, document.model, connect, environment)
             vm = join.vm()
             problems.extend(join.problems)
             if vm is not None:
@@ -98,13 +113,15 @@ class _Join:
     """The joining of one VirtualMachine with what it refers to; problems gather on the way."""
 
     def __init__(
-        self, documents: Documents, document: Document[VirtualMachine], model: VirtualMachine, connect: str | None
-    ) -> None:
+        self, documents: Documents, document: Document[VirtualMachine], model: VirtualMachine, connect: str | None,
+        environment: Mapping[str, str],
+    ) -> None:  # fmt: skip
         self.documents = documents
         self.document = document
         self.spec = model.spec
         self.annotations = model.metadata.annotations
         self.connect = connect
+        self.environment = environment
         self.problems: list[Problem] = []
         self.used: list[Document[Any]] = [document]
 
@@ -114,11 +131,16 @@ class _Join:
         a_class = self.follow(("spec", "classRef"), self.spec.class_ref, VMClass)
         image = self.image(provider)
         accel = self.accel()
-        networks = self.networks(provider)
-        user_data = self.text(cloudinit.user_data(self.documents, self.document))
-        meta_data = self.text(cloudinit.meta_data(self.documents, self.document))
+        nics = self.networks(provider)
+        texts = cloudinit.GuestTexts(self.documents, self.document, self.environment)
+        user_data, meta_data = self.text(texts.user_data()), self.text(texts.meta_data())
+        ignition = self.text(texts.ignition())
         if user_data is not None:
             self.problems.extend(cloudinit.check_user_data(user_data))
+        if ignition is not None:
+            self.problems.extend(cloudinit.check_ignition(ignition))
+            if user_data is not None:
+                self.broken(rulebook.IGNITION_TWICE, ("spec", "userData"), "ignition and cloudInit are both set")
         if a_class is None or a_class.model is None or provider is None or image is None:
             return None
         shape = a_class.model.spec
@@ -144,7 +166,7 @@ class _Join:
             accel=accel,
             user_data=user_data.text if user_data else None,
             meta_data=meta_data.text if meta_data else None,
-            networks=networks,
+            networks=nics,
             origins=self.origins(),
             fields=self.fields(),
             disk_type=shape.disk_defaults.type,
@@ -157,19 +179,67 @@ class _Join:
             latency_sensitivity=profile.latency_sensitivity,
             hyper_threading=profile.hyper_threading_policy,
             limits=_limits(shape.resource_limits),
-            disks=tuple(ExtraDisk(disk.name, disk.size_gib, disk.type) for disk in self.spec.disks),
+            disks=tuple(ExtraDisk(d.name, d.size_gib, d.type, d.storage_class) for d in self.spec.disks),
             tags=tuple(self.spec.tags),
+            placement=self.placement().over(provider.defaults),
+            ignition=ignition.text if ignition else None,
+            extra_config=shape.extra_config,
+            gpus=Gpus(resources.gpu.count, resources.gpu.type) if resources.gpu else None,
+            disk_iops=shape.disk_defaults.iops,
+            storage_class=shape.disk_defaults.storage_class,
+            encrypted=security.encryption_policy.enabled or security.encryption_policy.require_encryption,
+            graceful_off=self.spec.power_state == "OffGraceful",
         )
 
     def provider(self) -> ProviderSpec | None:
         name = self.spec.provider_ref.name
         if self.connect is not None:
-            return ProviderSpec(name, _type_of(self.connect), self.connect, None)
+            stated = self.documents.find(Provider, self.document.namespace, name)
+            otherwise = stated.model.spec.type if stated and stated.model else "libvirt"
+            return self.reached(ProviderSpec(name, access.type_of(self.connect, otherwise), self.connect, None))
         found = self.follow(("spec", "providerRef"), self.spec.provider_ref, Provider)
         if found is None or found.model is None:
             return None
         spec = found.model.spec
-        return ProviderSpec(name, spec.type, spec.endpoint, found.origin)
+        provider = ProviderSpec(
+            name, spec.type, spec.endpoint, found.origin,
+            insecure=spec.insecure_skip_verify, defaults=_placement(spec.defaults),
+        )  # fmt: skip
+        if spec.credential_secret_ref is None:
+            return self.reached(provider)
+        loc = ("spec", "credentialSecretRef")
+        secret = secrets.entries(self.documents, found, loc, spec.credential_secret_ref, self.environment)
+        if isinstance(secret, Problem):
+            # It may be in a cluster only; who needs it and has none in the environment either is told below.
+            return self.reached(provider)
+        if secret.document is not None:
+            self.use(secret.document)
+        ca = self.taken(secret.first(*access.CA_KEYS))
+        provider = replace(provider, credentials=self.taken(access.from_secret(secret)), ca=ca.text if ca else None)
+        return self.reached(provider)
+
+    def reached(self, provider: ProviderSpec) -> ProviderSpec:
+        """The provider with what the environment adds to what the manifest says."""
+        kind, endpoint, environment = provider.type, provider.endpoint, self.environment
+        try:
+            ca = provider.ca or access.trusted(kind, environment)
+        except (OSError, ValueError) as e:
+            why = getattr(e, "strerror", None) or "it is not PEM text"
+            self.broken(rulebook.CA_UNREADABLE, ("spec", "providerRef"), f"the CA file of the environment: {why}")
+            ca = None
+        credentials = provider.credentials or access.from_environment(kind, endpoint, environment)
+        if credentials is None and kind in access.NEED_CREDENTIALS:
+            self.broken(rulebook.NO_CREDENTIALS, ("spec", "providerRef"), f"{kind} needs credentials, there are none")
+        return replace(
+            provider,
+            credentials=credentials,
+            insecure=provider.insecure or access.insecure(kind, environment),
+            ca=ca,
+            defaults=provider.defaults.over(access.places(kind, endpoint, environment)),
+        )
+
+    def placement(self) -> Placement:
+        return _placement(self.spec.placement)
 
     def image(self, provider: ProviderSpec | None) -> ImageSpec | None:
         if self.spec.imported_disk is not None:
@@ -181,11 +251,17 @@ class _Join:
         found = self.follow(("spec", "imageRef"), self.spec.image_ref, VMImage)
         if found is None or found.model is None or provider is None:
             return None
+        if provider.type not in image_rules.NEEDED:
+            return None  # said with the Provider itself
         try:
-            return self.taken(image_rules.usable(found, provider.type))
+            image = self.taken(image_rules.usable(found, provider.type))
         except ValueError:
             # The checksum: said with the image itself.
             return None
+        http = found.model.spec.source.http
+        if image is None or http is None or image.url != http.url:
+            return image
+        return replace(image, request=self.taken(requests.request(self.documents, found, http, self.environment)))
 
     def accel(self) -> AccelPolicy:
         given = self.annotations.get(ACCEL, AccelPolicy.KVM)
@@ -195,27 +271,52 @@ class _Join:
             self.broken(rulebook.ACCEL, ("metadata", "annotations", ACCEL), f'"{shown(given)}" is no accelerator')
             return AccelPolicy.KVM
 
-    def networks(self, provider: ProviderSpec | None) -> tuple[str, ...]:
-        if not self.spec.networks and provider is not None and provider.type == "libvirt":
-            self.broken(rulebook.NO_NETWORKS, ("spec",), "networks is not set")
-        names = (self.network(network, ("spec", "networks", i)) for i, network in enumerate(self.spec.networks))
-        return tuple(name for name in names if name is not None)
+    def networks(self, provider: ProviderSpec | None) -> tuple[NetworkSpec, ...]:
+        if provider is None or provider.type not in networks.KINDS:
+            return ()
+        if not self.spec.networks:
+            if default := self.default_network(provider):
+                return (networks.plain("default", default, provider.type, self.document.origin),)
+            if provider.type == "libvirt":
+                self.broken(rulebook.NO_NETWORKS, ("spec",), "networks is not set")
+        nics = (self.network(provider, i, network) for i, network in enumerate(self.spec.networks))
+        return tuple(nic for nic in nics if nic is not None)
 
-    def network(self, network: Network, loc: Loc) -> str | None:
-        """The hypervisor's name of the network."""
-        if network.network_ref is None:
-            return network.name
-        place = (*loc, "networkRef")
-        found = self.follow(place, network.network_ref, VMNetworkAttachment)
-        if found is None or found.model is None:
-            return None
-        libvirt = found.model.spec.network.libvirt
-        if libvirt is None or libvirt.network_name is None:
-            self.broken(rulebook.NETWORK_BRIDGE, place, f"VMNetworkAttachment {found.key} names no libvirt network")
-            return None
-        return libvirt.network_name
+    def default_network(self, provider: ProviderSpec) -> str | None:
+        found = None
+        if provider.origin is not None:
+            ref = self.spec.provider_ref
+            found = self.documents.find(Provider, ref.namespace or self.document.namespace, ref.name)
+        stated = found.model.spec.defaults.network if found and found.model and found.model.spec.defaults else None
+        return stated or (self.environment.get("GOVC_NETWORK") if provider.type == "vsphere" else None)
 
-    def text(self, found: cloudinit.Text | Problem | None) -> cloudinit.Text | None:
+    def network(self, provider: ProviderSpec, index: int, network: Network) -> NetworkSpec | None:
+        """The NIC, by the attachment that it refers to or by its own name."""
+        loc: Loc = ("spec", "networks", index)
+        origin = self.document.places.place(loc)
+        attachment = None
+        nic = networks.plain(network.name, network.name, provider.type, origin)
+        if network.network_ref is not None:
+            place = (*loc, "networkRef")
+            found = self.follow(place, network.network_ref, VMNetworkAttachment)
+            if found is None or found.model is None:
+                return None
+            attachment = found.model.spec
+            by_attachment = networks.attached(network, attachment, provider.type, origin)
+            if by_attachment is None:
+                what = f"VMNetworkAttachment {found.key} has no {networks.NEEDED[provider.type]}"
+                self.broken(rulebook.NETWORK_BRIDGE, place, what)
+                return None
+            nic = by_attachment
+        if network.ip_address is not None and network.prefix is None:
+            self.broken(rulebook.STATIC_PREFIX, (*loc, "ipAddress"), f"{network.ip_address} has no prefix")
+        address = networks.address(network, attachment)
+        mac = network.mac_address.lower().replace("-", ":") if network.mac_address else None
+        if address is not None and mac is None:
+            mac = networks.own_mac(self.document.key, index, provider.type)
+        return replace(nic, mac=mac, address=address)
+
+    def text(self, found: secrets.Text | Problem | None) -> secrets.Text | None:
         text = self.taken(found)
         if text is not None:
             self.use(text.document)
@@ -272,7 +373,15 @@ def _limits(limits: ResourceLimits) -> Limits:
     )
 
 
-def _type_of(uri: str) -> str:
-    """The provider that an endpoint of the command line belongs to."""
-    scheme = uri.partition("://")[0].lower()
-    return scheme if scheme in ("vsphere", "proxmox") else "libvirt"
+def _placement(given: Defaults | VmPlacement | None) -> Placement:
+    """What a Provider's defaults and a VM's placement have in common; only a VM names a host."""
+    if given is None:
+        return Placement()
+    return Placement(
+        cluster=given.cluster,
+        host=given.host if isinstance(given, VmPlacement) else None,
+        datastore=given.datastore,
+        storage_pod=given.storage_pod,
+        folder=given.folder,
+        resource_pool=given.resource_pool,
+    )

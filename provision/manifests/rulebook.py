@@ -185,8 +185,8 @@ NO_NETWORKS = Rule(
 NETWORK_BRIDGE = Rule(
     "network-without-name",
     _ERROR,
-    "nestproof attaches libvirt networks by their name",
-    "set spec.network.libvirt.networkName in the VMNetworkAttachment",
+    "each provider attaches NICs by its own part of spec.network",
+    "add that part to the VMNetworkAttachment",
 )
 ACCEL = Rule(
     "accel", _ERROR, "the accelerators are kvm, tcg and auto", "correct the annotation or remove it: kvm is the default"
@@ -208,6 +208,33 @@ USERDATA_YAML = Rule(
     "userdata-yaml", _ERROR, "cloud-init ignores a cloud-config that it cannot read, whole", "correct the line"
 )
 SECRET_VALUE = Rule("secret-value", _ERROR, "it cannot be handed to the guest", "encode it again, or use stringData")
+IGNITION = Rule(
+    "ignition",
+    _ERROR,
+    "a guest with Ignition refuses to boot with a config that it cannot read",
+    "give Ignition JSON of version 3; translate Butane's YAML with butane",
+)
+IGNITION_TWICE = Rule(
+    "ignition-with-cloud-init",
+    _ERROR,
+    "an image is configured by Ignition or by cloud-init, never by both",
+    "keep the one that the image has",
+)
+NO_CREDENTIALS = Rule(
+    "no-credentials",
+    _NOTE,
+    "the Secret is neither among the files nor in the environment, which is all that nestproof reads",
+    "add the Secret's file, or set GOVC_USERNAME and GOVC_PASSWORD, or PROXMOX_TOKEN_ID and PROXMOX_TOKEN_SECRET",
+)
+CA_UNREADABLE = Rule(
+    "ca-unreadable", _ERROR, "the server's certificate could not be verified", "correct the path in that variable"
+)
+STATIC_PREFIX = Rule(
+    "static-address-prefix",
+    _WARNING,
+    "a prefix of 24 is assumed, and a wrong one cuts the VM off",
+    "set prefix beside ipAddress",
+)
 GUEST_NESTED_PARAMETER = Rule(
     "guest-nested-parameter",
     _NOTE,

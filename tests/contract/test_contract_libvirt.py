@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from libvirt_lab import Lab, processes
-from vm_factory import image, tiny_image
+from vm_factory import image, net, tiny_image
 
 from hostcheck.model import Accelerator, Asked
 from provision.model import AccelPolicy, Firmware, VmSpec
@@ -171,7 +171,7 @@ def test_a_disk_smaller_than_its_image_is_refused(lab: Lab, tmp_path: Path) -> N
         lab.provider.plan(replace(lab.vm(), image=image(large, form="qcow2")))
 
 
-@pytest.mark.parametrize("change", [{"networks": ("nowhere",)}, {"memory_mib": 1 << 30}])
+@pytest.mark.parametrize("change", [{"networks": (net("nowhere"),)}, {"memory_mib": 1 << 30}])
 def test_what_the_host_cannot_give_is_one_line_and_can_be_removed(lab: Lab, change: dict[str, object]) -> None:
     with pytest.raises(ProviderError) as caught:
         apply(lab, lab.vm(**change))

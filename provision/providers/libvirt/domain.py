@@ -96,9 +96,11 @@ def _devices(vm: VmSpec, places: Places) -> ET.Element:
     ET.SubElement(_disk(top, places.seed, "raw", "vdb"), "readonly")
     ET.SubElement(top, "controller", type="usb", model="none")
     for network in vm.networks:
-        interface = ET.SubElement(top, "interface", type="network")
-        ET.SubElement(interface, "source", network=network)
-        ET.SubElement(interface, "model", type="virtio")
+        interface = ET.SubElement(top, "interface", type=network.kind)
+        ET.SubElement(interface, "source", {network.kind: network.source})
+        if network.mac:
+            ET.SubElement(interface, "mac", address=network.mac)
+        ET.SubElement(interface, "model", type=network.model or "virtio")
     if not vm.networks:
         ET.SubElement(ET.SubElement(top, "interface", type="user"), "model", type="virtio")
     serial = ET.SubElement(top, "serial", type="file" if places.console else "pty")

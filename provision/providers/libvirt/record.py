@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, fields
 from xml.etree import ElementTree as ET
 
-from provision.model import VmSpec
+from provision.model import NetworkKind, NetworkSpec, VmSpec
 from provision.providers.libvirt.choose import Choice
 
 NAMESPACE = "https://nestproof.org/xmlns/libvirt/1"
@@ -54,7 +54,7 @@ def settings_of(vm: VmSpec, choice: Choice, image: str, cloud_init: str) -> Sett
         nested=_yes(vm.nested),
         accelerator=choice.accelerator,
         feature=choice.feature,
-        networks=" ".join(vm.networks),
+        networks=" ".join(_network(network) for network in vm.networks),
         image=image,
         cloud_init=cloud_init,
     )
@@ -90,6 +90,12 @@ def read_record(domain: ET.Element) -> Record | None:
 
 def _tag(name: str) -> str:
     return f"{{{NAMESPACE}}}{name}"
+
+
+def _network(network: NetworkSpec) -> str:
+    """The plain name of a libvirt network; more only where more was asked for."""
+    parts = ("" if network.kind is NetworkKind.NETWORK else network.kind, network.model or "", network.mac or "")
+    return "/".join((network.source, *filter(None, parts)))
 
 
 def _yes(value: bool) -> str:

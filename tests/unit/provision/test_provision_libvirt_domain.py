@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vm_factory import image, wanted
+from vm_factory import image, net, wanted
 
 from hostcheck.model import Accelerator
 from provision.model import Firmware, VmSpec
@@ -36,7 +36,7 @@ CASES: dict[str, tuple[VmSpec, Choice, Places]] = {
     "kvm-unknown-vendor-off": (replace(VM, nested=False), Choice(Accelerator.KVM, ""), POOL),
     "uefi": (replace(VM, firmware=Firmware.UEFI, cpus=4, memory_mib=8192), TCG, FILES),
     "secure-boot-networks": (
-        replace(VM, firmware=Firmware.UEFI, secure_boot=True, networks=("default", "storage")), TCG, FILES,
+        replace(VM, firmware=Firmware.UEFI, secure_boot=True, networks=(net("default"), net("storage"))), TCG, FILES,
     ),
 }  # fmt: skip
 

@@ -5,9 +5,21 @@ from pathlib import Path
 
 import pytest
 from manifest_texts import CLASS, IMAGE, PROVIDER, VM, lines, outcome, read, rules
+from vm_factory import net
 
 from provision.manifests import load, resolve
-from provision.model import AccelPolicy, Checksum, ExtraDisk, Firmware, Limits, Origin, ProviderSpec, VmSpec
+from provision.model import (
+    AccelPolicy,
+    Checksum,
+    ExtraDisk,
+    Firmware,
+    HttpRequest,
+    LibraryItem,
+    Limits,
+    Origin,
+    ProviderSpec,
+    VmSpec,
+)
 
 HEX = "0123456789abcdef" * 4
 NETWORK = """\
@@ -34,7 +46,11 @@ def test_the_defaults_of_the_definitions() -> None:
     assert vm.key == "default/v"
     assert (vm.cpus, vm.memory_mib, vm.disk_gib, vm.firmware) == (8, 16384, 40, Firmware.BIOS)
     assert (vm.nested, vm.secure_boot, vm.power_on, vm.accel) == (False, False, True, AccelPolicy.KVM)
-    assert (vm.user_data, vm.meta_data, vm.networks) == (None, None, ("default",))
+    assert (vm.user_data, vm.meta_data, vm.networks) == (
+        None,
+        None,
+        (net("default", origin=Origin("<stdin>", 25, 14)),),
+    )
     assert (vm.image.path, vm.image.url, vm.image.format) == (Path("disk.qcow2").resolve(), None, "qcow2")
     assert vm.provider == ProviderSpec("p", "libvirt", "qemu:///embed", Origin("<stdin>", 1, 1))
 
@@ -73,7 +89,8 @@ def test_everything_that_is_set_arrives() -> None:
     assert (vm.cpu_hot_add, vm.memory_hot_add) == (True, True)
     assert (vm.latency_sensitivity, vm.hyper_threading) == ("high", "avoid")
     assert vm.limits == Limits(2000, 1000, 5, 2048, 954)
-    assert (vm.disks, vm.tags, vm.networks) == ((ExtraDisk("data", 3, "ssd"),), ("x",), ("a", "br-lan"))
+    assert (vm.disks, vm.tags, vm.graceful_off) == ((ExtraDisk("data", 3, "ssd"),), ("x",), False)
+    assert [(n.name, n.source, n.kind) for n in vm.networks] == [("a", "a", "network"), ("b", "br-lan", "network")]
     assert (vm.accel, vm.meta_data) == (AccelPolicy.TCG, "a: b")
     assert (vm.image.url, vm.image.format, vm.image.checksum) == ("https://h/i.raw", "raw", Checksum("sha256", HEX))
 
@@ -111,8 +128,9 @@ def test_a_relative_image_path_starts_at_its_manifest(tmp_path: Path) -> None:
         ),
         (
             (PROVIDER, CLASS, IMAGE, VM.replace("{name: default}", "{name: a, networkRef: {name: lan}}"),
-             NETWORK.replace("networkName: br-lan", "bridge: {name: br0}")),
-            "spec.networks[0].networkRef: VMNetworkAttachment default/lan names no libvirt network: ",
+             NETWORK.replace("libvirt: {networkName: br-lan}", "proxmox: {bridge: vmbr0}")),
+            "spec.networks[0].networkRef: VMNetworkAttachment default/lan has no libvirt.networkName or "
+            "libvirt.bridge.name: each provider attaches NICs by its own part",
         ),
         ((PROVIDER, CLASS, VM.replace("  imageRef: {name: i}\n", "")), "spec: imageRef is not set: "),
         (
@@ -163,17 +181,51 @@ def test_connect_stands_in_for_the_provider(uri: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "endpoint", "source", "template"),
+    ("kind", "source", "expected"),
     [
-        ("vsphere", "https://vc", "vsphere: {templateName: t}", "t"),
-        ("proxmox", "https://pve:8006", "proxmox: {templateID: 9000}", "9000"),
-        ("proxmox", "https://pve:8006", "proxmox: {templateName: n}", "n"),
+        ("vsphere", "vsphere: {templateName: t}", {"template": "t"}),
+        (
+            "vsphere",
+            "vsphere: {contentLibrary: {library: l, item: i}}",
+            {"library_item": LibraryItem("l", "i")},
+        ),
+        ("vsphere", "vsphere: {ovaURL: 'https://h/x.ova'}", {"url": "https://h/x.ova"}),
+        ("vsphere", "http: {url: 'https://h/x.ova'}", {"url": "https://h/x.ova"}),
+        ("proxmox", "proxmox: {templateID: 9000, node: n, fullClone: false}",
+         {"template_id": 9000, "node": "n", "full_clone": False}),
+        ("proxmox", "proxmox: {templateName: n}", {"template": "n"}),
+        ("proxmox", "proxmox: {storage: local}, http: {url: 'https://h/x.qcow2'}",
+         {"url": "https://h/x.qcow2", "storage": "local", "format": "qcow2"}),
     ],
-)
-def test_templates_of_the_other_providers(kind: str, endpoint: str, source: str, template: str) -> None:
-    provider = PROVIDER.replace("libvirt", kind).replace("qemu:///embed", endpoint)
+)  # fmt: skip
+def test_images_of_the_other_providers(kind: str, source: str, expected: dict[str, object]) -> None:
+    provider = PROVIDER.replace("libvirt", kind).replace("qemu:///embed", "https://host")
     image = one(provider, CLASS, IMAGE.replace("libvirt: {path: disk.qcow2}", source), VM).image
-    assert (image.template, image.path, image.url) == (template, None, None)
+    starts = ("path", "url", "template", "template_id", "library_item")
+    found = {name: getattr(image, name) for name in {*starts, *expected} if getattr(image, name) is not None}
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "source"), [("vsphere", "vsphere: {checksum: abc}"), ("proxmox", "proxmox: {node: n}")]
+)
+def test_an_image_without_a_start_is_refused(kind: str, source: str) -> None:
+    provider = PROVIDER.replace("libvirt", kind).replace("qemu:///embed", "https://host")
+    _, problems = outcome(provider, CLASS, IMAGE.replace("libvirt: {path: disk.qcow2}", source), VM)
+    assert "image-wrong-provider" in rules(problems)
+
+
+def test_a_download_may_need_secrets() -> None:
+    http = "http: {url: 'https://h/i', headers: {X: y}, authentication: {basicAuth: {secretRef: {name: s}}}}"
+    image = IMAGE.replace("libvirt: {path: disk.qcow2}", http)
+    request = one(PROVIDER, CLASS, image, VM, secret("stringData: {username: u, password: hunter2}")).image.request
+    assert request == HttpRequest({"X": "y"}, "u", "hunter2")
+    assert "hunter2" not in repr(request)
+    _, problems = outcome(PROVIDER, CLASS, image, VM, secret("stringData: {username: u}"))
+    assert (
+        "VMImage spec.source.http.authentication.basicAuth.secretRef: Secret default/s has none of the keys password"
+        in (str(problems[-1]))
+    )
 
 
 def test_an_http_source_serves_libvirt() -> None:

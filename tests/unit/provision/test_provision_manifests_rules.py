@@ -171,6 +171,11 @@ def test_every_rule_is_broken_by_some_test() -> None:
     here |= {"guest-nested-parameter", "guest-cpu-flags", "guest-device-listing"}
     elsewhere = {
         "accel",
+        "ca-unreadable",
+        "ignition",
+        "ignition-with-cloud-init",
+        "no-credentials",
+        "static-address-prefix",
         "image-wrong-provider",
         "network-without-name",
         "no-image",
