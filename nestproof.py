@@ -17,6 +17,7 @@ COMMANDS = {
     "destroy": "commands.destroy:destroy",
     "serve": "commands.serve:serve",
     "matrix": "commands.matrix:matrix",
+    "store": "commands.store:store",
     "agent": "commands.agent:agent",
 }
 

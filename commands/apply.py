@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.endpoints import Endpoint, attempt, visit
-from commands.options import connect_option, files_argument, reports_option
+from commands.options import connect_option, files_argument, reports_option, store_option
 from commands.output import Terminal
 from hostcheck.exits import Exit, of_verdict
 
@@ -64,6 +64,7 @@ def plan(files: tuple[str, ...], connect: str | None, show_native: bool, verbose
 @fail_on_option
 @verbose_option
 @reports_option
+@store_option
 def apply(
     files: tuple[str, ...], connect: str | None, wait: bool, timeout: float, fail_on: str, verbose: bool,
     reports: tuple[tuple[str, Path], ...],
@@ -128,6 +129,7 @@ def apply(
 @fail_on_option
 @verbose_option
 @reports_option
+@store_option
 def verify(
     files: tuple[str, ...], connect: str | None, timeout: float, fail_on: str, verbose: bool,
     reports: tuple[tuple[str, Path], ...],

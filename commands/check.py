@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from commands.options import format_option, reports_option
+from commands.options import format_option, reports_option, store_option
 from commands.output import Terminal
 from hostcheck.exits import Exit, of_verdict, worst
 from hostcheck.model import Arrival, Question
@@ -22,6 +22,7 @@ NOT_INSIDE = "only the hypervisor was asked: nothing ran inside"
               default=Question.GUESTS_NEST.value, show_default=True,
               help="The question that decides the exit code and whose cause is shown.")  # fmt: skip
 @format_option
+@store_option
 @reports_option
 @click.option("--timeout", type=click.FloatRange(1, 3600), default=60.0, show_default=True, metavar="SECONDS",
               help="Limit for each remote host, connecting included; looking itself takes at most 10 s.")  # fmt: skip

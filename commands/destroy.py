@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.endpoints import Endpoint, attempt, visit
-from commands.options import connect_option, files_argument
+from commands.options import connect_option, files_argument, store_option
 from commands.output import Terminal
 from hostcheck.exits import Exit
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @files_argument
 @connect_option
+@store_option
 def destroy(files: tuple[str, ...], connect: str | None) -> int:
     """Remove the VMs of FILE... with their disks, seeds and logs; also what a killed apply left half done.
 

@@ -23,21 +23,28 @@ def policy_in(path: Path | None = None) -> Policy:
 
 
 def chains(entries: Iterable[Entry], policy: Policy) -> list[Chain]:
-    """One chain for each entry of something that still exists. Pure: the same entries give the same chains."""
-    entries = [entry for entry in entries if entry.arrival is not Arrival.DESTROYED]
-    judged = {id(entry): _judgement(entry, policy) for entry in entries}
-    hosts = {entry.name: judged[id(entry)][0] for entry in entries if entry.kind == "host"}
+    """One chain for each entry of something that still exists; hosts have to come before their VMs, as a store gives
+    them. Pure: the same entries give the same chains. Entries are taken one by one, so their reports need not all be
+    in memory at once.
+    """
+    hosts: dict[str, Judgement | None] = {}
     result = []
     for entry in entries:
-        judgement, refusal = judged[id(entry)]
-        if entry.kind == "host" and isinstance(entry.view, HostView):
-            result.append(view_chain(entry.view))
-        elif entry.kind == "host":
-            fault = refusal or entry.arrival_detail
-            result.append(host_chain(judgement) if judgement else unreached_chain(entry.name, fault))
+        if entry.arrival is Arrival.DESTROYED:
+            continue
+        judgement, refusal = _judgement(entry, policy)
+        if entry.kind == "host":
+            hosts[entry.name] = judgement
+            result.append(_host_chain(entry, judgement, refusal))
         elif isinstance(entry.view, VmView):
             result.append(vm_chain(entry.view, judgement, hosts.get(entry.host), refusal or entry.arrival_detail))
     return result
+
+
+def _host_chain(entry: Entry, judgement: Judgement | None, refusal: str) -> Chain:
+    if isinstance(entry.view, HostView):
+        return view_chain(entry.view)
+    return host_chain(judgement) if judgement else unreached_chain(entry.name, refusal or entry.arrival_detail)
 
 
 def _judgement(entry: Entry, policy: Policy) -> tuple[Judgement | None, str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from commands.options import format_option, reports_option
+from commands.options import format_option, reports_option, store_option
 from commands.output import Terminal
 from hostcheck.exits import Exit
 
@@ -12,6 +12,7 @@ from hostcheck.exits import Exit
 @click.command()
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the page to this file.")
 @format_option
+@store_option
 @reports_option
 @click.option("--forget", metavar="NAME", multiple=True, help="First remove this host or VM from what is kept.")
 def matrix(html: Path | None, form: str, reports: tuple[tuple[str, Path], ...], forget: tuple[str, ...]) -> int:

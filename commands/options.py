@@ -8,6 +8,9 @@ import click
 
 from reports.formats import FORMATS
 
+STORE = "nestproof.store"
+"""Key of the store's place among what a run knows of itself (click.Context.meta)."""
+
 
 class ReportTarget(click.ParamType[tuple[str, Path]]):
     """`FORMAT=PATH`."""
@@ -36,6 +39,27 @@ def format_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True,
         help="What to print on stdout.",
+    )(function)  # fmt: skip
+
+
+def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--store FILE|URL`: kept in the context, where commands.recording finds it."""
+
+    def remember(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+        if value:
+            from reports.store.place import has_password
+
+            if has_password(value):
+                raise click.BadParameter(
+                    "a password on the command line can be read by everyone on this machine: "
+                    "put it into PGPASSWORD, ~/.pgpass or NESTPROOF_STORE", ctx, param,
+                )  # fmt: skip
+        ctx.meta[STORE] = value
+
+    return click.option(
+        "--store", metavar="FILE|URL", expose_value=False, callback=remember,
+        help="Where reports are kept: a file, or postgresql://[USER@]HOST/DATABASE. Default: NESTPROOF_STORE, else "
+        "your state directory.",
     )(function)  # fmt: skip
 
 

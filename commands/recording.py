@@ -7,9 +7,12 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+import click
+
 from commands.failures import Failure, complain
 from commands.judging import chains as judge_entries
 from commands.judging import policy_in
+from commands.options import STORE
 from commands.output import Terminal
 from hostcheck.clock import now
 from hostcheck.files import write_whole
@@ -55,11 +58,17 @@ def destroyed_entry(name: str, provider: str) -> Entry:
     return Entry(name=name, kind="vm", received=now(), provider=provider, arrival=Arrival.DESTROYED)
 
 
+def store_place() -> str | None:
+    """Where this run's --store says that reports are kept; None leaves it to NESTPROOF_STORE and the default."""
+    context = click.get_current_context(silent=True)
+    return context.meta.get(STORE) if context else None
+
+
 @contextlib.contextmanager
 def opened_store() -> Iterator[Store]:
     """The user's store. Raises Failure with the store's own line."""
     try:
-        with Store.open() as store:
+        with Store.open(store_place()) as store:
             yield store
     except StoreError as e:
         raise Failure(str(e)) from e
@@ -75,7 +84,7 @@ class Recorder:
     def keep(self, entries: Sequence[Entry]) -> None:
         """Put the entries on disk. A store that cannot be used is said aloud and does not stop the command."""
         try:
-            with Store.open() as store:
+            with Store.open(store_place()) as store:
                 for entry in entries:
                     store.add(entry)
         except StoreError as e:
@@ -95,7 +104,7 @@ class Recorder:
         """Write the page of everything known into the state directory; None when that cannot be done."""
         path = state_dir() / "matrix.html"
         try:
-            with Store.open() as store:
+            with Store.open(store_place()) as store:
                 matrix = self.matrix(judge_entries(store.latest(), policy_in()))
             _write(path, printed("html", matrix))
         except (StoreError, Failure) as e:

@@ -1,8 +1,8 @@
 """Install what a bare Debian 12 lacks: `python3 deploy/packages.py run image test`.
 
-Asks dpkg first and starts apt only when something is missing, with sudo when not root. No daemon is started, and all
-that is configured is the account that libvirt's QEMU driver asks for. Runs before anything of ours is installed, with
-whatever python3 the machine has.
+Asks dpkg first and starts apt only when something is missing, with sudo when not root. No daemon is started; what is
+configured is the account that libvirt's QEMU driver asks for, and that PostgreSQL makes no database. Runs before
+anything of ours is installed, with whatever python3 the machine has.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterable
 
 ACCOUNT = "libvirt-qemu"
+NO_CLUSTER = "/etc/postgresql-common/createcluster.d/nestproof.conf"
 GROUPS = {
     "run": (
         "gcc",  # libvirt-python is compiled
@@ -57,6 +58,7 @@ GROUPS = {
         "openssh-client",
         "openssh-server",
         "openssl",
+        "postgresql",
         "procps",
         "syslinux-common",
         "vgabios",  # what bochs only recommends, and does not start without
@@ -98,6 +100,13 @@ def add_account() -> int:
     return as_root(kvm) or as_root(group) or as_root(user)
 
 
+def keep_databases_off() -> int:
+    """Tell Debian's PostgreSQL, before it comes, to make and start no database of its own; the tests run theirs."""
+    print(f"packages: no database is made or started: {NO_CLUSTER}", file=sys.stderr, flush=True)
+    write = 'mkdir -p "${0%/*}" && echo "create_main_cluster = false" > "$0"'
+    return as_root(["sh", "-c", write, NO_CLUSTER])
+
+
 def as_root(command: list[str]) -> int:
     """Run `command`, with sudo when not root. Returns the exit code for the user, who has been told of a failure."""
     if os.geteuid() != 0:
@@ -130,7 +139,9 @@ def main() -> int:
     if lacking is None:
         print(f"packages: no dpkg here; install what your system calls {' '.join(wanted)}", file=sys.stderr)
         return 0
-    code = install(lacking) if lacking else 0
+    code = keep_databases_off() if "postgresql" in lacking else 0
+    if code == 0 and lacking:
+        code = install(lacking)
     if code == 0 and "run" in groups and account_is_missing():
         code = add_account()
     return code

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from nestproof import COMMANDS
+
 NESTPROOF = [sys.executable, "-m", "nestproof"]
 
 
@@ -20,9 +22,6 @@ def nestproof(*arguments: str, state: Path, stdin: str = "", **env: str) -> subp
         check=False,
         env=environment | env,
     )
-
-
-COMMANDS = ["check", "explain", "enable", "lint", "plan", "apply", "verify", "destroy", "serve", "matrix", "agent"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -60,6 +59,11 @@ def test_the_front_page_imports_nothing_heavy(tmp_path: Path) -> None:
         ["explain", "kvm.acess"],
         ["agent", "cloud-init", "--vm", "no slash"],
         ["matrix", "--forget", "nobody"],
+        ["matrix", "--store", "postgresql://me:s3cret@127.0.0.1/x"],
+        ["matrix", "--store", "mysql://127.0.0.1/x"],
+        ["store", "prune"],
+        ["store", "import", "/dev/null"],
+        ["store", "export", "/proc/nowhere/x"],
         ["check", "--report", "html=/proc/nowhere/x.html"],
     ],
     ids=" ".join,

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from hostcheck.model import Arrival, Asked, HostView, VmView
-from reports import store as store_module
-from reports.store import FILE_NAME, Entry, Store, StoreError, default_path
+from reports.store import FILE_NAME, Entry, Store, StoreError, default_path, errors, place_of
+from reports.store.place import has_password
 
-ROOT = Path(store_module.__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 VIEW = VmView("default/vm", "libvirt qemu:///system", True, Asked.ON, "vm.yaml:3:1", "svm", True)
 
 ADD_FOREVER = """
@@ -48,14 +48,14 @@ def test_what_was_added_comes_back_byte_for_byte(tmp_path: Path) -> None:
     with Store.open(tmp_path / "s") as store:
         store.add(given)
     with Store.open(tmp_path / "s") as store:
-        assert store.latest() == [given]
+        assert list(store.latest()) == [given]
 
 
 def test_a_vm_whose_report_never_came_has_an_entry(tmp_path: Path) -> None:
     silent = Entry("default/vm", "vm", 2.0, arrival=Arrival.SILENT, arrival_detail="nothing in 300 s", view=VIEW)
     with Store.open(tmp_path / "s") as store:
         store.add(silent)
-        assert store.latest() == [silent]
+        assert list(store.latest()) == [silent]
 
 
 def test_latest_is_the_newest_of_every_subject_with_hosts_first(tmp_path: Path) -> None:
@@ -64,8 +64,8 @@ def test_latest_is_the_newest_of_every_subject_with_hosts_first(tmp_path: Path) 
         for received in (1.0, 3.0, 2.0):
             store.add(entry("kvm07", received))
         store.add(entry("kvm06", 1.0))
-        assert [(e.name, e.received) for e in store.latest()] == [("kvm06", 1.0), ("kvm07", 2.0), ("a/vm", 5.0)]
-        assert [e.received for e in store.history("kvm07")] == [2.0, 3.0, 1.0]
+        assert [(e.name, e.received) for e in store.latest()] == [("kvm06", 1.0), ("kvm07", 3.0), ("a/vm", 5.0)]
+        assert [e.received for e in store.history("kvm07")] == [3.0, 2.0, 1.0]
 
 
 def test_forget_removes_one_subject_and_says_how_much(tmp_path: Path) -> None:
@@ -86,10 +86,44 @@ def test_only_the_user_can_read_it(tmp_path: Path) -> None:
         assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
 
 
-def test_it_is_in_the_state_directory_of_the_user() -> None:
-    assert default_path({"NESTPROOF_STATE": "/somewhere"}) == Path("/somewhere") / FILE_NAME
-    assert default_path({}).parent.name == "nestproof"
-    assert default_path({"NESTPROOF_STATE": ""}) == default_path({})
+def test_it_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NESTPROOF_STORE", raising=False)
+    monkeypatch.setenv("NESTPROOF_STATE", "/somewhere")
+    assert str(place_of()) == f"/somewhere/{FILE_NAME}"
+    monkeypatch.delenv("NESTPROOF_STATE")
+    assert default_path().parent.name == "nestproof"
+    monkeypatch.setenv("NESTPROOF_STORE", "/else/where.db")
+    assert str(place_of()) == "/else/where.db"
+    assert str(place_of("sqlite:////x/y.db")) == "/x/y.db"
+    assert str(place_of(Path("z"))) == "z"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:s3cret@db.example:5433/team",
+        "postgres://me:s3cret@db.example:5433/team?sslmode=require&sslpassword=s3cret",
+        "postgresql+psycopg://me@db.example:5433/team?password=s3cret",
+    ],
+)
+def test_a_password_is_never_shown(url: str) -> None:
+    place = place_of(url)
+    assert (place.path, str(place)) == (None, "postgresql://me@db.example:5433/team")
+    assert "s3cret" not in repr(place) and has_password(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:s3cret@db:port/x", "mysql://me:s3cret@db/x", "postgresql://me:s3cret@[::1/x"]
+)
+def test_a_url_that_is_none_is_one_line_without_its_password(url: str) -> None:
+    with pytest.raises(StoreError, match="a store is a file, or postgresql://") as refused:
+        place_of(url)
+    assert "s3cret" not in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["postgresql://me@db:5432/x", "postgresql:///x?host=/run/pg", "/a:b@c", "x"])
+def test_what_has_no_password_may_stand_on_the_command_line(url: str) -> None:
+    assert not has_password(url)
 
 
 def test_the_file_is_in_wal_mode_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -108,7 +142,7 @@ def test_writers_at_the_same_time_lose_nothing_even_while_the_store_is_made(tmp_
         _, complaint = writer.communicate(timeout=120)
         assert (writer.returncode, complaint) == (0, "")
     with Store.open(tmp_path / "s") as store:
-        assert len(store.latest()) == 100
+        assert len(list(store.latest())) == 100
 
 
 @pytest.mark.parametrize("acknowledged", [1, 7, 40])
@@ -120,7 +154,7 @@ def test_a_writer_that_is_killed_leaves_everything_that_it_had_acknowledged(tmp_
         os.kill(writer.pid, signal.SIGKILL)
         numbers += [int(line) for line in writer.stdout]
     with Store.open(path) as store:
-        assert len(store.history("kvm07")) >= len(numbers)
+        assert len(list(store.history("kvm07"))) >= len(numbers)
         assert all(e.report == b"x" * 60000 for e in store.history("kvm07"))
         store.add(entry("afterwards"))
     connection = sqlite3.connect(path)
@@ -177,7 +211,7 @@ def test_damage_inside_is_one_line(tmp_path: Path) -> None:
     data[3 * 4096 :] = b"\xff" * (len(data) - 3 * 4096)  # all but the schema
     path.write_bytes(data)
     with pytest.raises(StoreError, match="damaged or not a nestproof store") as refused, Store.open(path) as store:
-        store.history("kvm07")
+        list(store.history("kvm07"))
     assert "\n" not in str(refused.value)
     assert path.read_bytes() == bytes(data)
 
@@ -191,7 +225,7 @@ def test_a_view_that_cannot_be_read_names_its_entry(tmp_path: Path) -> None:
     connection.commit()
     connection.close()
     with Store.open(path) as store, pytest.raises(StoreError, match=f"entry {number} .'default/vm'.") as refused:
-        store.latest()
+        list(store.latest())
     assert str(path) in str(refused.value)
 
 
@@ -206,7 +240,7 @@ def test_a_place_that_cannot_hold_it_is_one_line(tmp_path: Path, place: str) -> 
 
 
 def test_a_store_that_is_locked_for_too_long_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "BUSY_SECONDS", 0)
+    monkeypatch.setattr(errors, "BUSY_SECONDS", 0)
     path = tmp_path / "s"
     with Store.open(path) as store:
         other = sqlite3.connect(path)
@@ -222,4 +256,4 @@ def test_a_host_that_an_api_spoke_of_comes_back_as_one(tmp_path: Path) -> None:
     entry = Entry("esx1", "host", 5.0, provider="vsphere vc", arrival=Arrival.NOT_AWAITED, view=view)
     with Store.open(tmp_path / FILE_NAME) as store:
         store.add(entry)
-        assert store.latest() == [entry]
+        assert list(store.latest()) == [entry]
