@@ -11,6 +11,7 @@ import time
 
 from agent import VERSION
 from agent.facts import PROBES
+from agent.machine import Machine
 from agent.worker import Worker, errno_text, fact, milliseconds, stopped
 
 LIMIT = 64 * 1024  # bytes of a report, docs/report.md
@@ -18,23 +19,25 @@ LIMIT = 64 * 1024  # bytes of a report, docs/report.md
 
 def collect(only, timeout, root, measure, vm, record=None):
     """Return the report; see :func:`agent.collect`. What is read is also written below ``record``."""
-    from agent.machine import Machine
-    from agent.subject import subject
-
     known = {probe[0]: probe for probe in PROBES}
     if only is None:
         only = [name for name in known if measure or name != "proof.cost"]
     wanted = [known[name] for name in only]
     started, begin = time.time(), time.perf_counter()
-    facts = Run(wanted, root, measure, begin + timeout, timeout, record).facts()
-    report = {
-        "schema": "nestproof.report/1",
-        "agent": {"version": VERSION, "python": "%d.%d.%d" % sys.version_info[:3]},
-        "subject": subject(Machine(root, record=record), vm),
-        "started": round(started, 3),
-        "duration_ms": milliseconds(begin),
-        "facts": {probe[0]: facts[probe[0]] for probe in wanted},
-    }
+    report = {}  # type: dict
+    report["schema"] = "nestproof.report/1"
+    report["agent"] = {"version": VERSION, "python": "%d.%d.%d" % sys.version_info[:3]}
+
+    def meanwhile():
+        from agent.subject import subject
+
+        report["subject"] = subject(Machine(root, record=record), vm)
+        __import__("agent.encode")  # fitted() will want it
+
+    facts = Run(wanted, root, measure, begin + timeout, timeout, record).facts(meanwhile)
+    report["started"] = round(started, 3)
+    report["duration_ms"] = milliseconds(begin)
+    report["facts"] = {probe[0]: facts[probe[0]] for probe in wanted}
     return fitted(report)
 
 
@@ -59,7 +62,8 @@ def fitted(report):
 class Run:
     """One run over some probes, with a deadline on the performance counter.
 
-    What asks KVM and what reads files are two lanes, each with a worker of its own, side by side.
+    What asks KVM and what reads files are two lanes, each with a worker of its own, side by side. What both import is
+    imported before; that, and what each does with files of its own, is most of the time that a run takes.
     """
 
     def __init__(self, probes, root, measure, deadline, timeout, record=None):
@@ -69,60 +73,65 @@ class Run:
         self.deadline = deadline
         self.timeout = timeout
         self.record = record
+        self.workers = []  # type: list
+        self.done = {}  # type: dict
 
-    def facts(self):
-        """Return {id: fact} for all probes."""
-        done = {}  # type: dict
-        kvm = [probe for probe in self.probes if probe[0].startswith(("kvm.", "proof."))]
-        lanes = [lane for lane in (kvm, [probe for probe in self.probes if probe not in kvm]) if lane]
-        workers = []  # type: list
+    def facts(self, meanwhile=lambda: None):
+        """Return {id: fact} for all probes; do ``meanwhile`` beside the workers."""
+        kvm = [probe for probe in self.probes if probe[1].startswith(("kvm.", "proof."))]
+        files = [probe for probe in self.probes if probe not in kvm]
+        files.sort(key=lambda probe: probe[1] == "cpuid")  # asked ahead of all, answered last; see agent/cpuid.py
         try:
-            while lanes or workers:
-                for lane in lanes:
-                    self.begin(lane, workers, done)
-                lanes = self.listen(workers, done) if workers else []
+            self.begin([lane for lane in (kvm, files) if lane])
+            meanwhile()
+            while self.workers:
+                self.begin(self.listen())
         finally:
-            for each in workers:
+            for each in self.workers:
                 each.end()
-        return done
+        return self.done
 
-    def begin(self, todo, workers, done):
-        """Start a worker on a lane; without time or without a child say so in the facts."""
-        if time.perf_counter() >= self.deadline:
-            late = "ETIMEDOUT: not begun, the run's %g s were used up" % self.timeout
-            for probe in todo:
-                done[probe[0]] = stopped(probe, "timeout", "not-begun", late, "", time.perf_counter())
-            return
-        try:
-            workers.append(Worker(todo, self))
-        except OSError as e:  # no child to be had: what only reads is read here, what could hang is left
-            from agent.machine import Machine
+    def begin(self, lanes):
+        """Start a worker on each lane of probes; without time or without a child say so in the facts."""
+        for todo in lanes:
+            if time.perf_counter() >= self.deadline:
+                late = "ETIMEDOUT: not begun, the run's %g s were used up" % self.timeout
+                for probe in todo:
+                    self.done[probe[0]] = stopped(probe, "timeout", "not-begun", late, "", time.perf_counter())
+                continue
+            try:
+                self.workers.append(Worker(todo, self))
+            except OSError as e:
+                self.alone(todo, errno_text(e))
 
-            late = errno_text(e) + ": not begun, for want of a process"
-            machine = Machine(self.root, self.measure, record=self.record)
-            for probe in todo:
-                done[probe[0]] = (
-                    stopped(probe, "error", "not-begun", late, "", time.perf_counter())
-                    if probe[5]
-                    else fact(probe, machine)
+    def alone(self, todo, why):
+        """Do without a child what only reads, and leave what could hang."""
+        machine = Machine(self.root, self.measure, record=self.record)
+        for probe in todo:
+            self.done[probe[0]] = (
+                stopped(
+                    probe, "error", "not-begun", why + ": not begun, for want of a process", "", time.perf_counter()
                 )
+                if probe[5]
+                else fact(probe, machine)
+            )
 
-    def listen(self, workers, done):
+    def listen(self):
         """Take what the workers send until one ends or overstays; return what the ended ones have left to do."""
         poll = select.poll()
-        for each in workers:
+        for each in self.workers:
             poll.register(each.receive, select.POLLIN)
-        left = min(each.until() for each in workers) - time.perf_counter()
+        left = min(each.until() for each in self.workers) - time.perf_counter()
         ready = [fd for fd, _ in poll.poll(max(left, 0) * 1000 + 1)]
         lanes = []
-        for each in list(workers):
-            alive = each.take(done) if each.receive in ready else True
+        for each in list(self.workers):
+            alive = each.take(self.done) if each.receive in ready else True
             if alive and each.todo and time.perf_counter() >= each.until():
                 error = "ETIMEDOUT: stopped after %.3g s" % (time.perf_counter() - each.since)
-                each.give_up("timeout", "timeout", error, done)
+                each.give_up("timeout", "timeout", error, self.done)
                 alive = False
             if not alive or not each.todo:
-                workers.remove(each)
+                self.workers.remove(each)
                 each.end()
                 if each.todo:
                     lanes.append(each.todo)

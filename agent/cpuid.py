@@ -30,45 +30,79 @@ def program(leaves, cpus=0):
     )
 
 
-def execute(leaves, cpus=0):
-    """Return {cpu: {leaf: (eax, ebx, ecx, edx)}} by running :func:`program`; OSError when the system forbids it.
+def start(leaves, cpus=0):
+    """Start :func:`program`; return its process and where its answers come from. OSError when there is no process.
 
-    With ``cpus`` 0 the only key is 0, for whatever CPU it ran on.
+    All that a seccomp filter may punish is done in the child.
     """
-    from agent.memory import memfd
-
-    fd = memfd("cpuid")
     receive, send = os.pipe()
     try:
-        os.write(fd, program(leaves, cpus))
         child = os.fork()
-        if not child:
-            try:
-                os.dup2(send, 1)
-                os.execve(fd, ["cpuid"], {})  # noqa: S606
-            finally:
-                os._exit(127)
+    except OSError:
+        os.close(receive)
         os.close(send)
-        send = -1
+        raise
+    if not child:
+        try:
+            from agent.memory import memfd
+
+            fd = memfd("cpuid")
+            os.write(fd, program(leaves, cpus))
+            os.dup2(send, 1)
+            os.execve(fd, ["cpuid"], {})  # noqa: S606
+        except OSError as e:
+            os._exit(e.errno or 127)
+        finally:
+            os._exit(127)
+    os.close(send)
+    return child, receive
+
+
+def finish(leaves, child, receive):
+    """Return {cpu: {leaf: (eax, ebx, ecx, edx)}} of a program that was started; OSError when the system forbade it."""
+    try:
         parts = [os.read(receive, 65536)]
         while parts[-1]:
             parts.append(os.read(receive, 65536))
-        try:
-            os.waitpid(child, 0)
-        except ChildProcessError:  # our parent ignores SIGCHLD, and so the kernel has reaped it
-            pass
     finally:
-        for each in (fd, receive, send):
-            if each >= 0:
-                os.close(each)
+        os.close(receive)
+    status = 0
+    try:
+        status = os.waitpid(child, 0)[1]
+    except ChildProcessError:  # our parent ignores SIGCHLD, and so the kernel has reaped it
+        pass
+    if status >> 8:
+        raise OSError(status >> 8, os.strerror(status >> 8) + ", by the CPUID program")
     answer, size, found = b"".join(parts), 16 + 16 * len(leaves), {}
     if not answer or len(answer) % size:
         raise OSError(8, "the CPUID program gave %d bytes" % len(answer))
-    for start in range(0, len(answer), size):
-        found[struct.unpack_from("<I", answer, start)[0]] = {
-            leaf: struct.unpack_from("<4I", answer, start + 16 + 16 * n) for n, leaf in enumerate(leaves)
+    for begin in range(0, len(answer), size):
+        found[struct.unpack_from("<I", answer, begin)[0]] = {
+            leaf: struct.unpack_from("<4I", answer, begin + 16 + 16 * n) for n, leaf in enumerate(leaves)
         }
     return found
+
+
+def execute(leaves, cpus=0):
+    """Return what :func:`finish` does, of a program for as many CPUs.
+
+    With ``cpus`` 0 the only key is 0, for whatever CPU it ran on.
+    """
+    return finish(leaves, *start(leaves, cpus))
+
+
+def ahead(machine):
+    """Start asking all CPUs, for an answer that is wanted later: a CPU that is busy lets the program wait."""
+    if os.uname().machine in ("x86_64", "amd64"):
+        try:
+            machine.once("cpuid program", lambda: start(LEAVES, cpus()))
+        except OSError:
+            pass  # the probe itself will meet it again, and say so
+
+
+def cpus():
+    """Return how many CPUs there are up to the last that we may use, at most 512."""
+    return min(max(os.sched_getaffinity(0)) + 1, 512)
 
 
 def from_device(leaves):
@@ -88,7 +122,7 @@ def everywhere(machine):
     def get():
         try:
             try:
-                return execute(LEAVES, min(max(os.sched_getaffinity(0)) + 1, 512))
+                return finish(LEAVES, *(machine.kept.pop("cpuid program", None) or start(LEAVES, cpus())))
             except OSError:  # not even one CPU may be chosen
                 return execute(LEAVES)
         except OSError as e:

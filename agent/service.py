@@ -1,5 +1,6 @@
 """Sending and staying: what the options --send, --watch and --serve-port mean together."""
 
+import gc
 import os
 import sys
 
@@ -10,6 +11,7 @@ from agent.channels.virtio import serve
 
 def service(options, make_report, seconds):
     """Send once, or stay. Returns 0 when every channel got the report, 1 when not; ValueError names a bad channel."""
+    gc.enable()
     names = [name for name in options.get("--send", "").split(",") if name]
     senders = [(name, sender(name, options.get("--token-file"), options.get("--ca-file"))) for name in names]
     every = seconds(options, "--every", 900.0, 1 << 31)

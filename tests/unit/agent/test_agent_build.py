@@ -3,11 +3,15 @@
 import subprocess
 import sys
 import tomllib
-import zipfile
+import zlib
 from pathlib import Path
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 import agent
-from agent.build import agent_bytes, build, shipped
+from agent.build import agent_bytes, build, bundle, shipped
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -28,12 +32,35 @@ def test_is_executable(tmp_path: Path) -> None:
     assert done.stdout == f"nestproof-agent {agent.VERSION}\n"
 
 
-def test_is_a_sound_zip_without_controller_side_modules(pyz: Path) -> None:
-    with zipfile.ZipFile(pyz) as archive:
-        assert archive.testzip() is None
-        assert sorted(archive.namelist()) == ["__main__.py", "agent.z"]
+def test_is_a_script_that_holds_the_block_whole(pyz: Path) -> None:
+    text = pyz.read_bytes()
+    assert text.startswith(b"#!/usr/bin/env python3\n# coding: latin-1\n")
+    names: dict[str, str] = {}
+    exec(compile(text.split(b"import gc")[0], "start", "exec"), names)
+    assert zlib.decompress(names["block"].encode("latin-1")) == zlib.decompress(bundle())
+
+
+def test_leaves_out_what_only_the_controller_needs() -> None:
     assert not {"agent.build", "agent.cloudinit", "agent.boothook", "agent.fallback", "agent.__main__"} & set(shipped())
     assert "agent.proof.nested" in shipped()
+
+
+@given(st.binary(max_size=300))
+def test_any_block_survives_being_written_into_the_script(block: bytes) -> None:
+    from agent import build as module
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "bundle", lambda: block)
+        names: dict[str, str] = {}
+        exec(compile(agent_bytes().split(b"import gc")[0], "start", "exec"), names)
+    assert names["block"].encode("latin-1") == block + b"."
+
+
+def test_too_old_a_python_is_told_in_one_line(pyz: Path) -> None:
+    code = f"import sys; sys.version_info = (3, 5, 0); sys.argv = ['x']; exec(open({str(pyz)!r}, 'rb').read())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.stderr == "nestproof-agent: this is Python 3.5, it needs 3.6 or later\n"
+    assert done.returncode == 1
 
 
 def test_comments_and_docstrings_are_left_out() -> None:
