@@ -17,6 +17,8 @@ COMMANDS = {
     "destroy": "commands.destroy:destroy",
     "serve": "commands.serve:serve",
     "matrix": "commands.matrix:matrix",
+    "show": "commands.show:show",
+    "compare": "commands.compare:compare",
     "store": "commands.store:store",
     "agent": "commands.agent:agent",
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.failures import Failure
+from commands.options import store_option
 from commands.output import Terminal
 from hostcheck.exits import Exit
 
@@ -30,6 +31,7 @@ CONCURRENT = 500
 @click.option("--password-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
               help="What readers of the page are asked for; default: one that is made once. On a loopback address "
               "nothing is asked unless this is given.")  # fmt: skip
+@store_option
 def serve(listen: str, cert: Path | None, key: Path | None, names: tuple[str, ...], password_file: Path | None) -> int:
     """Take the reports that agents send over HTTPS, and show everything known as a live page.
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 FORMATS = {
     "text": "reports.text:matrix_text",
     "json": "reports.jsonout:matrix_json",
+    "csv": "reports.csvout:matrix_csv",
     "html": "reports.html:render",
     "markdown": "reports.markdown:matrix_markdown",
     "junit": "reports.junit:matrix_junit",

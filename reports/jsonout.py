@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from hostcheck.model import Chain
+from reports.comparison import Comparison
 from reports.matrix import Matrix, Provenance
 from reports.rows import Outcome
 
@@ -25,7 +26,7 @@ class Subjects(msgspec.Struct, frozen=True):
     vms: int
 
 
-class Document(msgspec.Struct, frozen=True):
+class Document(msgspec.Struct, frozen=True, omit_defaults=True):
     """What nestproof prints as JSON. Additive within one `schema`: readers ignore keys that they do not know."""
 
     schema: Literal["nestproof.matrix/1"]
@@ -34,6 +35,8 @@ class Document(msgspec.Struct, frozen=True):
     counts: dict[Outcome, Subjects]
     provenance: Provenance
     chains: tuple[Chain, ...]
+    comparison: Comparison | None = None
+    """What changed since another run, where one was given."""
 
 
 def chains_json(chains: Iterable[Chain]) -> str:
@@ -45,9 +48,8 @@ def matrix_json(matrix: Matrix) -> str:
     """The whole matrix as a Document."""
     counts = {count.outcome: Subjects(count.hosts, count.vms) for count in matrix.counts}
     chains = tuple(row.chain for row in matrix.rows)
-    return _dump(
-        msgspec.to_builtins(Document(SCHEMA, matrix.sentence, matrix.outcome, counts, matrix.provenance, chains))
-    )
+    said = (matrix.sentence, matrix.outcome, counts, matrix.provenance, chains, matrix.comparison)
+    return _dump(msgspec.to_builtins(Document(SCHEMA, *said)))
 
 
 def matrix_schema() -> str:

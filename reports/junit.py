@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
 from hostcheck.model import Evidence, Remedy, Status
+from reports.changes import by_anchor
+from reports.comparison import Difference
 from reports.matrix import Matrix
 from reports.observations import Observation, observations
 from reports.rows import Row
@@ -22,7 +24,8 @@ RESULT = {Status.FAIL: "failure", Status.UNKNOWN: "error", Status.SKIP: "skipped
 def matrix_junit(matrix: Matrix) -> str:
     """The matrix as one JUnit document. `sanitize` has replaced every character that XML 1.0 forbids."""
     made = datetime.fromtimestamp(matrix.provenance.time, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    suites = [_suite(row, made) for row in matrix.rows]
+    changes = by_anchor(matrix.comparison)
+    suites = [_suite(row, made, changes.get(row.anchor)) for row in matrix.rows]
     totals = {key: str(sum(int(suite.get(key, 0)) for suite in suites)) for key in ("tests", "failures", "errors")}
     root = ET.Element("testsuites", {"name": "nestproof", **totals, "time": "0"})
     root.extend(suites)
@@ -30,7 +33,7 @@ def matrix_junit(matrix: Matrix) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _suite(row: Row, made: str) -> ET.Element:
+def _suite(row: Row, made: str, change: Difference | None) -> ET.Element:
     seen = list(observations(row))
     count = Counter(observation.status for observation in seen)
     suite = ET.Element(
@@ -46,7 +49,7 @@ def _suite(row: Row, made: str) -> ET.Element:
         },
     )
     properties = ET.SubElement(suite, "properties")
-    for name, value in _properties(row, seen):
+    for name, value in [*_properties(row, seen), *_changed(change)]:
         ET.SubElement(properties, "property", {"name": sanitize(name), "value": sanitize(value)})
     suite.extend(_case(row, observation) for observation in seen)
     return suite
@@ -64,6 +67,14 @@ def _properties(row: Row, seen: list[Observation]) -> list[tuple[str, str]]:
         *[("provider", chain.provider)] * bool(chain.provider),
         *[(f"warning: {o.key}", o.summary) for o in seen if o.status is Status.WARN],
     ]
+
+
+def _changed(change: Difference | None) -> list[tuple[str, str]]:
+    """What became of the subject since another run; which of its failures are new, which were mended."""
+    if change is None:
+        return []
+    known = [("change", change.change), ("before", change.before or "not looked at")]
+    return [*known, *(("new", key) for key in change.new), *(("fixed", key) for key in change.fixed)]
 
 
 def _case(row: Row, observation: Observation) -> ET.Element:

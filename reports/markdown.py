@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from hostcheck.model import Remedy
+from reports.changes import headline, told, worth_saying
 from reports.matrix import Matrix, Problem
 from reports.pen import SYMBOLS
 from reports.sanitize import sanitize
@@ -11,7 +12,7 @@ from reports.sanitize import sanitize
 
 def matrix_markdown(matrix: Matrix) -> str:
     """The matrix as GitHub-flavoured Markdown; nothing that a machine said is taken for markup."""
-    lines = [f"**{_inert(matrix.sentence)}**", ""]
+    lines = [f"**{_inert(matrix.sentence)}**", "", *_changes(matrix)]
     if matrix.rows:
         lines += ["| subject | verdict | broken link | chain |", "|---|---|---|---|"]
     for row in matrix.rows:
@@ -21,6 +22,13 @@ def matrix_markdown(matrix: Matrix) -> str:
         lines.append(f"| {_inert(row.label)} | {row.chain.verdict}{emulated} | {broken} | {chain} |")
     paragraphs = ["\n".join(lines).rstrip("\n"), *(text for problem in matrix.problems for text in _problem(problem))]
     return "\n\n".join(paragraphs) + "\n"
+
+
+def _changes(matrix: Matrix) -> Iterator[str]:
+    if matrix.comparison is not None:
+        yield from (f"{_inert(headline(matrix.comparison))}", "")
+        changes = [f"- {_inert(told(difference))}" for difference in worth_saying(matrix.comparison)]
+        yield from [*changes, ""] if changes else ()
 
 
 def _problem(problem: Problem) -> Iterator[str]:

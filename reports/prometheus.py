@@ -50,6 +50,15 @@ def _metrics(matrix: Matrix) -> Iterator[_Metric]:
         "1 where the machine's CPU is emulated in software.",
         tuple(_Sample(_subject(row), float(row.chain.emulated_cpu)) for row in rows),
     )
+    if matrix.comparison is not None:
+        yield _Metric(
+            "nestproof_change",
+            "What became of a machine since the run that was compared with: 1 for the change that holds.",
+            tuple(
+                _Sample({"subject": d.label, "kind": d.kind, "change": d.change}, 1)
+                for d in matrix.comparison.differences
+            ),
+        )
     yield _Metric(
         "nestproof_report_timestamp_seconds",
         "When these verdicts were given, in seconds since 1970.",

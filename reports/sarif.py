@@ -14,6 +14,8 @@ from urllib.parse import quote
 
 from hostcheck.checks import Check, catalogue
 from hostcheck.model import Remedy, Status
+from reports.changes import by_anchor
+from reports.comparison import Difference
 from reports.matrix import Matrix
 from reports.observations import Observation, observations
 from reports.rows import Row
@@ -32,6 +34,7 @@ def matrix_sarif(matrix: Matrix) -> str:
     """The matrix as a SARIF log with one run."""
     found = [(row, seen) for row in matrix.rows for seen in observations(row) if seen.status in LEVEL]
     ids = sorted({seen.check for _, seen in found})
+    changes = by_anchor(matrix.comparison)
     known = {check.id: check for check in catalogue()}
     made = datetime.fromtimestamp(matrix.provenance.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     driver = {
@@ -44,9 +47,9 @@ def matrix_sarif(matrix: Matrix) -> str:
         "invocations": [
             {"executionSuccessful": True, "commandLine": sanitize(matrix.provenance.command), "endTimeUtc": made}
         ],
-        "results": [_result(row, seen, ids.index(seen.check)) for row, seen in found],
+        "results": [_result(row, seen, ids.index(seen.check), changes.get(row.anchor)) for row, seen in found],
         "columnKind": "unicodeCodePoints",
-        "properties": {"sentence": sanitize(matrix.sentence), "outcome": matrix.outcome.value},
+        "properties": {"sentence": sanitize(matrix.sentence), "outcome": matrix.outcome.value} | _compared(matrix),
     }
     log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
     return json.dumps(log, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
@@ -73,9 +76,12 @@ def _remedy(remedy: Remedy) -> list[str]:
     return [*lines, f"Then: {sanitize(remedy.then)}"] if remedy.then else lines
 
 
-def _result(row: Row, seen: Observation, index: int) -> dict[str, Any]:
+def _result(row: Row, seen: Observation, index: int, change: Difference | None) -> dict[str, Any]:
     kind, level = LEVEL[seen.status]
     properties = {"status": seen.status.value, "rootCause": seen.cause, "emulatedCpu": row.chain.emulated_cpu}
+    if change is not None and seen.status is Status.FAIL:
+        # Not baselineState (3.27.24): that would have to be known of warnings and of what could not be told too.
+        properties["change"] = "new" if seen.key in change.new or change.before is None else "still"
     evidence = [f"{sanitize(item.source)}: {sanitize(item.text, newlines=True)}" for item in seen.evidence]
     return {
         "ruleId": sanitize(seen.check),
@@ -87,6 +93,14 @@ def _result(row: Row, seen: Observation, index: int) -> dict[str, Any]:
         "partialFingerprints": {"nestproof/v1": _fingerprint(row, seen)},
         "properties": properties | ({"follows": sanitize(seen.follows)} if seen.follows else {}),
     }
+
+
+def _compared(matrix: Matrix) -> dict[str, Any]:
+    """What changed since another run, with what was mended, of which no result is left."""
+    if matrix.comparison is None:
+        return {}
+    fixed = {d.label: list(map(sanitize, d.fixed)) for d in matrix.comparison.differences if d.fixed}
+    return {"compared": sanitize(matrix.comparison.sentence), "fixed": fixed}
 
 
 def _logical(row: Row, seen: Observation) -> Sequence[dict[str, str]]:

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from hostcheck.model import Answer, Chain, Evidence, Finding, Question, Remedy, Status
+from reports.changes import SIGN, headline, told, worth_saying
 from reports.matrix import Matrix, Problem
 from reports.pen import OUTCOME_STATUS, Ink, Pen
 from reports.rows import GROUPS, VM_ONLY, WORKING, Cause, Cell, Outcome, Row, outcome_of, row_of
@@ -47,6 +48,7 @@ def matrix_text(matrix: Matrix, *, color: bool = False, width: int = 80, ascii: 
     """One line for each subject, then every problem once with its remedy."""
     pen = Pen(color, width, ascii)
     lines = pen.headline(matrix.sentence, matrix.outcome)
+    lines += _changes(pen, matrix)
     counts = "; ".join(f"{count.outcome}: {count.who}" for count in matrix.counts)
     lines += [pen.ink(f"  {counts}", Ink.FAINT), ""] if matrix.rows else []
     names = [_name(row) for row in matrix.rows]
@@ -63,6 +65,15 @@ def matrix_text(matrix: Matrix, *, color: bool = False, width: int = 80, ascii: 
     for problem in matrix.problems:
         lines += ["", *_problem(pen, problem)]
     return pen.page(lines)
+
+
+def _changes(pen: Pen, matrix: Matrix) -> Iterator[str]:
+    """What changed since another run, before all that is."""
+    if matrix.comparison is not None:
+        yield from ("", *pen.wrap(headline(matrix.comparison), 2))
+        for difference in worth_saying(matrix.comparison):
+            yield from pen.wrap(told(difference), 6, f"  {pen.symbol(SIGN[difference.change])} ")
+        yield ""
 
 
 def _answer(pen: Pen, question: str, answer: Answer, instead: str = "") -> list[str]:
