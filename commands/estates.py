@@ -1,5 +1,6 @@
 """Checking hypervisors by their API: every host of a vCenter or a Proxmox cluster, and the VMs that are asked for."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -8,7 +9,7 @@ from commands.failures import Failure, complain
 from commands.output import Terminal
 from hostcheck.exits import Exit
 from hostcheck.model import HostView, VmView
-from provision.model import ProviderSpec
+from provision.manifests.access import of_target
 from provision.provider import Estate, ProviderError
 from provision.providers import ESTATES, open_estate
 
@@ -47,7 +48,11 @@ def look(targets: Sequence[str], names: Sequence[str], terminal: Terminal) -> Lo
     looked = Looked()
     for target in targets:
         try:
-            estate = open_estate(ProviderSpec(target, scheme(target), target, None))
+            estate = open_estate(of_target(target, os.environ))
+        except ValueError as e:
+            complain(str(e))
+            looked.codes.append(Exit.USAGE)
+            continue
         except ProviderError as e:
             complain(str(e), e.hint)
             looked.codes.append(code_of(e))

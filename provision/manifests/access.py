@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from provision.manifests.secrets import Entries
-from provision.model import Credentials, Placement, Problem
+from provision.model import Credentials, Placement, Problem, ProviderSpec
 
 TRUE = ("1", "true", "yes", "on")
 
@@ -112,6 +112,32 @@ def places(kind: str, endpoint: str, environment: Mapping[str, str]) -> Placemen
     return Placement(**{field: value or None for field, value in values.items()})
 
 
+def of_target(target: str, environment: Mapping[str, str]) -> ProviderSpec:
+    """The provider that a URL on the command line names, with everything else from the environment.
+
+    Raises ValueError, whose text is for the user, when there is a password in it or a CA file cannot be read.
+    """
+    kind = type_of(target)
+    if _userinfo(target).partition(":")[1]:
+        variable = _VARIABLES[kind]["password"][0] if kind in NEED_CREDENTIALS else ""
+        raise ValueError(f"{kind}://***: a password does not belong on a command line; use {variable}")
+    try:
+        ca = trusted(kind, environment)
+    except (OSError, ValueError) as e:
+        raise ValueError(
+            f"the CA file of {' or '.join(_CA[kind])}: {getattr(e, 'strerror', '') or 'no PEM text'}"
+        ) from e
+    return ProviderSpec(
+        target, kind, target, None,
+        credentials=from_environment(kind, target, environment), insecure=insecure(kind, environment), ca=ca,
+        defaults=places(kind, target, environment),
+    )  # fmt: skip
+
+
+def _userinfo(endpoint: str) -> str:
+    match = re.match(r"[A-Za-z+]+://([^/@]*)@", endpoint)
+    return match[1] if match else ""
+
+
 def _user(endpoint: str) -> str:
-    match = re.match(r"[a-z+]+://([^/@]*)@", endpoint)
-    return unquote(match[1].partition(":")[0]) if match else ""
+    return unquote(_userinfo(endpoint).partition(":")[0])

@@ -85,3 +85,31 @@ def test_what_is_kept_of_them_is_judged_again() -> None:
         ("esx1", "host", ""), ("esx2", "host", ""), ("builder", "vm", "esx1"),
     ]  # fmt: skip
     assert {chain.verdict for chain in judged} == {Verdict.UNKNOWN}
+
+
+def test_a_password_on_the_command_line_is_refused_and_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    looked = estates.look(["vsphere://root:hunter2@vc"], [], Terminal())
+    said = capsys.readouterr().err
+    assert looked.codes == [Exit.USAGE]
+    assert "a password does not belong on a command line; use GOVC_PASSWORD" in said
+    assert "hunter2" not in said
+
+
+def test_what_the_environment_says_reaches_the_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[ProviderSpec] = []
+
+    def open_estate(spec: ProviderSpec) -> TwoHosts:
+        seen.append(spec)
+        return TwoHosts()
+
+    monkeypatch.setattr(estates, "open_estate", open_estate)
+    monkeypatch.setenv("PROXMOX_TOKEN_ID", "root@pam!np")
+    monkeypatch.setenv("PROXMOX_TOKEN_SECRET", "hunter2")
+    monkeypatch.setenv("PROXMOX_INSECURE", "true")
+    estates.look(["proxmox://pve1"], [], Terminal())
+    (spec,) = seen
+    assert spec.credentials is not None
+    assert (spec.type, spec.credentials.token_id, spec.insecure) == ("proxmox", "root@pam!np", True)
+    assert "hunter2" not in repr(spec)
+    monkeypatch.setenv("PROXMOX_CA", "/nowhere/ca.pem")
+    assert estates.look(["proxmox://pve1"], [], Terminal()).codes == [Exit.USAGE]
