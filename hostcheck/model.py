@@ -245,6 +245,23 @@ class Asked(StrEnum):
     UNSTATED = "unstated"
 
 
+class Setting(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One field of a manifest as it was asked for, and as it was found in the VM."""
+
+    path: str
+    """Kind and dotted path, such as `VMClass spec.cpu`."""
+    asked: str
+    found: str
+    """In the same words as `asked`; empty when nobody could look."""
+    source: str = ""
+    """Where it was read, such as `live domain XML`."""
+
+    @property
+    def differs(self) -> bool:
+        """What was found is not what was asked for. Not having looked is no difference."""
+        return self.found not in ("", self.asked)
+
+
 class VmView(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the provider says of a VM: asked for, configured, really got. Read back, never assumed."""
 

@@ -9,6 +9,8 @@ import msgspec
 from provision.provider import ProviderError
 
 QCOW2_MAGIC = b"QFI\xfb"
+COPYING = 3600.0
+"""Seconds for what may write a whole disk."""
 
 
 class _Specific(msgspec.Struct):
@@ -53,9 +55,23 @@ def create_overlay(path: Path, backing: str, backing_format: str, gib: int) -> N
     _run("create", "-q", "-f", "qcow2", "-b", backing, "-F", backing_format, str(path), f"{gib}G", timeout=60)
 
 
-def grow(path: Path, gib: int) -> None:
+def create_copy(path: Path, source: Path, source_format: str, gib: int, preallocation: str) -> None:
+    """A qcow2 of `gib` GiB at `path` with what `source` holds, its space taken at once: `preallocation` is `falloc`,
+    or `full` for zeros that are written. Raises ValueError."""
+    how = f"preallocation={preallocation}"
+    _run("convert", "-q", "-f", source_format, "-O", "qcow2", "-o", how, str(source), str(path), timeout=COPYING)
+    grow(path, gib, preallocation)
+
+
+def create_empty(path: Path, gib: int, preallocation: str = "off") -> None:
+    """An empty qcow2 of `gib` GiB. Raises ValueError."""
+    _run("create", "-q", "-f", "qcow2", "-o", f"preallocation={preallocation}", str(path), f"{gib}G", timeout=COPYING)
+
+
+def grow(path: Path, gib: int, preallocation: str = "off") -> None:
     """Make the qcow2 at `path` `gib` GiB large. Raises ValueError."""
-    _run("resize", "-q", "-f", "qcow2", str(path), f"{gib}G", timeout=60)
+    how = f"--preallocation={preallocation}"
+    _run("resize", "-q", "-f", "qcow2", how, str(path), f"{gib}G", timeout=COPYING)
 
 
 def _run(*arguments: str, timeout: float = 30) -> bytes:

@@ -43,12 +43,25 @@ def change_to(present: Present, wanted: Settings, *, power_on: bool) -> Change:
     return Change.START if power_on else Change.STOP
 
 
-def shrinks(present: Present, wanted: Settings) -> bool:
-    """The disk would have to get smaller, which no disk in use survives."""
-    if present.settings is None or present.settings.needs_new_disk(wanted):
-        return False
-    before = present.settings.disk_gib
-    return before.isdecimal() and int(wanted.disk_gib) < int(before)
+def shrinking(present: Present, wanted: Settings) -> str:
+    """The disk that would have to get smaller, which none in use survives; empty when none would."""
+    before = present.settings
+    if before is None:
+        return ""
+    sizes, disks = extra_sizes(before.extra_disks), [("its disk", before.disk_gib, wanted.disk_gib)]
+    for name, size in extra_sizes(wanted.extra_disks).items():
+        disks.append((f"its disk {name}", sizes.get(name, size), size))
+    if before.needs_new_disk(wanted):
+        del disks[0]
+    for what, old, new in disks:
+        if old.isdecimal() and int(new) < int(old):
+            return f"{what} of {old} GiB cannot shrink to {new} GiB"
+    return ""
+
+
+def extra_sizes(text: str) -> dict[str, str]:
+    """The names and GiB of extra disks in a record."""
+    return {name: size for name, _, size in (word.partition(":") for word in text.split())}
 
 
 def steps(
@@ -58,7 +71,9 @@ def steps(
     start = (Step("start", "domain", f"{wanted.accelerator}, {_cpu(wanted)}"),) if power_on else ()
     stop = (Step("stop", "domain"),) if present.running else ()
     fetch = (Step("download", "image", download),) if download else ()
-    disk = Step("create", "disk", f"{wanted.disk_gib} GiB from the image")
+    extras = extra_sizes(wanted.extra_disks)
+    beside = "".join(f", {name} {size} GiB" for name, size in extras.items())
+    disk = Step("create", "disk", f"{wanted.disk_gib} GiB from the image{beside}")
     seed = Step("create", "seed", "cloud-init: the user's data and the agent")
     differences = ", ".join(present.settings.differences(wanted)) if present.settings else ""
     match change:
@@ -66,16 +81,23 @@ def steps(
             return (*fetch, disk, seed, Step("define", "domain"), *start)
         case Change.REBUILD:
             why = "the disk or the seed is missing" if not present.disks else differences
-            return (*fetch, *stop, Step("replace", "disk", f"what was written to it is lost: {why}"), seed,
-                    Step("redefine", "domain", differences), *start)  # fmt: skip
+            replaced = Step("replace", "disk", f"what was written to it is lost: {why}")
+            redefined = Step("redefine", "domain", differences)
+            return (*fetch, *stop, *_lost(present, wanted), replaced, seed, redefined, *start)
         case Change.RECONFIGURE:
-            return (*stop, Step("redefine", "domain", differences), *start)
+            return (*stop, *_lost(present, wanted), Step("redefine", "domain", differences), *start)
         case Change.START:
             return start
         case Change.STOP:
             return stop
         case Change.KEEP:
             return (Step("keep", "domain", "running as wanted" if power_on else "off, as wanted"),)
+
+
+def _lost(present: Present, wanted: Settings) -> tuple[Step, ...]:
+    before = extra_sizes(present.settings.extra_disks if present.settings else "")
+    gone = sorted(before.keys() - extra_sizes(wanted.extra_disks).keys())
+    return tuple(Step("remove", f"disk {name}", "what was written to it is lost") for name in gone)
 
 
 def _cpu(wanted: Settings) -> str:

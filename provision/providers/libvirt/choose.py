@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from hostcheck.model import Accelerator, Evidence, Judgement, Verdict
-from provision.model import AccelPolicy, VmSpec
+from provision.model import AccelPolicy, CpuPolicy, VmSpec
 from provision.provider import ProviderError
 from provision.providers.libvirt.offer import Offer
 
 NESTED = "VMClass spec.performanceProfile.nestedVirtualization"
 ACCEL = "VirtualMachine metadata.annotations.nestproof.org/accel"
+CPU = "VirtualMachine metadata.annotations.nestproof.org/cpu"
 EMULATE = "or accept an emulated CPU: set the annotation nestproof.org/accel: auto on the VirtualMachine"
 
 
@@ -21,6 +22,8 @@ class Choice:
     """The vendor's feature, svm or vmx: required when nesting was asked for, disabled when not; empty if unknown."""
     notes: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    passthrough: bool = False
+    """The guest sees the host's CPU as it is. Nothing refuses to start it then when the feature is missing."""
 
 
 def choose(vm: VmSpec, kvm: Offer, tcg: Offer, host: Judgement | None) -> Choice:
@@ -37,7 +40,8 @@ def choose(vm: VmSpec, kvm: Offer, tcg: Offer, host: Judgement | None) -> Choice
             refused=True,
         )
     if vm.accel is not AccelPolicy.TCG and not against:
-        return Choice(Accelerator.KVM, kvm.feature or kvm.native, (), tuple(evidence))
+        passthrough = _passthrough(vm, kvm)
+        return Choice(Accelerator.KVM, kvm.feature or kvm.native, (), tuple(evidence), passthrough)
     return _emulated(vm, tcg, against, tuple(evidence))
 
 
@@ -58,6 +62,12 @@ def _against_kvm(vm: VmSpec, kvm: Offer, host: Judgement | None) -> str:
     return f"KVM on this host is {host.runs_guests.verdict}: {host.runs_guests.reason}"
 
 
+def _passthrough(vm: VmSpec, kvm: Offer) -> bool:
+    if vm.cpu is CpuPolicy.HOST_PASSTHROUGH and not kvm.passthrough:
+        raise ProviderError(f"{where(vm, CPU)}: libvirt there cannot show a guest the host's own CPU", refused=True)
+    return vm.cpu is CpuPolicy.HOST_PASSTHROUGH
+
+
 def _emulated(vm: VmSpec, tcg: Offer, against: str, evidence: tuple[Evidence, ...]) -> Choice:
     if not tcg.usable:
         raise ProviderError(f"{where(vm, ACCEL)}: QEMU cannot emulate an x86_64 CPU there: {tcg.reason}", refused=True)
@@ -69,6 +79,12 @@ def _emulated(vm: VmSpec, tcg: Offer, against: str, evidence: tuple[Evidence, ..
         )
     why = f", because {against}" if against else ", as asked for by nestproof.org/accel: tcg"
     with_svm = " with AMD SVM" if vm.nested else ""
+    if vm.cpu is CpuPolicy.HOST_PASSTHROUGH:
+        raise ProviderError(
+            f"{where(vm, CPU)}: host-passthrough needs KVM: an emulated CPU is never the host's{why}",
+            hint="leave the annotation out, or use nestproof.org/accel: kvm on a host that can",
+            refused=True,
+        )
     note = f"the CPU will be emulated (QEMU TCG{with_svm}){why}; results are true, speed means nothing"
     return Choice(Accelerator.TCG, "svm", (note,), evidence)
 

@@ -28,6 +28,8 @@ security_driver = "none"
 cgroup_controllers = []
 namespaces = []
 stdio_handler = "file"
+swtpm_user = "{user}"
+swtpm_group = "{group}"
 """
 PATIENCE = 15.0
 """Seconds to wait for another nestproof that uses the same embedded driver, or for a killed one to vanish."""
@@ -86,6 +88,9 @@ HINTS = (
     ("CA certificate", "TLS needs certificates: https://libvirt.org/kbase/tlscerts.html"),
     ("Host key verification failed", "accept the host's key first: ssh HOST true"),
     ("SSH", "check that ssh to this host works without a question"),
+    ("cgroup", "limits and shares need a system libvirtd with cgroups: leave out spec.resourceLimits"),
+    ("swtpm", "see the swtpm log of this VM; for a user's own daemon: swtpm_setup --create-config-files skip-if-exist"),
+    ("TPM version", "TPMs are emulated by swtpm: apt-get install swtpm swtpm-tools"),
     ("efi", "UEFI firmware is missing: apt-get install ovmf"),
     ("Network not found", "see: virsh net-list --all; or leave out spec.networks for user-mode networking"),
 )  # fmt: skip
@@ -123,7 +128,7 @@ def _prepare_root(endpoint: Endpoint, root: Path) -> None:
         root.chmod(0o700)
         configuration = root / "etc" / "qemu.conf"
         wanted = QEMU_CONF.format(user=f"+{os.getuid()}", group=f"+{os.getgid()}")
-        if not configuration.exists():
+        if not configuration.exists() or _is_ours_but_old(configuration, wanted):
             write_whole(configuration, wanted.encode())
         if root not in _held:
             _held[root] = _hold(endpoint, root)
@@ -131,6 +136,13 @@ def _prepare_root(endpoint: Endpoint, root: Path) -> None:
     except OSError as e:
         hint = "set NESTPROOF_STATE to a writable directory"
         raise ProviderError(f"{endpoint.written}: {root}: {e.strerror}", hint=hint) from e
+
+
+def _is_ours_but_old(configuration: Path, wanted: str) -> bool:
+    """Written by an older nestproof; one that the user has changed stays."""
+    lines = wanted.splitlines()
+    found = configuration.read_text(errors="replace").splitlines()
+    return found[:1] == lines[:1] and len(found) < len(lines) and set(found) < set(lines)
 
 
 def _hold(endpoint: Endpoint, root: Path) -> int:

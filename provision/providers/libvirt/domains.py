@@ -9,7 +9,8 @@ import libvirt
 
 from hostcheck import clock
 from provision.provider import ProviderError
-from provision.providers.libvirt.domain import domain_uuid
+from provision.providers.libvirt.machine import Machine
+from provision.providers.libvirt.places import domain_uuid
 from provision.providers.libvirt.record import Record, read_record
 from provision.providers.libvirt.storage import VmKey
 from provision.providers.libvirt.xmltext import parse_xml
@@ -72,7 +73,8 @@ def stop(domain: "libvirt.virDomain", *, gracefully: bool) -> None:
                 raise
 
 
-def remove(domain: "libvirt.virDomain") -> None:
-    """Power off and forget the domain with all that libvirt keeps for it: NVRAM, saved state, snapshots' metadata."""
+def remove(domain: "libvirt.virDomain", machine: Machine) -> None:
+    """Power off and forget the domain with all that libvirt keeps for it: NVRAM, TPM, saved state, snapshots."""
     stop(domain, gracefully=False)
-    domain.undefineFlags(REMOVE | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
+    tpm = libvirt.VIR_DOMAIN_UNDEFINE_TPM if machine.asks_for_tpm_state else 0
+    domain.undefineFlags(REMOVE | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM | tpm)

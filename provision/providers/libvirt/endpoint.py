@@ -23,6 +23,11 @@ class Endpoint:
     root: Path | None
     """The directory of an embedded driver, else None."""
 
+    @property
+    def has_cgroups(self) -> bool:
+        """A daemon of the system keeps VMs in cgroups; one of a user may not, the embedded driver does not."""
+        return urlsplit(self.uri).path == "/system"
+
 
 def parse_endpoint(written: str) -> Endpoint:
     """Read a libvirt URI. Raises ProviderError when nothing can be made of it.

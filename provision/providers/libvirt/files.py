@@ -1,7 +1,7 @@
 """Storage in the embedded driver's own directory. Its lock (`connection`) makes us the only one who works in it.
 
     images/base-<sha256>.<format>    base images
-    vms/<namespace>.<name>/          disk.qcow2, seed.iso, console.log, and a hard link to the base image
+    vms/<namespace>.<name>/          disk.qcow2, extra_<name>.qcow2, seed.iso, console.log, hard link to the base image
     sockets/<12 hex digits>          the host's end of the report port; its path must be short
     parts/                           what is being written; swept at every start
 
@@ -14,8 +14,11 @@ from pathlib import Path, PurePosixPath
 from provision import qemu_img
 from provision.images import LocalImage
 from provision.provider import Progress, ProviderError
-from provision.providers.libvirt.domain import Places, domain_uuid
-from provision.providers.libvirt.storage import VmKey
+from provision.providers.libvirt.fitting import PREALLOCATION
+from provision.providers.libvirt.places import Places, domain_uuid
+from provision.providers.libvirt.storage import Layout, VmKey
+
+EXTRA = "extra_{}.qcow2"
 
 
 class FileStorage:
@@ -32,6 +35,7 @@ class FileStorage:
         return Places(
             disk=PurePosixPath(place / "disk.qcow2"),
             seed=PurePosixPath(place / "seed.iso"),
+            extras=str(place / EXTRA.format("{}")),
             console=PurePosixPath(place / "console.log"),
             port=PurePosixPath(self._socket(key)),
         )
@@ -40,29 +44,39 @@ class FileStorage:
         place = self._place(key)
         return all((place / name).is_file() for name in ("disk.qcow2", "seed.iso"))
 
-    def create(self, key: VmKey, image: LocalImage, disk_gib: int, seed: bytes, progress: Progress) -> None:
+    def create(self, key: VmKey, image: LocalImage, layout: Layout, seed: bytes, progress: Progress) -> None:
         """In an order in which a directory under its own name is always whole."""
-        self._clear(key)
-        base = self._base(image, progress)
-        part = self._parts / str(key)
+        part, place = self._parts / str(key), self._place(key)
         try:
+            shutil.rmtree(part, ignore_errors=True)
             part.mkdir(parents=True)
-            (part / base.name).hardlink_to(base)
-            qemu_img.create_overlay(part / "disk.qcow2", base.name, image.format, disk_gib)
+            for extra in place.glob(EXTRA.format("*")):
+                (part / extra.name).hardlink_to(extra)
+            self._clear(key)
+            if layout.preallocation:
+                progress(f"copying {image.path.name} and taking {layout.disk_gib} GiB")
+                disk = part / "disk.qcow2"
+                qemu_img.create_copy(disk, image.path, image.format, layout.disk_gib, layout.preallocation)
+            else:
+                base = self._base(image, progress)
+                (part / base.name).hardlink_to(base)
+                qemu_img.create_overlay(part / "disk.qcow2", base.name, image.format, layout.disk_gib)
+            _adjust_extras(part, layout)
             (part / "seed.iso").write_bytes(seed)
             (part / "console.log").touch()
-            place = self._place(key)
             place.parent.mkdir(exist_ok=True)
             part.rename(place)
             self._socket(key).parent.mkdir(exist_ok=True)
         except (OSError, ValueError) as e:
             raise ProviderError(f"cannot make the disk: {e}") from e
 
-    def grow(self, key: VmKey, disk_gib: int) -> None:
+    def adjust(self, key: VmKey, layout: Layout) -> None:
+        place = self._place(key)
         try:
-            qemu_img.grow(self._place(key) / "disk.qcow2", disk_gib)
-        except ValueError as e:
-            raise ProviderError(f"cannot enlarge the disk: {e}") from e
+            qemu_img.grow(place / "disk.qcow2", layout.disk_gib, layout.preallocation or "off")
+            _adjust_extras(place, layout)
+        except (OSError, ValueError) as e:
+            raise ProviderError(f"cannot change the disks: {e}") from e
 
     def remove(self, key: VmKey) -> tuple[str, ...]:
         removed = self._clear(key)
@@ -81,10 +95,12 @@ class FileStorage:
             self._parts.mkdir(parents=True, exist_ok=True)
             place.rename(trash)
             shutil.rmtree(trash)
-            removed = (f"disk, seed and console log of {key}",)
+            removed = (f"disks, seed and console log of {key}",)
         self._socket(key).unlink(missing_ok=True)
-        for log in (self._root / "log" / "qemu").glob(f"{key}.log*"):
-            log.unlink()
+        shutil.rmtree(self._root / "lib" / "swtpm" / domain_uuid(key.namespace, key.name), ignore_errors=True)
+        for log in ((self._root / "log").glob(f"*/{name}") for name in (f"{key}.log*", f"{key}-swtpm.log*")):
+            for file in log:
+                file.unlink()
         return removed
 
     def _base(self, image: LocalImage, progress: Progress) -> Path:
@@ -108,3 +124,19 @@ class FileStorage:
 
     def _socket(self, key: VmKey) -> Path:
         return self._root / "sockets" / domain_uuid(key.namespace, key.name)[-12:]
+
+
+def _adjust_extras(place: Path, layout: Layout) -> None:
+    wanted = {EXTRA.format(disk.name): disk for disk in layout.extras}
+    for path in place.glob(EXTRA.format("*")):
+        if path.name not in wanted:
+            path.unlink()
+    for name, disk in wanted.items():
+        path, preallocation = place / name, PREALLOCATION.get(disk.type, "off")
+        if path.exists():
+            qemu_img.grow(path, disk.size_gib, preallocation)
+            continue
+        part = path.with_suffix(".part")  # a disk under its own name is always whole
+        part.unlink(missing_ok=True)
+        qemu_img.create_empty(part, disk.size_gib, preallocation)
+        part.rename(path)

@@ -1,58 +1,52 @@
 """The live VM read back: what it was asked for and what it got; from libvirt and, where its XML lies, from QEMU."""
 
-import json
 from xml.etree import ElementTree as ET
 
 import libvirt
-import libvirt_qemu
-import msgspec
 
 from hostcheck.model import Accelerator, Asked, Evidence, VmView
-from provision.providers.libvirt.domains import is_running
+from provision.model import VmSpec
+from provision.providers.libvirt import monitor
+from provision.providers.libvirt.live import look
+from provision.providers.libvirt.machine import Machine
+from provision.providers.libvirt.monitor import MonitorError
 from provision.providers.libvirt.offer import DOMAIN_TYPE
-from provision.providers.libvirt.xmltext import parse_xml
+from provision.providers.libvirt.readback import settings_of_live
 
 FEATURES = ("vmx", "svm")
 EXPANDED = "custom"
 """The only CPU mode of a live domain that lists what the guest got; host-passthrough and maximum stay as they were."""
 
 
-class _Cpu(msgspec.Struct):
-    qom: str = msgspec.field(name="qom-path")
-
-
-class _Cpus(msgspec.Struct):
-    cpus: list[_Cpu] = msgspec.field(name="return")
-
-
-class _Property(msgspec.Struct):
-    value: bool = msgspec.field(name="return")
-
-
-def view(domain: "libvirt.virDomain", name: str, provider: str, asked_where: str) -> VmView:
+def view(domain: "libvirt.virDomain", vm: VmSpec, provider: str, asked_where: str, machine: Machine) -> VmView:
     """What libvirt and QEMU say of this domain now."""
-    configured = parse_xml(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-    running = is_running(domain)
-    live = parse_xml(domain.XMLDesc()) if running else configured
-    asked, feature = asked_of(configured)
-    evidence = [Evidence("domain configuration", _cpu_line(configured))]
+    live = look(domain)
+    asked, feature = asked_of(live.configured)
+    evidence = [Evidence("domain configuration", _cpu_line(live.configured))]
     got: bool | None = None
-    if running:
-        evidence.append(Evidence("live domain XML", _cpu_line(live)))
-        got = got_of(live, feature)
+    if live.running:
+        evidence.append(Evidence("live domain XML", _cpu_line(live.xml)))
+        got = got_of(live.xml, feature)
         if got is None:
             got, said = _ask_qemu(domain, feature)
             evidence.append(Evidence("QEMU monitor (qom-get)", said))
+    settings = settings_of_live(vm, live, got, machine.mhz)
+    evidence += [
+        Evidence(f"read back: {s.path}", f"asked for {s.asked}, found {s.found} ({s.source})")
+        for s in settings
+        if s.differs
+    ]
     return VmView(
-        name=name,
+        name=vm.key,
         provider=provider,
-        running=running,
+        running=live.running,
         asked=asked,
         asked_where=asked_where,
         feature=feature,
         got=got,
-        accelerator=accelerator_of(live),
+        accelerator=accelerator_of(live.xml),
         evidence=tuple(evidence),
+        settings=settings,
     )
 
 
@@ -100,18 +94,8 @@ def _cpu_line(domain: ET.Element) -> str:
 def _ask_qemu(domain: "libvirt.virDomain", feature: str) -> tuple[bool | None, str]:
     """The CPUID property of the first virtual CPU itself; of both features when none was asked for."""
     try:
-        cpus = msgspec.json.decode(_monitor(domain, "query-cpus-fast"), type=_Cpus).cpus
-        values = {
-            each: msgspec.json.decode(
-                _monitor(domain, "qom-get", path=cpus[0].qom, property=each), type=_Property
-            ).value
-            for each in ((feature,) if feature else FEATURES)
-        }
-    except (libvirt.libvirtError, msgspec.MsgspecError, IndexError) as e:
-        return None, f"cannot be asked: {' '.join(str(e).split())[:200]}"
+        path = monitor.cpus(domain)[0].qom
+        values = {each: monitor.flag(domain, path, each) for each in ((feature,) if feature else FEATURES)}
+    except (MonitorError, IndexError) as e:
+        return None, f"cannot be asked: {e}"
     return any(values.values()), ", ".join(f"{name}={str(value).lower()}" for name, value in values.items())
-
-
-def _monitor(domain: "libvirt.virDomain", command: str, **arguments: str) -> str:
-    request = json.dumps({"execute": command, "arguments": arguments} if arguments else {"execute": command})
-    return str(libvirt_qemu.qemuMonitorCommand(domain, request, 0))

@@ -12,6 +12,8 @@ from hostcheck.model import Accelerator, Evidence
 ARCHITECTURE = "x86_64"
 MACHINE = "q35"
 VIRTUALIZATION = {"AMD": "svm", "Hygon": "svm", "Intel": "vmx"}
+HYPERV_ALWAYS = frozenset({"relaxed", "vapic", "spinlocks"})
+"""Where libvirt does not list them: every KVM in use has these."""
 DOMAIN_TYPE = {Accelerator.KVM: "kvm", Accelerator.TCG: "qemu"}
 
 
@@ -29,6 +31,13 @@ class Offer:
     """svm or vmx when guests can be given it, else empty."""
     uefi: bool = False
     secure_boot: bool = False
+    passthrough: bool = False
+    """The host's own CPU can be shown to guests as it is."""
+    tpm: tuple[str, ...] = ()
+    """Versions that can be emulated."""
+    hyperv: frozenset[str] = frozenset()
+    """Parts of the Hyper-V interface that can be shown to guests."""
+    max_cpus: int = 0
 
     @property
     def evidence(self) -> Evidence:
@@ -43,14 +52,30 @@ def interpret(accelerator: Accelerator, capabilities: ET.Element, expanded: ET.E
     """The offer in domain capabilities and the expanded host-model. Pure."""
     features = {f.get("name") for f in expanded.findall("feature") if f.get("policy", "require") == "require"}
     native = VIRTUALIZATION.get(capabilities.findtext("cpu/mode[@name='host-model']/vendor", ""), "")
+    max_cpus = (vcpu.get("max") or "") if (vcpu := capabilities.find("vcpu")) is not None else ""
     return Offer(
         accelerator,
         True,
         native=native,
         feature=native if native in features else "",
-        uefi="efi" in [v.text for v in capabilities.findall("os/enum[@name='firmware']/value")],
-        secure_boot="yes" in [v.text for v in capabilities.findall("os/loader/enum[@name='secure']/value")],
+        uefi="efi" in _values(capabilities, "os/enum[@name='firmware']"),
+        secure_boot="yes" in _values(capabilities, "os/loader/enum[@name='secure']"),
+        passthrough=capabilities.find("cpu/mode[@name='host-passthrough'][@supported='yes']") is not None,
+        tpm=_tpm(capabilities),
+        hyperv=frozenset(_values(capabilities, "features/hyperv/enum[@name='features']")) or HYPERV_ALWAYS,
+        max_cpus=int(max_cpus) if max_cpus.isdecimal() else 0,
     )
+
+
+def _tpm(capabilities: ET.Element) -> tuple[str, ...]:
+    if "emulator" not in _values(capabilities, "devices/tpm[@supported='yes']/enum[@name='backendModel']"):
+        return ()
+    versions = _values(capabilities, "devices/tpm/enum[@name='backendVersion']")
+    return tuple(versions) or ("1.2", "2.0")  # before libvirt 8.6 they are not listed
+
+
+def _values(capabilities: ET.Element, path: str) -> list[str]:
+    return [value.text or "" for value in capabilities.findall(f"{path}/value")]
 
 
 def host_model(capabilities: ET.Element) -> str | None:

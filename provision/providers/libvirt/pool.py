@@ -1,11 +1,12 @@
 """Storage in a libvirt pool: what works at any URI, because every byte goes through libvirt itself.
 
-Volumes are named `nestproof.<namespace>.<name>.disk.qcow2`, `nestproof.<namespace>.<name>.seed.iso` and
+Volumes are named `nestproof.<namespace>.<name>.disk.qcow2`, the same with `.seed.iso` and `.extra_<disk>.qcow2`, and
 `nestproof.base.<sha256>.<format>`. A volume cannot be renamed, so a base image counts only when the empty volume
 `<its name>.complete` stands beside it, which is made after the upload.
 """
 
 import shlex
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from xml.etree import ElementTree as ET
 
@@ -13,8 +14,9 @@ import libvirt
 
 from provision.images import LocalImage
 from provision.provider import Progress, ProviderError
-from provision.providers.libvirt.domain import Places
-from provision.providers.libvirt.storage import VmKey
+from provision.providers.libvirt.fitting import PREALLOCATION
+from provision.providers.libvirt.places import Places
+from provision.providers.libvirt.storage import Layout, VmKey
 from provision.providers.libvirt.xmltext import parse_xml
 
 POOL = "default"
@@ -34,24 +36,47 @@ class PoolStorage:
 
     def places(self, key: VmKey) -> Places:
         directory = PurePosixPath(parse_xml(self._pool().XMLDesc()).findtext("target/path", "/"))
-        return Places(disk=directory / _disk(key), seed=directory / _seed(key))
+        return Places(
+            disk=directory / _disk(key), seed=directory / _seed(key), extras=str(directory / _extra(key, "{}"))
+        )
 
     def complete(self, key: VmKey) -> bool:
         return all(self._volume(name) is not None for name in (_disk(key), _seed(key)))
 
-    def create(self, key: VmKey, image: LocalImage, disk_gib: int, seed: bytes, progress: Progress) -> None:
-        self._clear(key)
+    def create(self, key: VmKey, image: LocalImage, layout: Layout, seed: bytes, progress: Progress) -> None:
+        self._clear((_disk(key), _seed(key)))
         base = self._base(image, progress)
-        self._make(_disk(key), "qcow2", disk_gib << 30, backing=(base.path(), image.format))
+        size = layout.disk_gib << 30
+        if layout.preallocation:
+            progress(f"copying {image.path.name} and taking {layout.disk_gib} GiB")
+            self._copy(_disk(key), base, image.format, size)
+        else:
+            self._make(_disk(key), "qcow2", size, backing=(base.path(), image.format))
+        self._adjust_extras(key, layout)
         self._upload(self._make(_seed(key), "raw", len(seed)), seed)
 
-    def grow(self, key: VmKey, disk_gib: int) -> None:
+    def adjust(self, key: VmKey, layout: Layout) -> None:
         volume = self._volume(_disk(key))
         if volume is not None:
-            volume.resize(disk_gib << 30)
+            _grow(volume, layout.disk_gib, taking=bool(layout.preallocation))
+        self._adjust_extras(key, layout)
+
+    def _adjust_extras(self, key: VmKey, layout: Layout) -> None:
+        wanted = {_extra(key, disk.name): disk for disk in layout.extras}
+        self._clear(name for name in self._extras(key) if name not in wanted)
+        for name, disk in wanted.items():
+            volume, taking = self._volume(name), disk.type in PREALLOCATION
+            if volume is None:
+                self._make(name, "qcow2", disk.size_gib << 30, taking=taking)
+            else:
+                _grow(volume, disk.size_gib, taking=taking)
+
+    def _extras(self, key: VmKey) -> list[str]:
+        start = _extra(key, "{}").partition("{}")[0]
+        return sorted(name for v in self._pool().listAllVolumes() if (name := v.name()).startswith(start))
 
     def remove(self, key: VmKey) -> tuple[str, ...]:
-        removed = self._clear(key)
+        removed = self._clear((_disk(key), _seed(key), *self._extras(key)))
         volumes = {volume.name(): volume for volume in self._pool().listAllVolumes()}
         used = {
             parse_xml(volume.XMLDesc()).findtext("backingStore/path", "")
@@ -67,9 +92,9 @@ class PoolStorage:
                 removed += (f"base image {name}",)
         return removed
 
-    def _clear(self, key: VmKey) -> tuple[str, ...]:
+    def _clear(self, names: Iterable[str]) -> tuple[str, ...]:
         removed: tuple[str, ...] = ()
-        for name in (_disk(key), _seed(key)):
+        for name in names:
             volume = self._volume(name)
             if volume is not None:
                 volume.delete()
@@ -102,18 +127,19 @@ class PoolStorage:
         stream.finish()
 
     def _make(
-        self, name: str, form: str, size: int, *, backing: tuple[str, str] | None = None
+        self, name: str, form: str, size: int, *, backing: tuple[str, str] | None = None, taking: bool = False
     ) -> "libvirt.virStorageVol":
-        volume = ET.Element("volume")
-        ET.SubElement(volume, "name").text = name
-        ET.SubElement(volume, "capacity").text = str(size)
-        ET.SubElement(volume, "allocation").text = "0"
-        ET.SubElement(ET.SubElement(volume, "target"), "format", type=form)
-        if backing:
-            store = ET.SubElement(volume, "backingStore")
-            ET.SubElement(store, "path").text = backing[0]
-            ET.SubElement(store, "format", type=backing[1])
-        return self._pool().createXML(ET.tostring(volume, encoding="unicode"), 0)
+        volume = _volume_xml(name, form, size, size if taking else 0, backing)
+        return self._pool().createXML(volume, 0)
+
+    def _copy(self, name: str, base: "libvirt.virStorageVol", base_format: str, size: int) -> None:
+        """A copy that takes all of its space. The base image was uploaded as bytes: libvirt is told its format now."""
+        known = parse_xml(base.XMLDesc()).find("target/format")
+        if known is not None and known.get("type") != base_format:
+            self._pool().refresh()
+        volume = self._pool().createXMLFrom(_volume_xml(name, "qcow2", size, size, None), base, 0)
+        if volume.info()[1] < size:
+            volume.resize(size, libvirt.VIR_STORAGE_VOL_RESIZE_ALLOCATE)
 
     def _volume(self, name: str) -> "libvirt.virStorageVol | None":
         try:
@@ -153,9 +179,32 @@ class PoolStorage:
         return pool
 
 
+def _volume_xml(name: str, form: str, size: int, allocation: int, backing: tuple[str, str] | None) -> str:
+    volume = ET.Element("volume")
+    ET.SubElement(volume, "name").text = name
+    ET.SubElement(volume, "capacity").text = str(size)
+    ET.SubElement(volume, "allocation").text = str(allocation)
+    ET.SubElement(ET.SubElement(volume, "target"), "format", type=form)
+    if backing:
+        store = ET.SubElement(volume, "backingStore")
+        ET.SubElement(store, "path").text = backing[0]
+        ET.SubElement(store, "format", type=backing[1])
+    return ET.tostring(volume, encoding="unicode")
+
+
+def _grow(volume: "libvirt.virStorageVol", gib: int, *, taking: bool) -> None:
+    if volume.info()[1] < gib << 30:
+        volume.resize(gib << 30, libvirt.VIR_STORAGE_VOL_RESIZE_ALLOCATE if taking else 0)
+
+
 def _disk(key: VmKey) -> str:
     return f"nestproof.{key}.disk.qcow2"
 
 
 def _seed(key: VmKey) -> str:
     return f"nestproof.{key}.seed.iso"
+
+
+def _extra(key: VmKey, name: str) -> str:
+    """No name of a VM has an underscore, so that this is never the disk of another one."""
+    return f"nestproof.{key}.extra_{name}.qcow2"

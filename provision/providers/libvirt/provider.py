@@ -15,29 +15,29 @@ from hostcheck.model import Accelerator, Evidence, Judgement, VmView
 from hostcheck.report import Report
 from provision import images
 from provision.accounting import account
-from provision.images import LocalImage
-from provision.model import Firmware, ProviderSpec, VmSpec
+from provision.model import ProviderSpec, VmSpec
 from provision.provider import Plan, Progress, ProviderError
 from provision.providers.libvirt import domains
 from provision.providers.libvirt.capabilities import dry_run, read_offer
-from provision.providers.libvirt.changes import Change, Present, change_to, shrinks, steps
+from provision.providers.libvirt.changes import Change, Present, change_to, steps
+from provision.providers.libvirt.checks import check_accounts, check_firmware, check_shrinking, check_size
 from provision.providers.libvirt.choose import NESTED, Choice, choose, where
 from provision.providers.libvirt.connection import connect, errors
 from provision.providers.libvirt.console import FileConsole, StreamConsole
-from provision.providers.libvirt.domain import cpu_element, domain_xml
+from provision.providers.libvirt.cpu import cpu_element
+from provision.providers.libvirt.domain import domain_xml
 from provision.providers.libvirt.endpoint import Endpoint, parse_endpoint
 from provision.providers.libvirt.files import FileStorage
+from provision.providers.libvirt.fitting import Fitting, answered, fit
 from provision.providers.libvirt.hearing import Listener
+from provision.providers.libvirt.machine import Machine, read_machine
 from provision.providers.libvirt.observe import view
-from provision.providers.libvirt.offer import Offer
 from provision.providers.libvirt.pool import PoolStorage
 from provision.providers.libvirt.record import Record, Settings, settings_of
-from provision.providers.libvirt.storage import Storage, VmKey
+from provision.providers.libvirt.storage import Layout, Storage, VmKey
+from provision.providers.libvirt.tpm import own_authority
 from provision.seed import meta_data, seed_iso, user_data_multipart
 
-DISK = "VMClass spec.diskDefaults.size"
-FIRMWARE = "VMClass spec.firmware"
-SECURE_BOOT = "VMClass spec.securityProfile.secureBoot"
 USER_DATA = "VirtualMachine spec.userData.cloudInit.inline"
 
 
@@ -46,21 +46,25 @@ class LibvirtPlan(Plan):
     """A plan with what was chosen for it."""
 
     choice: Choice
+    fitting: Fitting
 
 
 def open_endpoint(spec: ProviderSpec) -> "LibvirtProvider":
     """Connect. Raises ProviderError."""
     endpoint = parse_endpoint(spec.endpoint)
-    return LibvirtProvider(endpoint, connect(endpoint))
+    connection = connect(endpoint)
+    with errors(endpoint):
+        return LibvirtProvider(endpoint, connection, read_machine(connection, endpoint))
 
 
 class LibvirtProvider:
     """See `provision.provider.Provider`."""
 
-    def __init__(self, endpoint: Endpoint, connection: "libvirt.virConnect") -> None:
+    def __init__(self, endpoint: Endpoint, connection: "libvirt.virConnect", machine: Machine) -> None:
         self.name = f"libvirt {endpoint.written}"
         self._endpoint = endpoint
         self._connection = connection
+        self._machine = machine
         self._storage: Storage = (
             FileStorage(endpoint.root) if endpoint.root else PoolStorage(connection, endpoint.written)
         )
@@ -75,67 +79,75 @@ class LibvirtProvider:
         with errors(self._endpoint):
             kvm, tcg = (read_offer(self._connection, accelerator) for accelerator in (Accelerator.KVM, Accelerator.TCG))
             choice = choose(vm, kvm, tcg, host if self._endpoint.local else None)
-            _check_firmware(vm, kvm if choice.accelerator is Accelerator.KVM else tcg)
+            offer = kvm if choice.accelerator is Accelerator.KVM else tcg
+            check_firmware(vm, offer)
+            fitting = fit(vm, choice, offer, self._machine)
+            accounts = answered(account(vm, "libvirt"), fitting)
+            check_accounts(accounts)
             if choice.accelerator is Accelerator.KVM:
                 choice = replace(choice, evidence=(*choice.evidence, self._dry_run(vm, choice)))
             _check_cloud_init(vm)
             image = images.locate(vm.image)
             if image:
-                _check_size(vm, image)
-            wanted = settings_of(vm, choice, image.sha256 if image else "", _cloud_init_digest(vm))
+                check_size(vm, image)
+            wanted = settings_of(vm, choice, fitting, image.sha256 if image else "", _cloud_init_digest(vm))
             present = self._present(key)
-            _check_shrinking(vm, present, wanted)
+            check_shrinking(vm, present, wanted)
             change = change_to(present, wanted, power_on=vm.power_on)
             download = "" if image else (vm.image.url or "")
             return LibvirtPlan(
                 vm=vm,
                 steps=steps(change, present, wanted, power_on=vm.power_on, download=download),
-                accounts=account(vm, "libvirt"),
+                accounts=accounts,
                 notes=choice.notes,
                 evidence=choice.evidence,
-                native=self._xml(vm, key, choice, wanted),
+                native=self._xml(vm, key, choice, fitting, wanted),
                 choice=choice,
+                fitting=fitting,
             )
 
     def apply(self, plan: Plan, progress: Progress) -> None:
         """Carry out a plan of this provider. What is there is looked at again: repeating after a crash converges."""
         assert isinstance(plan, LibvirtPlan)
-        vm, choice = plan.vm, plan.choice
+        vm, choice, fitting = plan.vm, plan.choice, plan.fitting
         key = VmKey(vm.namespace, vm.name)
+        layout = _layout(vm, fitting)
         with errors(self._endpoint):
             image = images.resolve(vm.image, progress)
-            _check_size(vm, image)
-            wanted = settings_of(vm, choice, image.sha256, _cloud_init_digest(vm))
+            check_size(vm, image)
+            wanted = settings_of(vm, choice, fitting, image.sha256, _cloud_init_digest(vm))
             present = self._present(key)
-            _check_shrinking(vm, present, wanted)
+            check_shrinking(vm, present, wanted)
             change = change_to(present, wanted, power_on=vm.power_on)
             domain = domains.find(self._connection, key)
             if change in (Change.CREATE, Change.REBUILD):
                 if domain is not None:  # first: no domain must vouch for a disk that is half replaced
                     progress("removing what was there")
-                    domains.remove(domain)
+                    domains.remove(domain, self._machine)
                 progress("making disk and seed")
-                self._storage.create(key, image, vm.disk_gib, _seed(vm), progress)
+                self._storage.create(key, image, layout, _seed(vm), progress)
                 domain = None
             elif change in (Change.RECONFIGURE, Change.STOP) and domain is not None and domain.isActive():
                 progress("shutting down")
                 domains.stop(domain, gracefully=True)
-            if change is Change.RECONFIGURE:
-                self._storage.grow(key, vm.disk_gib)
+            if change in (Change.RECONFIGURE, Change.START):
+                self._storage.adjust(key, layout)
             if domain is None or change is Change.RECONFIGURE:
                 domain = self._connection.defineXMLFlags(
-                    self._xml(vm, key, choice, wanted), libvirt.VIR_DOMAIN_DEFINE_VALIDATE
+                    self._xml(vm, key, choice, fitting, wanted), libvirt.VIR_DOMAIN_DEFINE_VALIDATE
                 )
             if vm.power_on and not domains.is_running(domain):
                 progress("starting")
                 domains.stop(domain, gracefully=False)  # paused or crashed
-                domain.create()
+                root = self._endpoint.root
+                with own_authority(root) if fitting.tpm and root else contextlib.nullcontext():
+                    domain.create()
 
     def observe(self, vm: VmSpec) -> VmView | None:
         """The live VM, read back from libvirt; None when there is none."""
         with errors(self._endpoint):
             domain = domains.find(self._connection, VmKey(vm.namespace, vm.name))
-            return view(domain, vm.key, self.name, where(vm, NESTED)) if domain is not None else None
+            return view(domain, vm, self.name, where(vm, NESTED), self._machine) if domain is not None else None
 
     def fetch_report(self, vm: VmSpec, timeout: float, progress: Progress) -> bytes:
         """The guest's fresh report by virtio-serial, within `timeout` seconds. Raises ProviderError."""
@@ -159,7 +171,7 @@ class LibvirtProvider:
             removed: tuple[str, ...] = ()
             domain = domains.find(self._connection, key)
             if domain is not None:
-                domains.remove(domain)
+                domains.remove(domain, self._machine)
                 removed += (f"domain {key}",)
             return removed + self._storage.remove(key)
 
@@ -175,9 +187,9 @@ class LibvirtProvider:
             return Present(None)
         return Present(record.settings, bool(domains.is_running(domain)), self._storage.complete(key))
 
-    def _xml(self, vm: VmSpec, key: VmKey, choice: Choice, settings: Settings) -> str:
+    def _xml(self, vm: VmSpec, key: VmKey, choice: Choice, fitting: Fitting, settings: Settings) -> str:
         record = Record(vm.namespace, vm.name, version("nestproof"), settings)
-        return domain_xml(vm, choice, self._storage.places(key), record)
+        return domain_xml(vm, choice, fitting, self._machine, self._storage.places(key), record)
 
     def _dry_run(self, vm: VmSpec, choice: Choice) -> Evidence:
         cpu = ET.tostring(cpu_element(choice, nested=vm.nested), encoding="unicode")
@@ -188,6 +200,10 @@ class LibvirtProvider:
                 refused=True,
             )
         return Evidence(f"compareHypervisorCPU ({choice.accelerator})", "the CPU of this VM would start")
+
+
+def _layout(vm: VmSpec, fitting: Fitting) -> Layout:
+    return Layout(vm.disk_gib, fitting.preallocation, fitting.disks)
 
 
 def _seed(vm: VmSpec) -> bytes:
@@ -205,33 +221,3 @@ def _check_cloud_init(vm: VmSpec) -> None:
 def _cloud_init_digest(vm: VmSpec) -> str:
     """Over the user's own part only: a newer agent is no reason to throw a disk away."""
     return hashlib.sha256(f"{vm.user_data or ''}\0{vm.meta_data or ''}".encode()).hexdigest()
-
-
-def _check_size(vm: VmSpec, image: LocalImage) -> None:
-    if vm.disk_gib << 30 < image.size:
-        raise ProviderError(
-            f"{where(vm, DISK)}: a disk of {vm.disk_gib} GiB is smaller than its image {vm.image.name} "
-            f"({image.size / 2**30:.1f} GiB)",
-            refused=True,
-        )
-
-
-def _check_shrinking(vm: VmSpec, present: Present, wanted: Settings) -> None:
-    if present.settings and shrinks(present, wanted):
-        raise ProviderError(
-            f"{where(vm, DISK)}: its disk of {present.settings.disk_gib} GiB cannot shrink to {vm.disk_gib} GiB",
-            hint="destroy the VM first, or keep the size",
-            refused=True,
-        )
-
-
-def _check_firmware(vm: VmSpec, offer: Offer) -> None:
-    if vm.firmware is Firmware.UEFI and not offer.uefi:
-        raise ProviderError(
-            f"{where(vm, FIRMWARE)}: there is no UEFI firmware on that host",
-            hint="apt-get install ovmf",
-            refused=True,
-        )
-    if vm.secure_boot and not (vm.firmware is Firmware.UEFI and offer.secure_boot):
-        fault = "that host's firmware cannot do it" if vm.firmware is Firmware.UEFI else "it needs spec.firmware: UEFI"
-        raise ProviderError(f"{where(vm, SECURE_BOOT)}: secure boot was asked for, but {fault}", refused=True)

@@ -5,11 +5,12 @@ from xml.etree import ElementTree as ET
 
 from provision.model import NetworkKind, NetworkSpec, VmSpec
 from provision.providers.libvirt.choose import Choice
+from provision.providers.libvirt.fitting import Fitting
 
 NAMESPACE = "https://nestproof.org/xmlns/libvirt/1"
 ET.register_namespace("nestproof", NAMESPACE)
 
-NEW_DISK = ("image", "cloud_init")
+NEW_DISK = ("image", "cloud_init", "preallocation")
 """Settings that only a disk of its own can take up."""
 
 
@@ -30,6 +31,20 @@ class Settings:
     """SHA-256 of the image file."""
     cloud_init: str
     """SHA-256 over the user's own user-data and meta-data."""
+    # What follows is empty for a VM that does not ask for it.
+    cpu_mode: str = ""
+    cpus_max: str = ""
+    memory_max_mib: str = ""
+    memory_allocated: str = ""
+    tpm: str = ""
+    iommu: str = ""
+    hyperv: str = ""
+    cpu_quota: str = ""
+    cpu_shares: str = ""
+    iops: str = ""
+    preallocation: str = ""
+    extra_disks: str = ""
+    """`name:GiB`, each."""
 
     def differences(self, wanted: "Settings") -> tuple[str, ...]:
         """What has to change to become `wanted`, one readable phrase per setting."""
@@ -43,7 +58,7 @@ class Settings:
         return any(getattr(self, name) != getattr(wanted, name) for name in NEW_DISK)
 
 
-def settings_of(vm: VmSpec, choice: Choice, image: str, cloud_init: str) -> Settings:
+def settings_of(vm: VmSpec, choice: Choice, fitting: Fitting, image: str, cloud_init: str) -> Settings:
     """The settings that `vm` and what was chosen for it come to."""
     return Settings(
         cpus=str(vm.cpus),
@@ -57,6 +72,18 @@ def settings_of(vm: VmSpec, choice: Choice, image: str, cloud_init: str) -> Sett
         networks=" ".join(_network(network) for network in vm.networks),
         image=image,
         cloud_init=cloud_init,
+        cpu_mode="host-passthrough" if choice.passthrough else "",
+        cpus_max=str(fitting.cpus_max) if fitting.cpus_max > vm.cpus else "",
+        memory_max_mib=str(fitting.memory_max_mib) if fitting.memory_max_mib > vm.memory_mib else "",
+        memory_allocated="at start" if fitting.allocated else "",
+        tpm=fitting.tpm,
+        iommu="intel" if fitting.iommu else "",
+        hyperv=" ".join(fitting.enlightenments),
+        cpu_quota=str(fitting.quota or ""),
+        cpu_shares=str(fitting.shares or ""),
+        iops=str(fitting.iops or ""),
+        preallocation=fitting.preallocation,
+        extra_disks=" ".join(f"{disk.name}:{disk.size_gib}" for disk in fitting.disks),
     )
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from provision.images import LocalImage
+from provision.model import ExtraDisk
 from provision.provider import Progress, ProviderError
-from provision.providers.libvirt.domain import Places, domain_name
+from provision.providers.libvirt.places import Places, domain_name
 
 SAFE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 """Kubernetes names (DNS labels, dots in between): what may become part of a path."""
@@ -36,6 +37,23 @@ class VmKey:
         return domain_name(self.namespace, self.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The disks of a VM. Space is taken as it is written, unless `preallocation` says otherwise (qemu-img's word)."""
+
+    disk_gib: int
+    preallocation: str = ""
+    extras: tuple[ExtraDisk, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [disk.name for disk in self.extras]
+        for name in names:
+            if not SAFE.fullmatch(name) or len(name) > 63 or names.count(name) > 1:
+                raise ProviderError(
+                    f"{name[:70]!r} cannot name one of the VM's disks: lower-case letters, digits and '-', each once"
+                )
+
+
 class Storage(Protocol):
     """Where disks and seeds live. Errors are ProviderError or libvirtError."""
 
@@ -45,11 +63,11 @@ class Storage(Protocol):
     def complete(self, key: VmKey) -> bool:
         """The VM's disk and seed are there."""
 
-    def create(self, key: VmKey, image: LocalImage, disk_gib: int, seed: bytes, progress: Progress) -> None:
-        """Make disk and seed anew, replacing what is there. The VM must not be running."""
+    def create(self, key: VmKey, image: LocalImage, layout: Layout, seed: bytes, progress: Progress) -> None:
+        """Make disk and seed anew, replacing what is there; extra disks stay. The VM must not be running."""
 
-    def grow(self, key: VmKey, disk_gib: int) -> None:
-        """Enlarge the disk of a VM that is not running."""
+    def adjust(self, key: VmKey, layout: Layout) -> None:
+        """Enlarge the disks of a VM that is not running, make extra disks that are missing, remove those not wanted."""
 
     def remove(self, key: VmKey) -> tuple[str, ...]:
         """Remove all that belongs to the VM and every base image that nobody uses; what was removed, for people."""

@@ -1,0 +1,50 @@
+"""What is wrong with a wanted VM on the host where it is to run, found before anything is touched. Pure."""
+
+from provision.images import LocalImage
+from provision.model import FieldAccount, Firmware, Handling, VmSpec
+from provision.provider import ProviderError
+from provision.providers.libvirt.changes import Present, shrinking
+from provision.providers.libvirt.choose import where
+from provision.providers.libvirt.offer import Offer
+from provision.providers.libvirt.record import Settings
+
+DISK = "VMClass spec.diskDefaults.size"
+FIRMWARE = "VMClass spec.firmware"
+SECURE_BOOT = "VMClass spec.securityProfile.secureBoot"
+
+
+def check_accounts(accounts: tuple[FieldAccount, ...]) -> None:
+    """A field that is refused stops the VM: without it, it would not be the VM that was asked for."""
+    for account in accounts:
+        if account.handling is Handling.REFUSED:
+            raise ProviderError(f"{account.origin}: {account.path}: {account.value}: {account.how}", refused=True)
+
+
+def check_size(vm: VmSpec, image: LocalImage) -> None:
+    """The image has to fit on its disk."""
+    if vm.disk_gib << 30 < image.size:
+        raise ProviderError(
+            f"{where(vm, DISK)}: a disk of {vm.disk_gib} GiB is smaller than its image {vm.image.name} "
+            f"({image.size / 2**30:.1f} GiB)",
+            refused=True,
+        )
+
+
+def check_shrinking(vm: VmSpec, present: Present, wanted: Settings) -> None:
+    """A disk in use does not survive getting smaller."""
+    fault = shrinking(present, wanted)
+    if fault:
+        raise ProviderError(f"{where(vm, DISK)}: {fault}", hint="destroy the VM first, or keep the size", refused=True)
+
+
+def check_firmware(vm: VmSpec, offer: Offer) -> None:
+    """UEFI and Secure Boot have to be there."""
+    if vm.firmware is Firmware.UEFI and not offer.uefi:
+        raise ProviderError(
+            f"{where(vm, FIRMWARE)}: there is no UEFI firmware on that host",
+            hint="apt-get install ovmf",
+            refused=True,
+        )
+    if vm.secure_boot and not (vm.firmware is Firmware.UEFI and offer.secure_boot):
+        fault = "that host's firmware cannot do it" if vm.firmware is Firmware.UEFI else "it needs spec.firmware: UEFI"
+        raise ProviderError(f"{where(vm, SECURE_BOOT)}: secure boot was asked for, but {fault}", refused=True)

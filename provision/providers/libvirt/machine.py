@@ -1,0 +1,56 @@
+"""The machine behind an endpoint: its size, and what its libvirt is old or new enough for."""
+
+from dataclasses import dataclass
+
+import libvirt
+
+from provision.provider import ProviderError
+from provision.providers.libvirt.endpoint import Endpoint
+
+OLDEST = 6_000_000
+"""libvirt 6.0: what is older was never tried."""
+FIRMWARE_FEATURES = 7_002_000
+"""`<firmware><feature name='secure-boot'>`: before, Secure Boot is asked for by `<loader secure='yes'>`."""
+UNDEFINE_TPM = 8_009_000
+"""VIR_DOMAIN_UNDEFINE_TPM; before, undefining always removes a TPM's state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What is known of the machine without logging in to it."""
+
+    version: int
+    """Of libvirt there: 1 000 000 * major + 1000 * minor + release."""
+    cpus: int
+    memory_mib: int
+    mhz: int
+    """Of its CPUs; 0 when libvirt does not know."""
+    cgroups: bool
+    """Its libvirt keeps VMs in cgroups, without which there are no limits and shares: a system daemon does."""
+
+    @property
+    def firmware_features(self) -> bool:
+        """Firmware can be chosen by its features."""
+        return self.version >= FIRMWARE_FEATURES
+
+    @property
+    def asks_for_tpm_state(self) -> bool:
+        """Undefining a domain has to be told that its TPM's state goes too."""
+        return self.version >= UNDEFINE_TPM
+
+
+def read_machine(connection: "libvirt.virConnect", endpoint: Endpoint) -> Machine:
+    """Ask. Raises libvirtError, and ProviderError for a libvirt that is too old."""
+    version = connection.getLibVersion()
+    if version < OLDEST:
+        raise ProviderError(
+            f"{endpoint.written}: libvirt {version_text(version)} is older than {version_text(OLDEST)}",
+            hint="update libvirt on that host",
+        )
+    _, memory_mib, cpus, mhz, *_ = connection.getInfo()
+    return Machine(version, cpus, memory_mib, mhz, endpoint.has_cgroups)
+
+
+def version_text(version: int) -> str:
+    """`9.0.0`."""
+    return f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}"

@@ -1,0 +1,33 @@
+"""What a VM is called and where its parts are, on the host that runs it. Pure."""
+
+import uuid
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a VM's parts are on the host that runs it."""
+
+    disk: PurePosixPath
+    seed: PurePosixPath
+    extras: str
+    """The path of an extra disk, with `{}` for its name."""
+    console: PurePosixPath | None = None
+    """A file for what the serial console says; None: a pty, to be listened to while it speaks."""
+    port: PurePosixPath | None = None
+    """The host's end of the report port; None: where libvirt puts it."""
+
+    def extra_disk(self, name: str) -> PurePosixPath:
+        """Where the extra disk of this name is."""
+        return PurePosixPath(self.extras.replace("{}", name))
+
+
+def domain_name(namespace: str, name: str) -> str:
+    """The domain's name; a namespace has no dot, so that two VMs never share one."""
+    return f"{namespace}.{name}"
+
+
+def domain_uuid(namespace: str, name: str) -> str:
+    """Always the same for one VM: by it everything that belongs to the VM is found again."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://nestproof.org/vm/{namespace}/{name}"))
