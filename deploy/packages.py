@@ -29,6 +29,8 @@ GROUPS = {
         "python3-venv",
         "qemu-system-x86",
         "qemu-utils",
+        "swtpm",
+        "swtpm-tools",
     ),
     "image": (
         "cpio",

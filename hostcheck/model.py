@@ -279,6 +279,8 @@ class VmView(msgspec.Struct, frozen=True, omit_defaults=True):
     """The live VM has the feature; None when the provider cannot tell."""
     accelerator: Accelerator | None = None
     evidence: tuple[Evidence, ...] = ()
+    settings: tuple[Setting, ...] = ()
+    """Every field that the provider can read back, from the running VM where it runs."""
     host: str = ""
     """The host that the VM is on, as its provider names it; empty where the provider has only one host."""
     remedies: tuple[Remedy, ...] = ()

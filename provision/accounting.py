@@ -41,6 +41,6 @@ def look_up(table: Table, schema: str, path: str = "", value: str | None = None)
 
 def _account(field: SetField, table: Table) -> FieldAccount:
     handling, how = look_up(table, field.schema, field.path, field.value)
-    if field.is_default and handling in (Handling.UNSUPPORTED, Handling.REFUSED):
+    if field.is_default and (field.value == "false" or handling not in (Handling.HONOURED, Handling.INFORMATIVE)):
         handling, how = Handling.HONOURED, "the default: it asks for nothing"
     return FieldAccount(field.path, field.value, handling, how, field.origin)

@@ -8,6 +8,10 @@ _HONOURED, _APPROXIMATED = Handling.HONOURED, Handling.APPROXIMATED
 _UNSUPPORTED, _REFUSED, _INFORMATIVE = Handling.UNSUPPORTED, Handling.REFUSED, Handling.INFORMATIVE
 
 _NOT_BUILT = "not built yet: the VM is made without it"
+_MEDIUM = "a kind of medium is the host's own matter; the disk is thin"
+_NO_ENCRYPTION = (
+    "disks are not encrypted: the key would lie beside them on the same host; encrypt that host's storage instead"
+)
 _IDENTITY = (_HONOURED, "names the object; VMs are told apart by namespace and name")
 _REFERENCE = (_HONOURED, "followed to the document it names")
 _FOR_PEOPLE = (_INFORMATIVE, "for people: changes nothing on a VM")
@@ -34,12 +38,18 @@ _CLASS: dict[str, tuple[Handling, str]] = {
         "nestproof installs no guest tools: the image and its cloud-init do",
     ),
     "VMClass spec.extraConfig.*": (_UNSUPPORTED, "keys of VMware's VMX file: libvirt has none of them"),
-    "VMClass spec.diskDefaults.type": (
-        _UNSUPPORTED,
-        "the disk is a qcow2 overlay, always thin, on the disks of the host",
+    "VMClass spec.diskDefaults.type": (_UNSUPPORTED, _MEDIUM),
+    "VMClass spec.diskDefaults.type=thin": (
+        _HONOURED,
+        "a qcow2 overlay over the image, space is taken as it is written",
+    ),
+    "VMClass spec.diskDefaults.type=thick": (_HONOURED, "a copy of the image that takes all of its space (falloc)"),
+    "VMClass spec.diskDefaults.type=eagerzeroedthick": (
+        _APPROXIMATED,
+        "a copy of the image that takes all of its space; zeros are written where the host's own storage is used",
     ),
     "VMClass spec.diskDefaults.size": (_HONOURED, "the overlay is resized to it, in whole GiB"),
-    "VMClass spec.diskDefaults.iops": (_UNSUPPORTED, _NOT_BUILT),
+    "VMClass spec.diskDefaults.iops": (_HONOURED, "<total_iops_sec> of each of the VM's disks"),
     "VMClass spec.diskDefaults.storageClass": (_UNSUPPORTED, "libvirt knows no storage classes"),
     "VMClass spec.performanceProfile.nestedVirtualization": (
         _HONOURED,
@@ -53,27 +63,45 @@ _CLASS: dict[str, tuple[Handling, str]] = {
         _UNSUPPORTED,
         "libvirt cannot keep a VM off or on sibling threads; threads in <topology> is what the guest sees",
     ),
-    "VMClass spec.performanceProfile.cpuHotAddEnabled": (_UNSUPPORTED, _NOT_BUILT),
-    "VMClass spec.performanceProfile.memoryHotAddEnabled": (_UNSUPPORTED, _NOT_BUILT),
+    "VMClass spec.performanceProfile.cpuHotAddEnabled": (
+        _HONOURED,
+        "<vcpu current>: up to four times the first number, at most the host's",
+    ),
+    "VMClass spec.performanceProfile.memoryHotAddEnabled": (
+        _HONOURED,
+        "<maxMemory> with slots: up to four times the first size, at most the host's",
+    ),
     "VMClass spec.performanceProfile.virtualizationBasedSecurity": (
-        _UNSUPPORTED,
-        "libvirt has no switch for it: Windows turns it on where nesting, Secure Boot and an IOMMU are given",
+        _APPROXIMATED,
+        "libvirt has no switch for it: the Hyper-V interface is given under KVM; Windows turns VBS on where nesting, "
+        "Secure Boot and an IOMMU are given too",
     ),
     "VMClass spec.securityProfile.secureBoot": (_HONOURED, "UEFI with Secure Boot and enrolled keys, machine q35"),
-    "VMClass spec.securityProfile.tpmEnabled": (_UNSUPPORTED, _NOT_BUILT),
-    "VMClass spec.securityProfile.tpmVersion": (_UNSUPPORTED, _NOT_BUILT),
-    "VMClass spec.securityProfile.vtdEnabled": (_UNSUPPORTED, _NOT_BUILT),
-    "VMClass spec.securityProfile.encryptionPolicy.**": (_UNSUPPORTED, _NOT_BUILT),
-    "VMClass spec.resourceLimits.cpuLimit": (_UNSUPPORTED, "QEMU limits by time slices, not by MHz"),
+    "VMClass spec.securityProfile.tpmEnabled": (_HONOURED, "<tpm> emulated by swtpm; its state goes with the VM"),
+    "VMClass spec.securityProfile.tpmVersion": (_HONOURED, "2.0 by tpm-crb, 1.2 by tpm-tis"),
+    "VMClass spec.securityProfile.vtdEnabled": (
+        _HONOURED,
+        "<iommu model='intel'> with interrupt remapping and caching mode",
+    ),
+    "VMClass spec.securityProfile.encryptionPolicy.enabled": (_UNSUPPORTED, _NO_ENCRYPTION),
+    "VMClass spec.securityProfile.encryptionPolicy.requireEncryption=true": (_REFUSED, _NO_ENCRYPTION),
+    "VMClass spec.securityProfile.encryptionPolicy.**": (_UNSUPPORTED, _NO_ENCRYPTION),
+    "VMClass spec.resourceLimits.cpuLimit": (
+        _APPROXIMATED,
+        "time slices, worked out from the host's MHz: <global_quota>; takes a system daemon with cgroups",
+    ),
     "VMClass spec.resourceLimits.cpuReservation": (_UNSUPPORTED, "QEMU reserves no CPU; it has only relative shares"),
-    "VMClass spec.resourceLimits.cpuShares": (_UNSUPPORTED, _NOT_BUILT),
+    "VMClass spec.resourceLimits.cpuShares": (
+        _HONOURED,
+        "<shares>, a weight against the other VMs of that host; takes a system daemon with cgroups",
+    ),
     "VMClass spec.resourceLimits.memoryLimit": (
         _UNSUPPORTED,
-        "libvirt's hard_limit kills a VM whose QEMU needs more than the guest's memory",
+        "a limit below the guest's memory: libvirt's hard_limit would kill the VM as soon as it used more",
     ),
     "VMClass spec.resourceLimits.memoryReservation": (
         _UNSUPPORTED,
-        "QEMU refuses min_guarantee; locking all of the memory is another thing",
+        "a part of the memory: QEMU reserves all of it or none",
     ),
 }
 
@@ -106,6 +134,7 @@ _IMAGE: dict[str, tuple[Handling, str]] = {
 
 _VM: dict[str, tuple[Handling, str]] = {
     "VirtualMachine metadata.annotations.nestproof.org/accel": (_HONOURED, "KVM or QEMU's emulator: <domain type>"),
+    "VirtualMachine metadata.annotations.nestproof.org/cpu": (_HONOURED, "<cpu mode>, proven by QEMU's own CPU object"),
     "VirtualMachine spec.providerRef.**": _REFERENCE,
     "VirtualMachine spec.classRef.**": _REFERENCE,
     "VirtualMachine spec.imageRef.**": _REFERENCE,
@@ -119,7 +148,22 @@ _VM: dict[str, tuple[Handling, str]] = {
         _UNSUPPORTED,
         "addresses come from the network's DHCP; set them in cloud-init",
     ),
-    "VirtualMachine spec.disks[].**": (_UNSUPPORTED, _NOT_BUILT),
+    "VirtualMachine spec.disks[].name": (_HONOURED, "the serial number of a disk of its own: /dev/disk/by-id/virtio-…"),
+    "VirtualMachine spec.disks[].sizeGiB": (_HONOURED, "an empty qcow2 on the virtio bus; it grows, it never shrinks"),
+    "VirtualMachine spec.disks[].type": (_UNSUPPORTED, _MEDIUM),
+    "VirtualMachine spec.disks[].type=thin": (_HONOURED, "space is taken as it is written"),
+    "VirtualMachine spec.disks[].type=thick": (_HONOURED, "all of its space is taken at once (falloc)"),
+    "VirtualMachine spec.disks[].type=eagerzeroedthick": (
+        _APPROXIMATED,
+        "all of its space is taken at once; zeros are written where the host's own storage is used",
+    ),
+    "VirtualMachine spec.disks[].expandPolicy": (_HONOURED, "a larger size is taken up while the VM is off"),
+    "VirtualMachine spec.disks[].expandPolicy=Online": (
+        _APPROXIMATED,
+        "a larger size is taken up while the VM is off: apply stops and starts it",
+    ),
+    "VirtualMachine spec.disks[].storageClass": (_UNSUPPORTED, "libvirt knows no storage classes"),
+    "VirtualMachine spec.disks[].scsi.**": (_UNSUPPORTED, "disks are on the virtio bus, which has no SCSI controllers"),
     "VirtualMachine spec.userData.cloudInit.inline": (_HONOURED, "on the cloud-init seed, beside the agent's part"),
     "VirtualMachine spec.userData.cloudInit.secretRef.**": (
         _HONOURED,
@@ -138,7 +182,7 @@ _VM: dict[str, tuple[Handling, str]] = {
     ),
     "VirtualMachine spec.resources.cpu": (_HONOURED, "<vcpu>, instead of the class's"),
     "VirtualMachine spec.resources.memoryMiB": (_HONOURED, "<memory>, instead of the class's"),
-    "VirtualMachine spec.resources.gpu.**": (_UNSUPPORTED, _NOT_BUILT),
+    "VirtualMachine spec.resources.gpu.**": (_UNSUPPORTED, "no device of the host is passed through to the VM"),
     "VirtualMachine spec.snapshot.**": (_UNSUPPORTED, "nestproof takes and reverts no snapshots"),
     "VirtualMachine spec.lifecycle.**": (_UNSUPPORTED, "nestproof runs no hooks"),
 }

@@ -38,6 +38,17 @@ class AccelPolicy(StrEnum):
     AUTO = "auto"
 
 
+class CpuPolicy(StrEnum):
+    """Which CPU a guest under KVM is shown (annotation `nestproof.org/cpu` of a VirtualMachine).
+
+    HOST_MODEL is the default: a libvirt that cannot give the CPU then refuses to start the VM. HOST_PASSTHROUGH shows
+    the host's own, which may nest faster and starts even where the feature is missing.
+    """
+
+    HOST_MODEL = "host-model"
+    HOST_PASSTHROUGH = "host-passthrough"
+
+
 @dataclass(frozen=True, slots=True)
 class Checksum:
     """A digest to hold a downloaded or local image against."""
@@ -304,6 +315,7 @@ class VmSpec:
     storage_class: str | None = None
     """Of the image's disk: a vSphere storage policy."""
     encrypted: bool = False
+    cpu: CpuPolicy = CpuPolicy.HOST_MODEL
     graceful_off: bool = False
     """Not power_on: shut the guest down rather than cut its power."""
 

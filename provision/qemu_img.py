@@ -70,6 +70,10 @@ def create_empty(path: Path, gib: int, preallocation: str = "off") -> None:
 
 def grow(path: Path, gib: int, preallocation: str = "off") -> None:
     """Make the qcow2 at `path` `gib` GiB large. Raises ValueError."""
+    if preallocation != "off":
+        info = msgspec.json.decode(_run("info", "--output=json", "-f", "qcow2", str(path)), type=_Info)
+        if info.virtual_size == gib << 30:  # what takes its space cannot be resized to the size that it has
+            return
     how = f"--preallocation={preallocation}"
     _run("resize", "-q", "-f", "qcow2", how, str(path), f"{gib}G", timeout=COPYING)
 

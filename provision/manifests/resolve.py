@@ -40,6 +40,7 @@ from provision.manifests.text import near, shown
 from provision.manifests.tree import Loc
 from provision.model import (
     AccelPolicy,
+    CpuPolicy,
     ExtraDisk,
     Firmware,
     Gpus,
@@ -60,6 +61,9 @@ T = TypeVar("T")
 
 ANNOTATIONS = "nestproof.org/"
 ACCEL = "nestproof.org/accel"
+CPU = "nestproof.org/cpu"
+KNOWN_ANNOTATIONS = (ACCEL, CPU)
+"""Of a VirtualMachine."""
 
 
 def resolve(
@@ -102,10 +106,11 @@ def _check_documents(documents: Documents) -> Iterator[Problem]:
         if document.model is None:
             continue
         for name in document.model.metadata.annotations:
-            known = name == ACCEL and document.kind == "VirtualMachine"
+            known = name in KNOWN_ANNOTATIONS and document.kind == "VirtualMachine"
             if name.startswith(ANNOTATIONS) and not known:
                 loc: Loc = ("metadata", "annotations", name)
-                what = f"{shown(name)} has no effect on a {document.kind}{near(name, [ACCEL]) if name != ACCEL else ''}"
+                hint = "" if name in KNOWN_ANNOTATIONS else near(name, KNOWN_ANNOTATIONS)
+                what = f"{shown(name)} has no effect on a {document.kind}{hint}"
                 yield rulebook.ANNOTATION.broken(document.places.place(loc), document.path(*loc), what)
 
 
@@ -131,6 +136,7 @@ class _Join:
         a_class = self.follow(("spec", "classRef"), self.spec.class_ref, VMClass)
         image = self.image(provider)
         accel = self.accel()
+        cpu = self.cpu()
         nics = self.networks(provider)
         texts = cloudinit.GuestTexts(self.documents, self.document, self.environment)
         user_data, meta_data = self.text(texts.user_data()), self.text(texts.meta_data())
@@ -164,6 +170,7 @@ class _Join:
             secure_boot=security.secure_boot,
             power_on=self.spec.power_state in (None, "On"),
             accel=accel,
+            cpu=cpu,
             user_data=user_data.text if user_data else None,
             meta_data=meta_data.text if meta_data else None,
             networks=nics,
@@ -262,6 +269,14 @@ class _Join:
         if image is None or http is None or image.url != http.url:
             return image
         return replace(image, request=self.taken(requests.request(self.documents, found, http, self.environment)))
+
+    def cpu(self) -> CpuPolicy:
+        given = self.annotations.get(CPU, CpuPolicy.HOST_MODEL)
+        try:
+            return CpuPolicy(given)
+        except ValueError:
+            self.broken(rulebook.CPU, ("metadata", "annotations", CPU), f'"{shown(given)}" is no CPU to show')
+            return CpuPolicy.HOST_MODEL
 
     def accel(self) -> AccelPolicy:
         given = self.annotations.get(ACCEL, AccelPolicy.KVM)

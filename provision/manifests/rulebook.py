@@ -191,10 +191,16 @@ NETWORK_BRIDGE = Rule(
 ACCEL = Rule(
     "accel", _ERROR, "the accelerators are kvm, tcg and auto", "correct the annotation or remove it: kvm is the default"
 )
+CPU = Rule(
+    "cpu",
+    _ERROR,
+    "the CPUs to show a guest are host-model and host-passthrough",
+    "correct the annotation or remove it: host-model is the default",
+)
 ANNOTATION = Rule(
     "unknown-annotation",
     _WARNING,
-    "nestproof reads only nestproof.org/accel, on VirtualMachine",
+    "nestproof reads only nestproof.org/accel and nestproof.org/cpu, on VirtualMachine",
     "correct or remove it",
 )
 USERDATA_TWICE = Rule("userdata-twice", _ERROR, "only one text can be handed over", "keep inline or secretRef")

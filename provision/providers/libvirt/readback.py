@@ -101,7 +101,11 @@ def _networks(vm: VmSpec, domain: ET.Element) -> list[Setting]:
 def _interface(interface: ET.Element, *, with_mac: bool) -> str:
     kind, source = interface.get("type", ""), interface.find("source")
     model, mac = interface.find("model"), interface.find("mac")
-    words = [kind, source.get(kind, "") if source is not None else "", model.get("type", "") if model is not None else ""]
+    words = [
+        kind,
+        source.get(kind, "") if source is not None else "",
+        model.get("type", "") if model is not None else "",
+    ]
     if with_mac and mac is not None:
         words.append(mac.get("address", ""))
     return " ".join(filter(None, words))

@@ -121,7 +121,10 @@ def _tag(name: str) -> str:
 
 def _network(network: NetworkSpec) -> str:
     """The plain name of a libvirt network; more only where more was asked for."""
-    parts = ("" if network.kind is NetworkKind.NETWORK else network.kind, network.model or "", network.mac or "")
+    kind = "" if network.kind is NetworkKind.NETWORK else network.kind
+    numbers = (("queues", network.queues), ("mtu", network.mtu), ("filter", network.filter))
+    more = (f"{name}={value}" for name, value in numbers if value)
+    parts = (kind, network.model or "", network.mac or "", *more)
     return "/".join((network.source, *filter(None, parts)))
 
 

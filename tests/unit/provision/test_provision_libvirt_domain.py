@@ -14,36 +14,71 @@ from hypothesis import strategies as st
 from vm_factory import image, net, wanted
 
 from hostcheck.model import Accelerator
-from provision.model import Firmware, VmSpec
-from provision.providers.libvirt.changes import Change, Present, change_to, shrinks, steps
+from provision.model import ExtraDisk, Firmware, Limits, NetworkKind, VmSpec
+from provision.providers.libvirt.changes import Change, Present, change_to, shrinking, steps
 from provision.providers.libvirt.choose import Choice
-from provision.providers.libvirt.domain import Places, domain_name, domain_uuid, domain_xml
+from provision.providers.libvirt.domain import domain_xml
+from provision.providers.libvirt.fitting import fit
+from provision.providers.libvirt.hyperv import WANTED
+from provision.providers.libvirt.machine import Machine
+from provision.providers.libvirt.offer import Offer
+from provision.providers.libvirt.places import Places, domain_name, domain_uuid
 from provision.providers.libvirt.record import Record, Settings, read_record, settings_of
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "libvirt"
 VM = wanted(image(Path("tiny.img")))
-FILES = Places(*(PurePosixPath("/s/vms/default.tiny") / n for n in ("disk.qcow2", "seed.iso", "console.log")),
-               port=PurePosixPath("/s/sockets/0e9077acc87d"))  # fmt: skip
+PLACE = PurePosixPath("/s/vms/default.tiny")
+FILES = Places(
+    PLACE / "disk.qcow2", PLACE / "seed.iso", f"{PLACE}/extra_{{}}.qcow2", PLACE / "console.log",
+    PurePosixPath("/s/sockets/0e9077acc87d"),
+)  # fmt: skip
 POOL = Places(
-    PurePosixPath("/pool/nestproof.default.tiny.disk.qcow2"), PurePosixPath("/pool/nestproof.default.tiny.seed.iso")
+    PurePosixPath("/pool/nestproof.default.tiny.disk.qcow2"),
+    PurePosixPath("/pool/nestproof.default.tiny.seed.iso"),
+    "/pool/nestproof.default.tiny.extra_{}.qcow2",
 )
-TCG = Choice(Accelerator.TCG, "svm")
-CASES: dict[str, tuple[VmSpec, Choice, Places]] = {
-    "tcg-nested": (VM, TCG, FILES),
-    "tcg-off": (replace(VM, nested=False), TCG, FILES),
-    "kvm-intel-nested": (VM, Choice(Accelerator.KVM, "vmx"), POOL),
-    "kvm-amd-off": (replace(VM, nested=False), Choice(Accelerator.KVM, "svm"), POOL),
-    "kvm-unknown-vendor-off": (replace(VM, nested=False), Choice(Accelerator.KVM, ""), POOL),
-    "uefi": (replace(VM, firmware=Firmware.UEFI, cpus=4, memory_mib=8192), TCG, FILES),
-    "secure-boot-networks": (
-        replace(VM, firmware=Firmware.UEFI, secure_boot=True, networks=(net("default"), net("storage"))), TCG, FILES,
+TCG, INTEL = Choice(Accelerator.TCG, "svm"), Choice(Accelerator.KVM, "vmx")
+MACHINE = Machine(9_000_000, cpus=16, memory_mib=65536, mhz=2500, cgroups=True)
+OLD = replace(MACHINE, version=6_000_000)
+OFFER = Offer(Accelerator.KVM, True, tpm=("1.2", "2.0"), hyperv=frozenset(WANTED), max_cpus=255)
+UEFI = replace(VM, firmware=Firmware.UEFI, cpus=4, memory_mib=8192)
+SECURE = replace(UEFI, secure_boot=True)
+FITTED = replace(
+    VM,
+    cpus=2,
+    tpm=True,
+    tpm_version="1.2",
+    vtd=True,
+    cpu_hot_add=True,
+    memory_hot_add=True,
+    disk_iops=500,
+    disks=(ExtraDisk("data", 3, "thin"), ExtraDisk("a-very-long-name-of-a-disk", 1, "thick")),
+    limits=Limits(cpu_limit=1500, cpu_shares=512, memory_reservation_mib=64),
+    networks=(
+        net("br0", NetworkKind.BRIDGE, mac="52:54:00:12:34:56", model="e1000e"),
+        net("default", mtu=9000, queues=2, filter="clean-traffic"),
     ),
-}  # fmt: skip
+)
+CASES: dict[str, tuple[VmSpec, Choice, Places, Machine]] = {
+    "tcg-nested": (VM, TCG, FILES, MACHINE),
+    "tcg-off": (replace(VM, nested=False), TCG, FILES, MACHINE),
+    "kvm-intel-nested": (VM, INTEL, POOL, MACHINE),
+    "kvm-amd-off": (replace(VM, nested=False), Choice(Accelerator.KVM, "svm"), POOL, MACHINE),
+    "kvm-unknown-vendor-off": (replace(VM, nested=False), Choice(Accelerator.KVM, ""), POOL, MACHINE),
+    "kvm-passthrough": (VM, replace(INTEL, passthrough=True), POOL, MACHINE),
+    "uefi": (UEFI, TCG, FILES, MACHINE),
+    "uefi-old-libvirt": (UEFI, TCG, FILES, OLD),
+    "secure-boot-networks": (replace(SECURE, networks=(net("default"), net("storage"))), TCG, FILES, MACHINE),
+    "secure-boot-old-libvirt": (SECURE, TCG, FILES, OLD),
+    "windows-vbs": (replace(SECURE, vbs=True, vtd=True, tpm=True), INTEL, POOL, MACHINE),
+    "fitted": (FITTED, TCG, POOL, MACHINE),
+}
 
 
-def made(vm: VmSpec, choice: Choice, places: Places) -> str:
-    settings = settings_of(vm, choice, "1" * 64, "2" * 64)
-    return domain_xml(vm, choice, places, Record(vm.namespace, vm.name, "1.2.3", settings))
+def made(vm: VmSpec, choice: Choice, places: Places, machine: Machine) -> str:
+    fitting = fit(vm, choice, OFFER, machine)
+    settings = settings_of(vm, choice, fitting, "1" * 64, "2" * 64)
+    return domain_xml(vm, choice, fitting, machine, places, Record(vm.namespace, vm.name, "1.2.3", settings))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -88,7 +123,7 @@ def test_a_foreign_domain_has_no_record_and_a_damaged_one_reads_as_empty() -> No
     assert (found.namespace, found.name, found.settings.cpus) == ("a", "", "")
 
 
-SETTINGS = settings_of(VM, TCG, "1" * 64, "2" * 64)
+SETTINGS = settings_of(VM, TCG, fit(VM, TCG, OFFER, MACHINE), "1" * 64, "2" * 64)
 RUNNING = Present(SETTINGS, running=True, disks=True)
 OFF = Present(SETTINGS, running=False, disks=True)
 
@@ -142,7 +177,19 @@ def test_steps_name_what_differs_and_that_a_disk_is_lost() -> None:
 
 
 def test_a_disk_grows_but_does_not_shrink() -> None:
-    assert shrinks(RUNNING, replace(SETTINGS, disk_gib="0"))
-    assert not shrinks(RUNNING, replace(SETTINGS, disk_gib="2"))
-    assert not shrinks(RUNNING, replace(SETTINGS, disk_gib="0", image="3" * 64)), "a new disk may be smaller"
-    assert not shrinks(Present(None), SETTINGS)
+    assert shrinking(RUNNING, replace(SETTINGS, disk_gib="0")) == "its disk of 1 GiB cannot shrink to 0 GiB"
+    assert not shrinking(RUNNING, replace(SETTINGS, disk_gib="2"))
+    assert not shrinking(RUNNING, replace(SETTINGS, disk_gib="0", image="3" * 64)), "a new disk may be smaller"
+    assert not shrinking(Present(None), SETTINGS)
+
+
+def test_extra_disks_grow_come_and_go_but_do_not_shrink() -> None:
+    before = replace(RUNNING, settings=replace(SETTINGS, extra_disks="data:3 log:1"))
+    assert shrinking(before, replace(SETTINGS, extra_disks="data:2 log:1")) == (
+        "its disk data of 3 GiB cannot shrink to 2 GiB"
+    )
+    anew = replace(SETTINGS, extra_disks="data:2 log:1", image="3" * 64)
+    assert shrinking(before, anew), "an extra disk outlives the image's"
+    assert not shrinking(before, replace(SETTINGS, extra_disks="data:4 more:1"))
+    lost = next(s for s in steps(Change.RECONFIGURE, before, SETTINGS, power_on=True) if s.what == "disk data")
+    assert (lost.action, lost.detail) == ("remove", "what was written to it is lost")

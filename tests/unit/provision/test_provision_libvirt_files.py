@@ -9,9 +9,10 @@ import pytest
 from vm_factory import image, tiny_image
 
 from provision.images import LocalImage, resolve
+from provision.model import ExtraDisk
 from provision.provider import ProviderError
 from provision.providers.libvirt.files import FileStorage
-from provision.providers.libvirt.storage import VmKey
+from provision.providers.libvirt.storage import Layout, VmKey
 from provision.qemu_img import virtual_size
 
 ONE, TWO = VmKey("default", "one"), VmKey("default", "two")
@@ -36,7 +37,7 @@ def below(root: Path) -> set[str]:
 def test_create_makes_disk_seed_and_log(tmp_path: Path, local: LocalImage) -> None:
     storage = FileStorage(tmp_path / "root")
     assert not storage.complete(ONE)
-    storage.create(ONE, local, 2, b"seed", quiet)
+    storage.create(ONE, local, Layout(2), b"seed", quiet)
     assert storage.complete(ONE)
     places = storage.places(ONE)
     assert Path(places.seed).read_bytes() == b"seed"
@@ -45,19 +46,19 @@ def test_create_makes_disk_seed_and_log(tmp_path: Path, local: LocalImage) -> No
     with pytest.raises(ValueError, match="backing file"):
         virtual_size(Path(places.disk), "qcow2")
     assert (tmp_path / "root" / "images").stat().st_nlink >= 2
-    storage.grow(ONE, 3)
+    storage.adjust(ONE, Layout(3))
 
 
 def test_a_base_image_is_shared_and_goes_with_its_last_user(tmp_path: Path, local: LocalImage) -> None:
     root = tmp_path / "root"
     storage = FileStorage(root)
-    storage.create(ONE, local, 1, b"1", quiet)
-    storage.create(TWO, local, 1, b"2", quiet)
+    storage.create(ONE, local, Layout(1), b"1", quiet)
+    storage.create(TWO, local, Layout(1), b"2", quiet)
     base = root / "images" / f"base-{local.sha256}.raw"
     assert base.stat().st_nlink == 3
-    assert storage.remove(ONE) == ("disk, seed and console log of default.one",)
+    assert storage.remove(ONE) == ("disks, seed and console log of default.one",)
     assert base.exists()
-    assert storage.remove(TWO) == ("disk, seed and console log of default.two", f"base image {base.name}")
+    assert storage.remove(TWO) == ("disks, seed and console log of default.two", f"base image {base.name}")
     assert below(root) == set()
     assert storage.remove(TWO) == ()
 
@@ -65,9 +66,9 @@ def test_a_base_image_is_shared_and_goes_with_its_last_user(tmp_path: Path, loca
 def test_creating_again_replaces_and_drops_the_old_image_at_the_next_removal(tmp_path: Path, local: LocalImage) -> None:
     root = tmp_path / "root"
     storage = FileStorage(root)
-    storage.create(ONE, local, 1, b"1", quiet)
+    storage.create(ONE, local, Layout(1), b"1", quiet)
     other = resolve(image(tiny_image(tmp_path, said="another")), quiet)
-    storage.create(ONE, other, 1, b"2", quiet)
+    storage.create(ONE, other, Layout(1), b"2", quiet)
     assert Path(storage.places(ONE).seed).read_bytes() == b"2"
     removed = storage.remove(ONE)
     assert len([name for name in removed if name.startswith("base image")]) == 2
@@ -82,15 +83,15 @@ def test_what_a_killed_run_left_is_swept_at_the_next_start(tmp_path: Path, local
     (root / "parts" / f"base-{local.sha256}.raw").write_bytes(b"half")
     storage = FileStorage(root)
     assert below(root) == set()
-    storage.create(ONE, local, 1, b"1", quiet)
+    storage.create(ONE, local, Layout(1), b"1", quiet)
     assert (root / "images" / f"base-{local.sha256}.raw").read_bytes() == local.path.read_bytes()
 
 
 def test_a_base_image_without_users_is_reused_and_not_copied_again(tmp_path: Path, local: LocalImage) -> None:
     storage = FileStorage(tmp_path / "root")
     said: list[str] = []
-    storage.create(ONE, local, 1, b"1", said.append)
-    storage.create(TWO, local, 1, b"2", said.append)
+    storage.create(ONE, local, Layout(1), b"1", said.append)
+    storage.create(TWO, local, Layout(1), b"2", said.append)
     assert said == ["copying tiny.img"]
 
 
@@ -98,7 +99,7 @@ def test_a_full_or_missing_directory_is_one_line(tmp_path: Path, local: LocalIma
     storage = FileStorage(tmp_path / "root")
     gone = replace(local, path=tmp_path / "gone.img")
     with pytest.raises(ProviderError, match=r"cannot copy .*gone\.img into .*: No such file or directory"):
-        storage.create(ONE, gone, 1, b"", quiet)
+        storage.create(ONE, gone, Layout(1), b"", quiet)
     assert not storage.complete(ONE)
 
 
@@ -106,3 +107,37 @@ def test_sockets_have_a_short_path(tmp_path: Path) -> None:
     port = FileStorage(tmp_path / "root").places(VmKey("n" * 63, "v" * 120)).port
     assert port is not None
     assert len(os.fsencode(port)) - len(os.fsencode(tmp_path / "root")) < 25
+
+
+def test_extra_disks_are_made_grown_kept_and_removed(tmp_path: Path, local: LocalImage) -> None:
+    storage = FileStorage(tmp_path / "root")
+    data, log = ExtraDisk("data", 1, "thin"), ExtraDisk("log", 1, "thick")
+    storage.create(ONE, local, Layout(1, extras=(data,)), b"1", quiet)
+    path = Path(storage.places(ONE).extra_disk("data"))
+    number = path.stat().st_ino
+    assert virtual_size(path, "qcow2") == 1 << 30
+    storage.create(ONE, local, Layout(1, extras=(data,)), b"2", quiet)
+    assert path.stat().st_ino == number, "an extra disk outlives the image's"
+    storage.adjust(ONE, Layout(1, extras=(replace(data, size_gib=2), log)))
+    assert virtual_size(path, "qcow2") == 2 << 30
+    thick = Path(storage.places(ONE).extra_disk("log"))
+    assert thick.stat().st_blocks * 512 >= 1 << 30
+    storage.adjust(ONE, Layout(1, extras=(log,)))
+    assert not path.exists()
+    storage.remove(ONE)
+    assert below(tmp_path / "root") == set()
+
+
+def test_a_thick_disk_is_a_copy_that_takes_its_space(tmp_path: Path, local: LocalImage) -> None:
+    storage = FileStorage(tmp_path / "root")
+    storage.create(ONE, local, Layout(1, "falloc"), b"1", quiet)
+    disk = Path(storage.places(ONE).disk)
+    assert virtual_size(disk, "qcow2") == 1 << 30
+    assert disk.stat().st_blocks * 512 >= 1 << 30
+    assert not list((tmp_path / "root" / "images").glob("*")), "nothing to share"
+
+
+@pytest.mark.parametrize("names", [("../up",), ("a_b",), ("",), ("a", "a")])
+def test_names_of_disks_are_fit_for_files_and_told_apart(names: tuple[str, ...]) -> None:
+    with pytest.raises(ProviderError, match="cannot name one of the VM's disks"):
+        Layout(1, extras=tuple(ExtraDisk(name, 1, "thin") for name in names))
