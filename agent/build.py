@@ -49,7 +49,8 @@ ESCAPES = ((b"\1", b"\1e"), (b"\0", b"\1z"), (b"\n", b"\1n"), (b"\r", b"\1r"), (
 # What a remote Python is given with -c; the block follows on its standard input, and nothing is written anywhere.
 STREAMED = (
     IMPORTER % "sys.stdin.buffer.read()"
-    + "from agent import collect\nfrom agent.frame import frame\nsys.stdout.buffer.write(frame(collect(timeout=%r)))\n"
+    + "from agent import collect\nfrom agent.frame import frame\n"
+    + "sys.stdout.buffer.write(frame(collect(timeout=%r, measure=%r)))\n"
 )
 
 

@@ -4,6 +4,7 @@ import os
 import stat
 
 from agent.facts import NotOk
+from agent.files import read
 
 NODES = ("vhost-net", "vhost-vsock", "net/tun", "vfio/vfio", "sev", "vsock", "mshv", "fuse", "tpm0")
 
@@ -45,20 +46,26 @@ def namespaces(machine):
 
 
 def libvirt_cache(machine):  # noqa: ARG001
-    """Return when libvirt last kept what QEMU told it, and when KVM's module was loaded (Unix time).
+    """Return when libvirt last kept what QEMU told it, both versions, and when KVM's module was loaded (Unix time).
 
     The node's ctime is set as the module is loaded, and again by whoever changes its mode or ACL. A directory in /sys
     gets its times when it is first looked at. Neither is too early, so the earlier one is nearer.
     """
     path = "/var/cache/libvirt/qemu/capabilities"
-    kept = [os.stat(path + "/" + name).st_mtime for name in os.listdir(path)[:256] if name.endswith(".xml")]
-    if not kept:
+    names = [path + "/" + name for name in os.listdir(path)[:256] if name.endswith(".xml")]
+    if not names:
         raise NotOk("absent", "libvirt has kept nothing")
+    newest, name = max((os.stat(name).st_mtime, name) for name in names)
     loaded = os.stat("/dev/kvm").st_ctime
-    for name in ("kvm_intel", "kvm_amd"):
-        if os.path.isdir("/sys/module/" + name):
-            loaded = min(loaded, os.stat("/sys/module/" + name).st_mtime)
-    return {"newest": max(kept), "module_loaded": loaded, "path": path}
+    for module in ("kvm_intel", "kvm_amd"):
+        if os.path.isdir("/sys/module/" + module):
+            loaded = min(loaded, os.stat("/sys/module/" + module).st_mtime)
+    out = {"newest": newest, "module_loaded": loaded, "path": path}
+    text = read(None, name)
+    for key, tag in (("libvirt", "<selfvers>"), ("qemu", "<version>")):
+        number = text.partition(tag)[2].partition("<")[0]
+        out[key] = int(number) if number.isdecimal() and len(number) < 12 else 0
+    return out
 
 
 def secure_guests(machine):

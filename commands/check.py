@@ -9,6 +9,8 @@ from commands.output import Terminal
 from hostcheck.exits import Exit, of_verdict, worst
 from hostcheck.model import Arrival, Question
 
+LOOKING, MEASURING = 10.0, 40.0
+"""Seconds that the agent may take on a machine."""
 NOT_INSIDE = "only the hypervisor was asked: nothing ran inside"
 
 
@@ -29,6 +31,8 @@ NOT_INSIDE = "only the hypervisor was asked: nothing ran inside"
 @click.option("--forks", type=click.IntRange(1, 1000), default=32, show_default=True,
               help="How many hosts to ask at the same time.")  # fmt: skip
 @click.option("--sudo", is_flag=True, help="Look as root on remote hosts, by `sudo -n`.")
+@click.option("--measure", is_flag=True,
+              help="Also measure what exits of guests cost, and grade it; takes some seconds more.")  # fmt: skip
 @click.option("--ssh-config", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
               help="Use this ssh configuration in place of your own.")  # fmt: skip
 @click.option("--fail-on", type=click.Choice(["fail", "warn"]), default="fail", show_default=True,
@@ -38,8 +42,8 @@ NOT_INSIDE = "only the hypervisor was asked: nothing ran inside"
 @click.option("-v", "--verbose", is_flag=True, help="Show every link, its evidence and every other finding.")
 def check(
     targets: tuple[str, ...], inventories: tuple[str, ...], vms: tuple[str, ...], need: str, form: str,
-    reports: tuple[tuple[str, Path], ...], timeout: float, forks: int, sudo: bool, ssh_config: str | None, fail_on: str,
-    policy_file: Path | None, verbose: bool,
+    reports: tuple[tuple[str, Path], ...], timeout: float, forks: int, sudo: bool, measure: bool,
+    ssh_config: str | None, fail_on: str, policy_file: Path | None, verbose: bool,
 ) -> int:  # fmt: skip
     """Judge this machine, or every TARGET, by running guests on it.
 
@@ -52,6 +56,7 @@ def check(
     \b
     nestproof check                          the answer, the broken link, the command that mends it
     nestproof check --need runs-guests       inside a VM: is it a hypervisor itself
+    nestproof check --measure                also what exits of guests cost, graded
     nestproof check --report html=host.html  the same as a page
     nestproof check kvm01 ssh://root@kvm02   two hosts
     nestproof check -i inventory.ini --sudo  a whole fleet
@@ -65,6 +70,7 @@ def check(
     from hostcheck.host_view import judge_view, view_chain
     from hostcheck.judge import judge
     from hostcheck.reach.ssh import Ssh
+    from reports.besides import costs_text, exposed_text
     from reports.text import check_text, matrix_text
 
     terminal = Terminal()
@@ -73,7 +79,8 @@ def check(
     estates, others = split(targets)
     looked = look(estates, vms, terminal)
     hosts = chosen(others, inventories) if others or inventories or not estates else []
-    asked = ask(hosts, Ssh(config=ssh_config or "", sudo=sudo), limit=forks, timeout=timeout, terminal=terminal)
+    how = Ssh(config=ssh_config or "", sudo=sudo, agent_timeout=MEASURING if measure else LOOKING, measure=measure)
+    asked = ask(hosts, how, limit=forks, timeout=timeout, terminal=terminal)
     chains, entries = [], []
     for reached in asked.reached:
         name = reached.target.name
@@ -99,6 +106,11 @@ def check(
         terminal.result("\n".join(check_text(chain, verbose=verbose, **terminal.style()) for chain in chains))
     elif chains:
         terminal.result(matrix_text(matrix, **terminal.style()))
+    if form == "text":
+        besides = exposed_text(chains, **terminal.style())
+        besides += costs_text(chains, **terminal.style()) if measure else ""
+        if besides:
+            terminal.result("\n" + besides)
     recorder.write(matrix, reports)
     if page := recorder.page():
         terminal.note(f"page of everything known: {page}")

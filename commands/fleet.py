@@ -42,7 +42,7 @@ def ask(targets: Sequence[Target], ssh: Ssh, *, limit: int, timeout: float, term
         for target in targets:
             if target.local:
                 watch.begin(target)
-                watch.done(Reached(target, local_report(timeout=ssh.agent_timeout)))
+                watch.done(Reached(target, local_report(timeout=ssh.agent_timeout, measure=ssh.measure)))
         remote = [target for target in targets if not target.local]
         if remote:
             fleet.fetch(remote, ssh, limit=limit, timeout=timeout, begin=watch.begin, done=watch.done)

@@ -3,6 +3,8 @@
 It joins what the host said of itself, what the provider says of the VM, and what the VM's own report says. Pure.
 """
 
+from collections.abc import Iterable
+
 from hostcheck.judge import VERDICT_OF
 from hostcheck.model import (
     Accelerator,
@@ -206,6 +208,11 @@ def _got(view: VmView) -> ChainLink:
     match view.got:
         case True:
             by = f" under {view.accelerator.value.upper()}" if view.accelerator else ""
+            if view.asked is Asked.OFF:
+                summary = (
+                    f"the live VM has {view.feature or 'vmx or svm'}{by}, though its configuration does not ask for it"
+                )
+                return ChainLink(Link.VM_GOT, Status.WARN, summary, "vm.got", view.evidence)
             return ChainLink(Link.VM_GOT, Status.PASS, f"the live VM has {view.feature}{by}", "vm.got", view.evidence)
         case False:
             summary = f"the live VM does not have {view.feature or 'vmx or svm'}, whatever its configuration asks"
@@ -224,12 +231,25 @@ def _got(view: VmView) -> ChainLink:
 def _broken_of_vm(links: list[ChainLink]) -> Link | None:
     """The first broken link after the last one that holds: a link that holds proves those before it.
 
-    What a configuration asks for proves nothing, so VM_ASKS does not count as holding.
+    What a configuration asks for proves nothing, so VM_ASKS does not count as holding. VM_GOT with a warning does: the
+    VM has more than it asked for.
     """
     broken = None
     for link in links:
-        if link.status is Status.PASS and link.link is not Link.VM_ASKS:
+        exposed = link.link is Link.VM_GOT and link.status is Status.WARN
+        if exposed or (link.status is Status.PASS and link.link is not Link.VM_ASKS):
             broken = None
         elif link.status is Status.FAIL and broken is None:
             broken = link.link
     return broken
+
+
+def exposed(chains: Iterable[Chain]) -> tuple[str, ...]:
+    """The subjects that are shown vmx or svm though nobody asked for it, or nothing in them uses it."""
+    return tuple(chain.subject for chain in chains if _exposed(chain))
+
+
+def _exposed(chain: Chain) -> bool:
+    got = any(link.link is Link.VM_GOT and link.status is Status.WARN for link in chain.links)
+    idle = any(each.check == "guest.exposure" and each.status is Status.WARN for each in chain.findings)
+    return got or idle

@@ -7,6 +7,7 @@ report of a VM that runs there proves more.
 import msgspec
 
 from hostcheck.chain import HOST_CHECKS, OWN_CHECKS, host_chain
+from hostcheck.checks.prerequisites import product_finding
 from hostcheck.judge import TO_NEST, TO_RUN, VERDICT_OF
 from hostcheck.model import Answer, Chain, Finding, HostView, Judgement, Link, Question, Status, Verdict
 
@@ -29,7 +30,7 @@ def judge_view(view: HostView) -> Judgement:
         name=view.name,
         runs_guests=_runs_guests(view, found),
         guests_nest=_guests_nest(view, found),
-        findings=(*findings, *view.findings),
+        findings=(*findings, *view.findings, *filter(None, [product_finding(view.product)])),
         feature=view.feature,
     )
 

@@ -247,6 +247,9 @@ class LibvirtCache(msgspec.Struct, frozen=True):
     newest: float
     module_loaded: float
     path: str = ""
+    libvirt: int = 0
+    """Its version: millions, thousands, ones. 0 where it is not told."""
+    qemu: int = 0
 
 
 class Proof(msgspec.Struct, frozen=True):

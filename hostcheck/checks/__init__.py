@@ -12,7 +12,8 @@ PASS, WARN, FAIL, SKIP, UNKNOWN = Status.PASS, Status.WARN, Status.FAIL, Status.
 
 TOPICS = (
     "machine", "cpu", "firmware", "modules", "device", "proof", "nested", "engine", "features", "cost", "rivals",
-    "kernel", "drift", "capabilities", "hazards", "capacity", "plumbing", "guest", "waivers",
+    "kernel", "drift", "capabilities", "hazards", "capacity", "plumbing", "guest", "exposure", "prerequisites",
+    "waivers",
 )  # fmt: skip
 """The modules of checks, in the order in which their checks are judged: a cause before its consequences."""
 

@@ -8,7 +8,7 @@ from hostcheck.model import Evidence, Severity
 from hostcheck.report import FactStatus
 from hostcheck.shapes import Spread
 
-NOT_MEASURED = "not measured: the agent does so with --measure"
+NOT_MEASURED = "not measured: check --measure does so"
 COST_FACTS = (*FEATURE_FACTS, "machine.dmi", "proof.cost", "proof.pace")
 
 

@@ -44,10 +44,12 @@ class Ssh:
     """Run the agent by `sudo -n`: more facts, where sudo asks for no password."""
     connect_timeout: int = 10
     agent_timeout: float = 10.0
+    measure: bool = False
+    """Also measure what exits of guests cost."""
 
     def command(self, target: Target) -> list[str]:
         """The argument list that fetches the report of one host."""
-        return self.argv(target, remote_command(self.sudo, self.agent_timeout))
+        return self.argv(target, remote_command(self.sudo, self.agent_timeout, self.measure))
 
     def argv(self, target: Target, line: str) -> list[str]:
         """The argument list that hands a line to the login shell of one host."""
@@ -59,9 +61,9 @@ class Ssh:
         return [*argv, *target.arguments, "--", target.host, line]
 
 
-def remote_command(sudo: bool, timeout: float) -> str:
+def remote_command(sudo: bool, timeout: float, measure: bool = False) -> str:
     """The line that the remote login shell gets: find a Python, hand it the start of the agent."""
-    code = base64.b64encode((STREAMED % timeout).encode()).decode()
+    code = base64.b64encode((STREAMED % (timeout, measure)).encode()).decode()
     start = f'import base64;exec(base64.b64decode("{code}").decode())'
     how = "sudo -n " if sudo else ""
     attempt = f'$p -I -S -c pass >/dev/null 2>&1 && exec {how}$p -I -S -c "$1"'

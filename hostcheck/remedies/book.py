@@ -86,6 +86,6 @@ def recipe(
 
 def book() -> Mapping[str, Recipe]:
     """Every remedy by its id, in the order of ids."""
-    from hostcheck.remedies import arch, device, firmware, modules, plumbing, rivals, vm  # noqa: F401 - importing registers
+    from hostcheck.remedies import arch, device, firmware, hide, modules, plumbing, prerequisites, rivals, vm  # noqa: F401 - importing registers
 
     return dict(sorted(_book.items()))

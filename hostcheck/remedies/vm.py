@@ -126,10 +126,11 @@ def expose_to_this_vm(facts: Facts) -> tuple[Remedy, ...]:
     if confidential and confidential.kind:
         return (ORDINARY.fill(facts, kind=confidential.kind),)
     feature = "vmx" if facts.vendor_module == "kvm_intel" else "svm"
-    return tuple(found.fill(facts, feature=feature) for found in _products(facts))
+    return tuple(found.fill(facts, feature=feature) for found in products(facts))
 
 
-def _products(facts: Facts) -> tuple[Recipe, ...]:
+def products(facts: Facts) -> tuple[Recipe, ...]:
+    """The settings of the products that this VM may run under, the likeliest first."""
     names = " ".join(facts.hypervisor_names)
     dmi = facts.dmi.value or {}
     text = " ".join(dmi.values()).lower()

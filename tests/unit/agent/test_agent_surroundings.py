@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from agent import plumbing
 from agent.facts import PROBES
+from agent.files import read
 from agent.kvm.configured import parse
 from agent.kvm.modules import modules
 from agent.machine import Machine, distribution
@@ -98,14 +99,27 @@ class TestLibvirtCache:
             path=SimpleNamespace(isdir=lambda p: (tmp_path / p[1:]).is_dir()),
         )
         monkeypatch.setattr(plumbing, "os", system)
+        monkeypatch.setattr(plumbing, "read", lambda root, path: read(root, str(tmp_path) + path))
         return tmp_path
 
     def test_the_newest_answer_and_the_load_of_the_module(self, at: Path) -> None:
-        tree(at, {CACHE[1:] + "/a.xml": "", CACHE[1:] + "/b.xml": "", CACHE[1:] + "/c.lock": "", "dev/kvm": ""})
+        kept = "<selfvers>9000000</selfvers>\n<flag name='kvm'/>\n<version>7002022</version>"
+        tree(at, {CACHE[1:] + "/a.xml": "", CACHE[1:] + "/b.xml": kept, CACHE[1:] + "/c.lock": "", "dev/kvm": ""})
         for name, when in (("a.xml", 1000), ("b.xml", 3000), ("c.lock", 9000)):
             os.utime(at / CACHE[1:] / name, (when, when))
         node = (at / "dev/kvm").stat().st_ctime
-        assert libvirt_cache(Machine()) == {"newest": 3000.0, "module_loaded": node, "path": CACHE}
+        assert libvirt_cache(Machine()) == {
+            "newest": 3000.0,
+            "module_loaded": node,
+            "path": CACHE,
+            "libvirt": 9000000,
+            "qemu": 7002022,
+        }
+
+    @pytest.mark.parametrize("text", ["", "<selfvers>", "<selfvers>-1</", "<selfvers>9" * 9, "<selfvers>" + "9" * 99])
+    def test_a_file_that_names_no_version(self, text: str, at: Path) -> None:
+        tree(at, {CACHE[1:] + "/a.xml": text, "dev/kvm": ""})
+        assert libvirt_cache(Machine())["libvirt"] == 0
 
     def test_of_two_times_that_can_be_late_the_earlier_counts(self, at: Path) -> None:
         tree(at, {CACHE[1:] + "/a.xml": "", "dev/kvm": "", "sys/module/kvm_amd/initstate": "live"})

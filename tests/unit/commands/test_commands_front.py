@@ -1,5 +1,6 @@
 """The command line as a user meets it: exit codes, one-line failures, help that does not import the world."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -140,3 +141,13 @@ def test_agent_build_writes_a_file_that_runs(tmp_path: Path) -> None:
 def test_agent_build_into_nowhere_is_one_line(tmp_path: Path) -> None:
     result = nestproof("agent", "build", "-o", "/proc/nowhere/agent.pyz", state=tmp_path)
     assert result.returncode == 2 and "/proc/nowhere" in result.stderr
+
+
+def test_measuring_says_what_exits_cost_or_why_not(tmp_path: Path) -> None:
+    result = nestproof("check", "--measure", state=tmp_path, PYTHONIOENCODING="ascii")
+    assert result.returncode in (0, 3, 5) and result.stdout.isascii()
+    said = [line for line in result.stdout.splitlines() if ": an exit of a guest: " in line.replace("\n", " ")]
+    assert len(said) == 1
+    if os.access("/dev/kvm", os.R_OK | os.W_OK):
+        assert "median" in said[0] or "emulated" in said[0]
+    assert "an exit of a guest" not in nestproof("check", state=tmp_path).stdout

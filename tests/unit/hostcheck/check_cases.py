@@ -98,7 +98,9 @@ COMMON: MachineFacts = {
     "host.cgroups": ok({"version": 2, "controllers": ["cpu", "cpuset", "io", "memory", "pids"]}, "/sys/fs/cgroup"),
     "host.namespaces": ok(["ipc", "mnt", "net", "pid", "user", "uts"], "/proc/self/ns"),
     "host.secure_guests": ok({"sev": False}, "/sys/module"),
-    "host.libvirt_cache": ok({"newest": 2000.0, "module_loaded": 1000.0, "path": "/var/cache/libvirt/qemu"}, "stat(2)"),
+    "host.libvirt_cache": ok(
+        {"newest": 2000.0, "module_loaded": 1000.0, "path": "/var/cache/libvirt/qemu", "libvirt": 9000000}, "stat(2)"
+    ),
     "capacity.cpu": ok({"load": [0.1], "usable": 16, "cgroup_cpus": None, "steal_percent": 0.0}, "/proc/loadavg"),
     "capacity.memory": ok({"total": 64 * GIB, "available": 60 * GIB, "cgroup_limit": None}, "/proc/meminfo"),
     "capacity.disk": ok({"path": "/var/lib", "total": 900 * GIB, "free": 500 * GIB, "read_only": False}, "statvfs(2)"),
@@ -667,6 +669,51 @@ for _id in ("kvm.exit-cost", "nested.exit-cost"):
     _case(_id, UNKNOWN, amd(proof_cost=ok({"cpuid_exit": None})))
 _case("kvm.exit-cost", PASS, amd() | {"proof.pace": pvm_vm()["proof.pace"]}, says="emulates")
 _case("nested.exit-cost", SKIP, pvm_vm() | {"proof.cost": ok(COST)})
+
+# ---- exposure ----
+IDLE = ok({**RIVALS, "processes": {}}, "/proc")
+
+
+def shown(*signatures: str, **changes: FactDict) -> MachineFacts:
+    """A VM that is shown vmx, and runs nothing that needs it."""
+    facts = intel(machine_rivals=IDLE, hypervisor_signatures=signature(*signatures or ("KVMKVMKVM",)))
+    return without(facts, "host.libvirt_cache") | _named(changes)
+
+
+_case("guest.exposure", SKIP, intel(), says="not a VM")
+_case("guest.exposure", SKIP, elsewhere("aarch64", True))
+_case("guest.exposure", PASS, cloud(), says="neither")
+_case("guest.exposure", PASS, shown(machine_rivals=ok(RIVALS)), says="3 x qemu")
+_case("guest.exposure", PASS, shown(machine_rivals=ok({**RIVALS, "processes": {}, "modules": ["vboxdrv"]})))
+_case("guest.exposure", PASS, shown(host_libvirt_cache=intel()["host.libvirt_cache"]), says="libvirt")
+_case("guest.exposure", WARN, shown(), "hide.libvirt", "hide.proxmox", says="vmx is shown")
+_case("guest.exposure", WARN, shown("VMwareVMware"), "hide.vsphere")
+_case("guest.exposure", WARN, shown("Microsoft Hv"), "hide.hyperv")
+_case("guest.exposure", WARN, shown("VBoxVBoxVBox"), "hide.virtualbox")
+_case("guest.exposure", WARN, shown("bhyve bhyve "), "hide.other")
+_case("guest.exposure", UNKNOWN, shown(machine_rivals=ok({**RIVALS, "processes": {}, "own_pid_namespace": True})))
+_case("guest.exposure", UNKNOWN, without(shown(), "machine.rivals"))
+_case("guest.exposure", UNKNOWN, without(intel(), "cpu.flags", "cpu.cpuid"))
+
+# ---- prerequisites ----
+
+
+def kept(libvirt: int, qemu: int = 0) -> FactDict:
+    return ok(
+        {"newest": 2.0, "module_loaded": 1.0, "path": "/var/cache/libvirt/qemu", "libvirt": libvirt, "qemu": qemu}
+    )
+
+
+_case("host.libvirt-version", PASS, amd(host_libvirt_cache=kept(9_000_000, 7_002_022)), says="9.0.0 with QEMU 7.2.22")
+_case("host.libvirt-version", WARN, amd(host_libvirt_cache=kept(1_002_012)), "host.update-libvirt", says="1.2.12")
+_case("host.libvirt-version", SKIP, amd(host_libvirt_cache=failed("absent", "ENOENT")))
+_case("host.libvirt-version", UNKNOWN, amd(host_libvirt_cache=kept(0)), says="does not say")
+_case("host.libvirt-version", UNKNOWN, amd(host_libvirt_cache=DENIED))
+_case("host.proxmox-version", PASS, amd(kernel_release=kernel("6.8.12-4-pve")))
+_case("host.proxmox-version", WARN, amd(kernel_release=kernel("4.15.18-30-pve")), "host.update-proxmox")
+_case("host.proxmox-version", SKIP, amd())
+_case("host.proxmox-version", UNKNOWN, without(amd(), "kernel.release"))
+_case("host.proxmox-version", UNKNOWN, amd(kernel_release=kernel("next-pve")))
 
 # ---- rivals ----
 VBOX = {**RIVALS, "modules": ["vboxdrv"], "processes": {"VBoxHeadless": 2}}

@@ -13,7 +13,7 @@ from machines import (
     tcg_guest,
 )
 
-from hostcheck.chain import host_chain, vm_chain
+from hostcheck.chain import exposed, host_chain, vm_chain
 from hostcheck.judge import judge
 from hostcheck.model import Accelerator, Asked, Chain, Link, Question, Status, Verdict, VmView
 
@@ -162,3 +162,24 @@ def test_a_confidential_vm_that_shows_svm_and_refuses_kvm() -> None:
     chain = host_chain(judge(report(no_device(tcg_guest()) | snp), "vm"), Question.RUNS_GUESTS)
     assert (chain.verdict, chain.broken) == (Verdict.BLOCKED_POLICY, Link.CPU)
     assert cell(chain, Link.CPU) is Status.FAIL
+
+
+def test_a_vm_that_has_more_than_it_asked_for_is_named_and_not_sent_to_switch_it_on() -> None:
+    chain = vm_chain(view(asked=Asked.OFF, got=True), None, HOST, "no report")
+    got = next(link for link in chain.links if link.link is Link.VM_GOT)
+    assert got.status is Status.WARN and "does not ask for it" in got.summary
+    assert chain.broken is None and chain.verdict is Verdict.UNKNOWN
+
+
+def test_who_is_shown_vmx_or_svm_without_need_is_told_of_a_fleet() -> None:
+    idle = amd_host() | {"cpu.cpuid": ok({"vmx": False, "svm": True, "hypervisor": True})}
+    idle |= {"machine.rivals": ok({"modules": [], "processes": {}, "xen_dom0": False, "own_pid_namespace": False})}
+    busy = idle | {"machine.rivals": ok({"modules": [], "processes": {"qemu": 1}, "own_pid_namespace": False})}
+    chains = [
+        host_chain(judge(report(idle), "web7")),
+        host_chain(judge(report(busy), "kvm1")),
+        host_chain(judge(report(guest_without_feature()), "db2")),
+        vm_chain(view(asked=Asked.OFF, got=True), None, None),
+        vm_chain(view(), None, None),
+    ]
+    assert exposed(chains) == ("web7", "default/vm")

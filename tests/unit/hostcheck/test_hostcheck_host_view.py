@@ -3,6 +3,7 @@
 import pytest
 
 from hostcheck.chain import vm_chain
+from hostcheck.checks.prerequisites import VERSION, product_finding
 from hostcheck.host_view import judge_view, view_chain
 from hostcheck.model import (
     Asked,
@@ -64,7 +65,9 @@ def test_a_link_that_fails_decides(check: str, link: Link, runs: Verdict, nests:
 def test_what_the_api_does_not_show_is_unknown_and_never_fails() -> None:
     judged = judge_view(view(CPU))
     assert judged.guests_nest.verdict is Verdict.UNKNOWN
-    assert {finding.status for finding in judged.findings if finding.check != CPU.check} == {Status.UNKNOWN}
+    assert {finding.status for finding in judged.findings if finding.check not in (CPU.check, VERSION)} == {
+        Status.UNKNOWN
+    }
 
 
 def test_a_host_that_is_offline_is_unknown_whatever_it_could_do() -> None:
@@ -91,3 +94,26 @@ def test_a_vm_of_such_a_host_is_joined_with_it() -> None:
     assert asks.remedies == (remedy,)
     assert "apply" not in asks.summary
     assert vm_chain(off, None, None, "").host == "esx1"
+
+
+@pytest.mark.parametrize(
+    ("product", "status"),
+    [
+        ("VMware ESXi 8.0.2 build-22380479", Status.PASS),
+        ("VMware ESXi 6.0.0", Status.PASS),
+        ("VMware ESXi 5.5.0 build-1", Status.WARN),
+        ("Proxmox VE 8.2.4", Status.PASS),
+        ("pve-manager/5.4-15/d0ec33c6", Status.WARN),
+        ("libvirt 1.2.12", Status.WARN),
+        ("libvirt 10.0.0, QEMU 8.2.2", Status.PASS),
+    ],
+)
+def test_a_product_that_is_too_old_to_nest_is_named(product: str, status: Status) -> None:
+    found = product_finding(product)
+    assert found is not None and found.status is status
+    assert (VERSION in [f.check for f in judge_view(view(CPU, product=product)).findings]) is True
+
+
+def test_a_product_without_a_known_minimum_is_left_alone() -> None:
+    assert product_finding("") is None
+    assert product_finding("bhyve") is None
