@@ -27,11 +27,13 @@ def attempt(machine, kind, play):
     NotOk when it could not begin: no device, no right to it, or a step that the kernel refused.
     """
     has_guest()
+    step = "open /dev/kvm"
     try:
         kvm = opened(machine)
+        step = "KVM_GET_SUPPORTED_CPUID"
         supported = cpuid(machine)[0]
     except OSError as e:
-        raise could_not_begin(kind, "open /dev/kvm", e)
+        raise could_not_begin(kind, step, e)
     try:
         with Micro(kvm, supported, lambda stages: machine.note(kind + ":" + stages)) as guest:
             try:
@@ -47,11 +49,11 @@ def could_not_begin(kind, step, error):
     """Return the NotOk for a step that the kernel refused."""
     name = errno.errorcode.get(error.errno, "E%s" % error.errno)
     status, cause = "error", "setup"
-    if step.startswith("open"):
+    if error.errno in (errno.EACCES, errno.EPERM):  # of a step behind open, too: seccomp
+        status, cause = "denied", "denied"
+    elif step.startswith("open"):
         if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
             status, cause = "absent", "no-device"
-        elif error.errno in (errno.EACCES, errno.EPERM):
-            status, cause = "denied", "denied"
     elif step == "KVM_CREATE_VM" and error.errno in (errno.EBUSY, errno.EIO):
         cause = "busy"  # EIO: since Linux 6.12, where virtualization is switched on only when needed
     value = result(kind, "", cause, {"step": step, "errno": name})

@@ -116,7 +116,7 @@ class TestLibvirtCache:
             "qemu": 7002022,
         }
 
-    @pytest.mark.parametrize("text", ["", "<selfvers>", "<selfvers>-1</", "<selfvers>9" * 9, "<selfvers>" + "9" * 99])
+    @pytest.mark.parametrize("text", ["", "<selfvers>", "<selfvers>-1</", "<selfvers>9 9</", "<selfvers>" + "9" * 99])
     def test_a_file_that_names_no_version(self, text: str, at: Path) -> None:
         tree(at, {CACHE[1:] + "/a.xml": text, "dev/kvm": ""})
         assert libvirt_cache(Machine())["libvirt"] == 0
