@@ -55,6 +55,7 @@ GROUPS = {
         "debootstrap",
         "fonts-dejavu-core",  # without a font Chromium draws boxes
         "genisoimage",
+        "iproute2",
         "isolinux",
         "libvirt-daemon",
         "openssh-client",

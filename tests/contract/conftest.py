@@ -31,6 +31,7 @@ def embedded(
     """libvirt's driver in this process: one root for all tests, because a process cannot have a second one."""
     needs("qemu-system-x86_64", "qemu-system-x86")
     needs("qemu-img", "qemu-utils")
+    needs("swtpm_setup", "swtpm-tools")
     root = tmp_path_factory.mktemp("embed")
     endpoint = f"qemu:///embed?root={root}"
     provider = open_provider(ProviderSpec("embedded", "libvirt", endpoint, None))
@@ -47,11 +48,18 @@ def embedded(
 DAEMON = r"""
 for place in /run /var/lib /var/log /var/cache /etc/libvirt; do mount -t tmpfs none $place; done
 mkdir /run/lock
+ip link set lo up && ip link add name nestbr0 type bridge && ip link set nestbr0 up
+controllers=
+for top in /sys/fs/cgroup/cpu /sys/fs/cgroup; do  # version 1, version 2
+    if mkdir $top/nestproof-probe; then controllers='"cpu", "cpuacct", "cpuset"'; rmdir $top/nestproof-probe; break; fi
+done 2>/dev/null
 cat >/etc/libvirt/qemu.conf <<END
 user = "root"
 group = "root"
 security_driver = "none"
-cgroup_controllers = []
+swtpm_user = "root"
+swtpm_group = "root"
+cgroup_controllers = [$controllers]
 namespaces = []
 stdio_handler = "file"
 END
@@ -64,8 +72,10 @@ log_outputs = "3:file:$1/libvirtd.log"
 END
 exec libvirtd --config "$1/libvirtd.conf" --pid-file "$1/libvirtd.pid"
 """
-"""A system libvirtd that sees its own empty /run, /var and /etc/libvirt, and so leaves this machine's alone."""
+"""A system libvirtd with its own empty /run, /var and /etc/libvirt, and its own network, so that it leaves this
+machine's alone: there is a bridge `nestbr0`, and cgroups where this machine lets root make any."""
 
+BRIDGED = "<network><name>bridged</name><forward mode='bridge'/><bridge name='nestbr0'/></network>"
 
 REAPED = """
 import os, sys
@@ -84,6 +94,8 @@ def daemon(
     needs("libvirtd", "libvirt-daemon")
     needs("virsh", "libvirt-clients")
     needs("unshare", "util-linux")
+    needs("ip", "iproute2")
+    needs("swtpm_setup", "swtpm-tools")
     if not Path("/etc/libvirt").is_dir():
         pytest.skip("/etc/libvirt is missing; it comes with the package libvirt-clients")
     place = tmp_path_factory.mktemp("daemon")
@@ -96,6 +108,7 @@ def daemon(
         REAPED,
         "unshare",
         "--mount",
+        "--net",
         "--propagation",
         "private",
         "sh",
@@ -113,7 +126,12 @@ def daemon(
                 time.sleep(0.1)
             virsh = f"virsh -q -c {shlex.quote(endpoint)}"
             subprocess.run(
-                ["sh", "-ec", f"{virsh} pool-define-as default dir --target {pool} && {virsh} pool-start default"],
+                [
+                    "sh",
+                    "-ec",
+                    f"{virsh} pool-define-as default dir --target {pool} && {virsh} pool-start default && "
+                    f'echo "{BRIDGED}" | {virsh} net-define /dev/stdin && {virsh} net-start bridged',
+                ],
                 check=True,
                 capture_output=True,
             )

@@ -58,7 +58,7 @@ def _networks(devices: ET.Element, vm: VmSpec) -> None:
         ET.SubElement(interface, "source", {network.kind: network.source})
         ET.SubElement(interface, "model", type=network.model or "virtio")
         if network.queues:
-            ET.SubElement(interface, "driver", name="vhost", queues=str(network.queues))
+            ET.SubElement(interface, "driver", queues=str(network.queues))
         if network.mtu:
             ET.SubElement(interface, "mtu", size=str(network.mtu))
         if network.filter:

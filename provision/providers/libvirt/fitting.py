@@ -22,6 +22,7 @@ SHARES = (2, 10_000)
 PREALLOCATION = {"thick": "falloc", "eagerzeroedthick": "full"}
 """qemu-img's words for the disk types that take their space at once; all others are thin."""
 
+DISK_TYPE = "VMClass spec.diskDefaults.type"
 CPU_HOT_ADD = "VMClass spec.performanceProfile.cpuHotAddEnabled"
 MEMORY_HOT_ADD = "VMClass spec.performanceProfile.memoryHotAddEnabled"
 VBS = "VMClass spec.performanceProfile.virtualizationBasedSecurity"
@@ -73,7 +74,7 @@ def fit(vm: VmSpec, choice: Choice, offer: Offer, machine: Machine) -> Fitting:
         shares=_shares(vm, machine, answers),
         allocated=_allocated(vm, answers),
         iops=vm.disk_iops or 0,
-        preallocation=PREALLOCATION.get(vm.disk_type, ""),
+        preallocation=_preallocation(vm, machine, answers),
         enlightenments=_enlightenments(vm, choice, offer, answers),
         disks=vm.disks,
         answers=answers,
@@ -122,6 +123,15 @@ def _memory_max(vm: VmSpec, machine: Machine, answers: dict[str, Answer]) -> int
         said = f"up to {most} MiB in {SLOTS} slots: {HOT_ADD_FACTOR} times the first, at most the host's"
         answers[MEMORY_HOT_ADD] = (Handling.HONOURED, f"{said} {machine.memory_mib} MiB")
     return most
+
+
+def _preallocation(vm: VmSpec, machine: Machine, answers: dict[str, Answer]) -> str:
+    how = PREALLOCATION.get(vm.disk_type, "")
+    if how and machine.pooled:
+        said = "libvirt cannot take the space of a copy that is larger than its image: the disk is a thin overlay"
+        answers[DISK_TYPE] = (Handling.UNSUPPORTED, said)
+        return ""
+    return how
 
 
 def _quota(vm: VmSpec, machine: Machine, answers: dict[str, Answer]) -> int:

@@ -27,6 +27,8 @@ class Machine:
     """Of its CPUs; 0 when libvirt does not know."""
     cgroups: bool
     """Its libvirt keeps VMs in cgroups, without which there are no limits and shares: a system daemon does."""
+    pooled: bool = False
+    """Disks are volumes of a pool, which libvirt makes and nobody else."""
 
     @property
     def firmware_features(self) -> bool:
@@ -48,7 +50,7 @@ def read_machine(connection: "libvirt.virConnect", endpoint: Endpoint) -> Machin
             hint="update libvirt on that host",
         )
     _, memory_mib, cpus, mhz, *_ = connection.getInfo()
-    return Machine(version, cpus, memory_mib, mhz, endpoint.has_cgroups)
+    return Machine(version, cpus, memory_mib, mhz, endpoint.has_cgroups, endpoint.root is None)
 
 
 def version_text(version: int) -> str:

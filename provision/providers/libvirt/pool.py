@@ -46,19 +46,14 @@ class PoolStorage:
     def create(self, key: VmKey, image: LocalImage, layout: Layout, seed: bytes, progress: Progress) -> None:
         self._clear((_disk(key), _seed(key)))
         base = self._base(image, progress)
-        size = layout.disk_gib << 30
-        if layout.preallocation:
-            progress(f"copying {image.path.name} and taking {layout.disk_gib} GiB")
-            self._copy(_disk(key), base, image.format, size)
-        else:
-            self._make(_disk(key), "qcow2", size, backing=(base.path(), image.format))
+        self._make(_disk(key), "qcow2", layout.disk_gib << 30, backing=(base.path(), image.format))
         self._adjust_extras(key, layout)
         self._upload(self._make(_seed(key), "raw", len(seed)), seed)
 
     def adjust(self, key: VmKey, layout: Layout) -> None:
         volume = self._volume(_disk(key))
         if volume is not None:
-            _grow(volume, layout.disk_gib, taking=bool(layout.preallocation))
+            _grow(volume, layout.disk_gib)
         self._adjust_extras(key, layout)
 
     def _adjust_extras(self, key: VmKey, layout: Layout) -> None:
@@ -69,7 +64,7 @@ class PoolStorage:
             if volume is None:
                 self._make(name, "qcow2", disk.size_gib << 30, taking=taking)
             else:
-                _grow(volume, disk.size_gib, taking=taking)
+                _grow(volume, disk.size_gib)
 
     def _extras(self, key: VmKey) -> list[str]:
         start = _extra(key, "{}").partition("{}")[0]
@@ -129,17 +124,16 @@ class PoolStorage:
     def _make(
         self, name: str, form: str, size: int, *, backing: tuple[str, str] | None = None, taking: bool = False
     ) -> "libvirt.virStorageVol":
-        volume = _volume_xml(name, form, size, size if taking else 0, backing)
-        return self._pool().createXML(volume, 0)
-
-    def _copy(self, name: str, base: "libvirt.virStorageVol", base_format: str, size: int) -> None:
-        """A copy that takes all of its space. The base image was uploaded as bytes: libvirt is told its format now."""
-        known = parse_xml(base.XMLDesc()).find("target/format")
-        if known is not None and known.get("type") != base_format:
-            self._pool().refresh()
-        volume = self._pool().createXMLFrom(_volume_xml(name, "qcow2", size, size, None), base, 0)
-        if volume.info()[1] < size:
-            volume.resize(size, libvirt.VIR_STORAGE_VOL_RESIZE_ALLOCATE)
+        volume = ET.Element("volume")
+        ET.SubElement(volume, "name").text = name
+        ET.SubElement(volume, "capacity").text = str(size)
+        ET.SubElement(volume, "allocation").text = str(size if taking else 0)
+        ET.SubElement(ET.SubElement(volume, "target"), "format", type=form)
+        if backing:
+            store = ET.SubElement(volume, "backingStore")
+            ET.SubElement(store, "path").text = backing[0]
+            ET.SubElement(store, "format", type=backing[1])
+        return self._pool().createXML(ET.tostring(volume, encoding="unicode"), 0)
 
     def _volume(self, name: str) -> "libvirt.virStorageVol | None":
         try:
@@ -179,22 +173,9 @@ class PoolStorage:
         return pool
 
 
-def _volume_xml(name: str, form: str, size: int, allocation: int, backing: tuple[str, str] | None) -> str:
-    volume = ET.Element("volume")
-    ET.SubElement(volume, "name").text = name
-    ET.SubElement(volume, "capacity").text = str(size)
-    ET.SubElement(volume, "allocation").text = str(allocation)
-    ET.SubElement(ET.SubElement(volume, "target"), "format", type=form)
-    if backing:
-        store = ET.SubElement(volume, "backingStore")
-        ET.SubElement(store, "path").text = backing[0]
-        ET.SubElement(store, "format", type=backing[1])
-    return ET.tostring(volume, encoding="unicode")
-
-
-def _grow(volume: "libvirt.virStorageVol", gib: int, *, taking: bool) -> None:
+def _grow(volume: "libvirt.virStorageVol", gib: int) -> None:
     if volume.info()[1] < gib << 30:
-        volume.resize(gib << 30, libvirt.VIR_STORAGE_VOL_RESIZE_ALLOCATE if taking else 0)
+        volume.resize(gib << 30)
 
 
 def _disk(key: VmKey) -> str:

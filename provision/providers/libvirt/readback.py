@@ -99,13 +99,12 @@ def _networks(vm: VmSpec, domain: ET.Element) -> list[Setting]:
 
 
 def _interface(interface: ET.Element, *, with_mac: bool) -> str:
-    kind, source = interface.get("type", ""), interface.find("source")
+    """A live one names both a network and what that came to: the network is what was asked for."""
+    source = interface.find("source")
+    names = source.attrib if source is not None else {}
+    kind = "network" if "network" in names else interface.get("type", "")
     model, mac = interface.find("model"), interface.find("mac")
-    words = [
-        kind,
-        source.get(kind, "") if source is not None else "",
-        model.get("type", "") if model is not None else "",
-    ]
+    words = [kind, names.get(kind, ""), model.get("type", "") if model is not None else ""]
     if with_mac and mac is not None:
         words.append(mac.get("address", ""))
     return " ".join(filter(None, words))

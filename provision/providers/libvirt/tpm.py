@@ -42,8 +42,8 @@ def own_authority(root: Path) -> Iterator[None]:
     if tool is None:  # the machine's own configuration knows better
         yield
         return
-    directory, state = root / "etc" / "swtpm", root / "lib" / "swtpm-localca"
-    directory.mkdir(parents=True, exist_ok=True)
+    directory = root / "etc" / "swtpm"
+    state = directory / "authority"
     state.mkdir(parents=True, exist_ok=True)
     write_whole(directory / "swtpm_setup.conf", SETUP.format(tool=tool, directory=directory).encode())
     write_whole(directory / "swtpm-localca.conf", AUTHORITY.format(state=state).encode())

@@ -16,6 +16,7 @@ from provision.providers.libvirt.fitting import (
     CPU_HOT_ADD,
     CPU_LIMIT,
     CPU_SHARES,
+    DISK_TYPE,
     MEMORY_HOT_ADD,
     MEMORY_LIMIT,
     MEMORY_RESERVATION,
@@ -129,6 +130,14 @@ def test_the_hyperv_interface_is_whole_only_as_far_as_it_is_offered() -> None:
     assert "evmcs" not in enlightenments(WANTED, ""), "it is for nesting"
     assert enlightenments({"spinlocks", "vendor_id"}, "vmx") == ("spinlocks",)
     assert enlightenments({"synic", "stimer", "tlbflush", "evmcs", "relaxed"}, "vmx") == ("relaxed",)
+
+
+def test_a_disk_takes_its_space_at_once_only_where_it_is_a_file_of_ours() -> None:
+    assert fitted(replace(VM, disk_type="thick")).preallocation == "falloc"
+    assert fitted(replace(VM, disk_type="ssd")).preallocation == ""
+    pooled = fitted(replace(VM, disk_type="thick"), replace(LARGE, pooled=True))
+    assert pooled.preallocation == ""
+    assert pooled.answers[DISK_TYPE][0] is Handling.UNSUPPORTED
 
 
 def test_accounts_take_this_hosts_answers() -> None:

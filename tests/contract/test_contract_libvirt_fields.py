@@ -1,0 +1,236 @@
+"""Every field of a VMClass on real libvirt and QEMU: set in a manifest, applied, read back from the running VM.
+
+Each field has its row: the account that it gets, and what is found of it in the VM. What is found is what was asked
+for, or the account says why not. The guests are a boot sector under QEMU's emulator: nothing has to boot.
+"""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from libvirt_lab import Lab
+
+pytest.importorskip("libvirt", reason="libvirt-python is not installed (pip install 'nestproof[libvirt]')")
+
+import libvirt
+
+from hostcheck.model import Setting, VmView
+from provision.manifests import load, resolve
+from provision.manifests.leaves import schema_leaves
+from provision.manifests.schemas import KINDS
+from provision.model import FieldAccount, Handling, VmSpec
+from provision.provider import ProviderError
+
+pytestmark = pytest.mark.libvirt
+HEAD = "apiVersion: infra.virtrigaud.io/v1beta1\nkind: "
+HONOURED, APPROXIMATED = Handling.HONOURED, Handling.APPROXIMATED
+UNSUPPORTED, REFUSED = Handling.UNSUPPORTED, Handling.REFUSED
+PERFORMANCE, SECURITY, LIMITS = "performanceProfile.", "securityProfile.", "resourceLimits."
+
+
+@dataclass(frozen=True)
+class Row:
+    """One field: its value, its account, and whether it is read back from the VM."""
+
+    value: str
+    handling: Handling
+    read: bool = True
+    cgroups: bool = False
+    """Takes a daemon that has them: elsewhere unsupported, and found to be `none`."""
+    files: bool = False
+    """Takes disks that are files of ours: in a pool unsupported."""
+
+
+BIOS = {
+    "cpu": Row("1", HONOURED),
+    "memory": Row("64Mi", HONOURED),
+    "firmware": Row("BIOS", HONOURED),
+    "guestToolsPolicy": Row("upgrade", UNSUPPORTED, read=False),
+    "extraConfig.isolation": Row("'TRUE'", UNSUPPORTED, read=False),
+    "diskDefaults.type": Row("thick", HONOURED, files=True),
+    "diskDefaults.size": Row("1Gi", HONOURED),
+    "diskDefaults.iops": Row("500", HONOURED),
+    "diskDefaults.storageClass": Row("fast", UNSUPPORTED, read=False),
+    PERFORMANCE + "latencySensitivity": Row("high", UNSUPPORTED, read=False),
+    PERFORMANCE + "hyperThreadingPolicy": Row("avoid", UNSUPPORTED, read=False),
+    PERFORMANCE + "cpuHotAddEnabled": Row("true", HONOURED),
+    PERFORMANCE + "memoryHotAddEnabled": Row("true", HONOURED),
+    PERFORMANCE + "nestedVirtualization": Row("true", HONOURED),
+    SECURITY + "tpmEnabled": Row("true", HONOURED),
+    SECURITY + "tpmVersion": Row("1.2", HONOURED, read=False),
+    SECURITY + "encryptionPolicy.enabled": Row("true", UNSUPPORTED, read=False),
+    SECURITY + "encryptionPolicy.keyProvider": Row("standard", UNSUPPORTED, read=False),
+    LIMITS + "cpuLimit": Row("1500", APPROXIMATED, cgroups=True),
+    LIMITS + "cpuShares": Row("512", HONOURED, cgroups=True),
+    LIMITS + "cpuReservation": Row("100", UNSUPPORTED, read=False),
+    LIMITS + "memoryLimit": Row("64Mi", APPROXIMATED, read=False),
+    LIMITS + "memoryReservation": Row("64Mi", APPROXIMATED),
+}
+UEFI = {
+    "cpu": Row("1", HONOURED),
+    "memory": Row("256Mi", HONOURED),
+    "firmware": Row("UEFI", HONOURED),
+    "diskDefaults.size": Row("2Gi", HONOURED),
+    "diskDefaults.type": Row("thin", HONOURED),
+    PERFORMANCE + "nestedVirtualization": Row("false", HONOURED),
+    # An emulator shows no Hyper-V interface: asked for, not found, and said so.
+    PERFORMANCE + "virtualizationBasedSecurity": Row("true", UNSUPPORTED),
+    SECURITY + "secureBoot": Row("true", HONOURED),
+    SECURITY + "tpmEnabled": Row("true", HONOURED),
+    SECURITY + "vtdEnabled": Row("true", HONOURED),
+    LIMITS + "memoryLimit": Row("128Mi", UNSUPPORTED, read=False),
+}
+REFUSALS = {SECURITY + "encryptionPolicy.requireEncryption": Row("true", REFUSED, read=False)}
+CLASSES = {"bios": BIOS, "uefi": UEFI}
+
+
+def a_class(rows: dict[str, Row]) -> str:
+    tree: dict[str, object] = {}
+    for path, row in rows.items():
+        *parents, last = path.split(".")
+        place = tree
+        for parent in parents:
+            place = place.setdefault(parent, {})  # type: ignore[assignment]
+        place[last] = row.value
+    return f"{HEAD}VMClass\nmetadata: {{name: c}}\nspec: {flow(tree)}\n"
+
+
+def flow(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {flow(each)}" for key, each in value.items()) + "}"
+    return str(value)
+
+
+def vm_of(lab: Lab, rows: dict[str, Row], extra: str = "", name: str = "other") -> VmSpec:
+    text = (
+        f"{a_class(rows)}---\n{HEAD}VMImage\nmetadata: {{name: i}}\n"
+        f"spec: {{source: {{libvirt: {{path: {lab.image}, format: raw}}}}}}\n---\n"
+        f"{HEAD}VirtualMachine\nmetadata: {{name: {name}, annotations: {{nestproof.org/accel: tcg}}}}\n"
+        f"spec:\n  providerRef: {{name: p}}\n  classRef: {{name: c}}\n  imageRef: {{name: i}}\n{extra}"
+    )
+    vms, problems = resolve(load(["-"], io.BytesIO(text.encode())), lab.endpoint)
+    assert len(vms) == 1, problems
+    return vms[0]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    accounts: dict[str, FieldAccount]
+    view: VmView
+    settings: dict[str, Setting]
+    is_daemon: bool
+
+
+def outcome(lab: Lab, vm: VmSpec) -> Outcome:
+    plan = lab.provider.plan(vm)
+    lab.provider.apply(plan, lambda _line: None)
+    view = lab.provider.observe(vm)
+    assert view is not None and view.running
+    is_daemon = lab.endpoint.startswith("qemu:///system")
+    settings = {setting.path: setting for setting in view.settings}
+    return Outcome({a.path: a for a in plan.accounts}, view, settings, is_daemon)
+
+
+@pytest.fixture(scope="module", params=["embedded", "daemon"])
+def place(request: pytest.FixtureRequest) -> Lab:
+    chosen: Lab = request.getfixturevalue(request.param)
+    return chosen
+
+
+@pytest.fixture(scope="module", params=list(CLASSES))
+def applied(request: pytest.FixtureRequest, place: Lab) -> Iterator[tuple[dict[str, Row], Outcome]]:
+    """One class, one VM for all its rows."""
+    rows = CLASSES[request.param]
+    try:
+        yield rows, outcome(place, vm_of(place, rows, name="tiny"))
+    finally:
+        place.provider.destroy("default", "tiny")
+        assert place.remains() == set()
+
+
+def test_every_field_of_the_schema_has_its_row() -> None:
+    rows = {path.replace("extraConfig.isolation", "extraConfig.*") for path in BIOS | UEFI | REFUSALS}
+    leaves = {leaf.removeprefix("spec.") for leaf in schema_leaves(KINDS["VMClass"][1]) if leaf.startswith("spec.")}
+    assert rows == leaves
+
+
+def test_every_field_is_as_asked_for_or_said_not_to_be(applied: tuple[dict[str, Row], Outcome]) -> None:
+    rows, found = applied
+    wrong: list[str] = []
+    for path, row in rows.items():
+        account = found.accounts[f"VMClass spec.{path}"]
+        impossible = (row.cgroups and not found.is_daemon) or (row.files and found.is_daemon)
+        handling = UNSUPPORTED if impossible else row.handling
+        if account.handling is not handling or not account.how:
+            wrong.append(f"{path}: the account is {account.handling}, not {handling}: {account.how}")
+        if not row.read:
+            continue
+        setting = found.settings[f"VMClass spec.{path}"]
+        if handling is UNSUPPORTED and not setting.differs:
+            wrong.append(f"{path}: unsupported, and yet found as asked for: {setting}")
+        if handling is not UNSUPPORTED and (setting.differs or not setting.found):
+            wrong.append(f"{path}: {handling}, but {setting}")
+    assert wrong == []
+
+
+def test_what_is_not_as_asked_for_is_evidence(applied: tuple[dict[str, Row], Outcome]) -> None:
+    _, found = applied
+    told = {e.source.removeprefix("read back: ") for e in found.view.evidence if e.source.startswith("read back: ")}
+    assert told == {setting.path for setting in found.settings.values() if setting.differs}
+
+
+def others(lab: Lab) -> set[str]:
+    return {name for name in lab.remains() if "default.other" in name}
+
+
+def test_what_must_not_be_left_out_stops_the_vm(place: Lab) -> None:
+    rows = {"cpu": Row("1", HONOURED), "memory": Row("64Mi", HONOURED), **REFUSALS}
+    with pytest.raises(ProviderError, match=r"requireEncryption: true: disks are not encrypted") as caught:
+        place.provider.plan(vm_of(place, rows))
+    assert caught.value.refused
+    assert others(place) == set()
+
+
+SMALL = {"cpu": Row("1", HONOURED), "memory": Row("64Mi", HONOURED), "diskDefaults.size": Row("1Gi", HONOURED)}
+
+
+def test_extra_disks_and_what_is_added_while_it_runs(place: Lab) -> None:
+    """CPUs and memory are not only declared: they are added to the running VM."""
+    rows = SMALL | {f"{PERFORMANCE}{each}HotAddEnabled": Row("true", HONOURED) for each in ("cpu", "memory")}
+    vm = vm_of(place, rows, "  disks: [{name: data, sizeGiB: 3}, {name: log, sizeGiB: 1, type: thick}]\n")
+    try:
+        found = outcome(place, vm)
+        for n, size in enumerate(("3 GiB", "1 GiB")):
+            assert found.settings[f"VirtualMachine spec.disks[{n}].sizeGiB"].found == size
+            assert found.accounts[f"VirtualMachine spec.disks[{n}].sizeGiB"].handling is HONOURED
+        domain = place.provider._connection.lookupByName("default.other")  # type: ignore[attr-defined]
+        domain.setVcpusFlags(2, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        domain.attachDeviceFlags(
+            "<memory model='dimm'><target><size unit='MiB'>128</size><node>0</node></target></memory>",
+            libvirt.VIR_DOMAIN_AFFECT_LIVE,
+        )
+        seen = place.provider.observe(vm)
+        assert seen is not None
+        drift = {setting.path: (setting.asked, setting.found) for setting in seen.settings if setting.differs}
+        assert drift["VMClass spec.cpu"] == ("1", "2")
+        assert drift["VMClass spec.memory"] == ("64 MiB", "192 MiB")
+    finally:
+        place.provider.destroy("default", "other")
+    assert others(place) == set()
+
+
+def test_networks_of_a_daemon(daemon: Lab) -> None:
+    networks = (
+        "  networks:\n  - {name: bridged}\n  - {name: lan, networkRef: {name: lan}, macAddress: '52:54:00:AB:CD:EF'}\n"
+        f"---\n{HEAD}VMNetworkAttachment\nmetadata: {{name: lan}}\n"
+        "spec: {network: {libvirt: {bridge: {name: nestbr0}, model: e1000e}}}\n"
+    )
+    try:
+        found = outcome(daemon, vm_of(daemon, SMALL, networks))
+        assert found.settings["VirtualMachine spec.networks[0].name"].found == "network bridged virtio"
+        second = found.settings["VirtualMachine spec.networks[1].name"]
+        assert second.found == second.asked == "bridge nestbr0 e1000e 52:54:00:ab:cd:ef"
+    finally:
+        daemon.provider.destroy("default", "other")
+    assert others(daemon) == set()
