@@ -47,7 +47,8 @@ def embedded(
 
 DAEMON = r"""
 for place in /run /var/lib /var/log /var/cache /etc/libvirt; do mount -t tmpfs none $place; done
-mkdir /run/lock
+mkdir /run/lock /run/libvirt
+ln -s "$1/run/libvirt-sock" /run/libvirt/libvirt-sock  # where a client that sees the same /run looks for it
 ip link set lo up && ip link add name nestbr0 type bridge && ip link set nestbr0 up
 controllers=
 for top in /sys/fs/cgroup/cpu /sys/fs/cgroup; do  # version 1, version 2

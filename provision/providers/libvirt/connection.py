@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -48,6 +49,9 @@ def connect(endpoint: Endpoint) -> "libvirt.virConnect":
     if _held and not endpoint.root:
         # An embedded driver in this process takes every qemu:///... for itself; a transport is not its business.
         uri = re.sub(r"^qemu:///", "qemu+unix:///", uri)
+    if endpoint.transport == "ssh" and not (sys.stdin and sys.stdin.isatty()) and "no_tty=" not in uri:
+        # Nobody is there to answer ssh's questions: it must fail rather than wait.
+        uri += ("&" if "?" in uri else "?") + "no_tty=1"
     with errors(endpoint):
         connection = libvirt.open(uri)
         if endpoint.root:
@@ -85,9 +89,6 @@ HINTS = (
     ("resolve", "no such host: check the name in the endpoint"),
     ("Permission denied", "join the group libvirt, or run as root"),
     ("authentication", "check user, key or SASL set-up for this URI; try: virsh -c URI list"),
-    ("CA certificate", "TLS needs certificates: https://libvirt.org/kbase/tlscerts.html"),
-    ("Host key verification failed", "accept the host's key first: ssh HOST true"),
-    ("SSH", "check that ssh to this host works without a question"),
     ("cgroup", "limits and shares need a system libvirtd with cgroups: leave out spec.resourceLimits"),
     ("swtpm", "see the swtpm log of this VM; for a user's own daemon: swtpm_setup --create-config-files skip-if-exist"),
     ("TPM version", "TPMs are emulated by swtpm: apt-get install swtpm swtpm-tools"),
@@ -95,12 +96,34 @@ HINTS = (
     ("Network not found", "see: virsh net-list --all; or leave out spec.networks for user-mode networking"),
 )  # fmt: skip
 
+TRANSPORT_HINTS = {
+    "ssh": (
+        ("Host key verification failed", "accept the host's key first: ssh HOST true"),
+        ("not found", "libvirt is missing on that host, or its virt-ssh-helper: apt-get install libvirt-daemon-system"),
+        ("No such file", "no libvirt daemon runs on that host: systemctl start libvirtd"),
+        ("Connection refused", "nothing answers ssh there: check host and port with: ssh HOST true"),
+        ("resolve", "no such host: check the name in the endpoint"),
+        ("", "check that ssh to this host works without a question: ssh HOST true"),
+    ),
+    "tls": (
+        ("cert", "TLS takes certificates that both sides trust: https://libvirt.org/kbase/tlscerts.html"),
+        ("key", "TLS takes certificates that both sides trust: https://libvirt.org/kbase/tlscerts.html"),
+    ),
+}  # fmt: skip
+"""What the same words mean on one transport; an empty word stands for all others."""
+CONNECTING = ("Cannot recv data", "End of file", "certificate", "connect", "resolve", "No such file", "private key")
+"""What an error that comes from the transport says, as against one of the daemon behind it."""
+
 
 def _hint(text: str, code: int, endpoint: Endpoint) -> str:
     if code == libvirt.VIR_ERR_NO_CONNECT or "libvirt_driver_qemu" in text:
         return "libvirt's QEMU driver is missing: apt-get install libvirt-daemon-driver-qemu qemu-system-x86"
     if endpoint.local and not endpoint.root and "No such file" in text and "socket" in text:
         return "no libvirt daemon runs here: systemctl start libvirtd, or use qemu:///embed, which needs none"
+    if any(words.lower() in text.lower() for words in CONNECTING):
+        for words, hint in TRANSPORT_HINTS.get(endpoint.transport, ()):
+            if words.lower() in text.lower():
+                return hint
     return next((hint for words, hint in HINTS if words.lower() in text.lower()), "")
 
 

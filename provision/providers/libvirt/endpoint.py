@@ -24,6 +24,11 @@ class Endpoint:
     """The directory of an embedded driver, else None."""
 
     @property
+    def transport(self) -> str:
+        """`ssh`, `tls`, `tcp` ...; empty for a UNIX socket that is named by the path alone."""
+        return urlsplit(self.uri).scheme.partition("+")[2]
+
+    @property
     def has_cgroups(self) -> bool:
         """A daemon of the system keeps VMs in cgroups; one of a user may not, the embedded driver does not."""
         return urlsplit(self.uri).path == "/system"
