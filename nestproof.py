@@ -19,6 +19,7 @@ COMMANDS = {
     "matrix": "commands.matrix:matrix",
     "show": "commands.show:show",
     "compare": "commands.compare:compare",
+    "bundle": "commands.bundle:bundle",
     "store": "commands.store:store",
     "agent": "commands.agent:agent",
 }

@@ -45,6 +45,8 @@ def show(what: str, form: str, reports: tuple[tuple[str, Path], ...], most: int,
     with opened_store() as store:
         found = known(what, store, policy)
         past = _history(found.name, store, policy, most) if found.name and form == "text" else []
+    if found.about:
+        terminal.note(found.about)
     result = recorder.matrix(found.chains)
     if form != "text":
         terminal.result(printed(form, result))

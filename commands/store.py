@@ -56,12 +56,14 @@ def export(file: Path) -> int:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @store_option
 def import_(file: Path) -> int:
-    """Add what FILE, an export, holds and the store does not; all of it or, if anything is wrong with FILE, nothing."""
+    """Add what FILE, an export or a bundle, holds and the store does not; if anything is wrong with FILE, nothing."""
     from commands.recording import opened_store
+    from commands.words import entries_in
+    from reports.bundle.file import is_bundle
     from reports.store.transfer import exported
 
     with opened_store() as opened:
-        number = opened.merge(exported(file))
+        number = opened.merge(entries_in(file) if is_bundle(file) else exported(file))
     Terminal().note(f"{file}: {number} new reports")
     return Exit.OK
 

@@ -15,7 +15,10 @@ from hostcheck.clock import now
 from hostcheck.model import Chain
 from hostcheck.policy import Policy
 from hostcheck.report import ReportError, decode
+from reports.bundle import BundleError
+from reports.bundle.file import is_bundle, read
 from reports.jsonout import Document
+from reports.sanitize import sanitize
 from reports.store import Entry, Store, StoreError
 from reports.store.transfer import exported, is_export
 
@@ -36,6 +39,8 @@ class Known:
     """When this was known, Unix time."""
     name: str = ""
     """The subject, where the word names one."""
+    about: str = ""
+    """Where it comes from, for people; empty where that is plain."""
 
 
 def known(word: str, store: Store, policy: Policy) -> Known:
@@ -57,24 +62,43 @@ def known(word: str, store: Store, policy: Policy) -> Known:
 
 
 def of_file(path: Path, policy: Policy) -> Known:
-    """What a file holds: an export of a store, one report, or a matrix in JSON, whose chains stay as they were judged.
-
-    Raises Failure.
+    """What a file holds: a bundle, an export of a store, one report, or a matrix in JSON, whose chains stay as they
+    were judged. Raises Failure.
     """
-    try:
-        if is_export(path):
-            return _of_entries(exported(path), policy)
+    if not is_bundle(path) and not is_export(path):
         data = _read(path)
-    except StoreError as e:
+        if MATRIX in data:
+            return _of_matrix(path, data)
+    found = newest(entries_in(path))
+    about = _about(path) if is_bundle(path) else ""
+    return Known(tuple(chains(found, policy)), max((e.received for e in found), default=0.0), about=about)
+
+
+def entries_in(path: Path) -> list[Entry]:
+    """The entries of a bundle, of an export, or of one report. Raises Failure."""
+    try:
+        if is_bundle(path):
+            return read(path).entries()
+        if is_export(path):
+            return list(exported(path))
+    except (BundleError, StoreError) as e:
         raise Failure(str(e)) from e
-    if MATRIX in data:
-        return _of_matrix(path, data)
+    data = _read(path)
     try:
         report = decode(data)
     except ReportError as e:
-        raise Failure(f"{path}: {e}", hint="give an export, a report, or what --format json printed") from e
+        raise Failure(f"{path}: {e}", hint="give a bundle, an export, a report, or what --format json printed") from e
     name = report.subject.vm or report.subject.hostname or path.stem
-    return _of_entries([Entry(name, "host", report.started, report=data)], policy)
+    return [Entry(name, "host", report.started, report=data)]
+
+
+def _about(path: Path) -> str:
+    """Where a bundle comes from, for people."""
+    bundle = read(path)
+    made = datetime.fromtimestamp(bundle.made, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    parts = [f"{path}: made {made} by nestproof {sanitize(bundle.version, 40)}", f"{len(bundle.files)} files"]
+    parts += ["names replaced"] * bundle.redacted + [f"{len(bundle.left_out)} left out"] * bool(bundle.left_out)
+    return ", ".join(parts)
 
 
 def newest(entries: Iterable[Entry]) -> list[Entry]:
@@ -119,11 +143,6 @@ def _of_name(name: str, before: float | None, store: Store, policy: Policy) -> K
     if not judged:
         raise Failure(f"{name} was destroyed", hint=f"`nestproof show {name}@TIME` tells what it was before")
     return Known(judged, entries[-1].received, name)
-
-
-def _of_entries(entries: Iterable[Entry], policy: Policy) -> Known:
-    found = newest(entries)
-    return Known(tuple(chains(found, policy)), max((entry.received for entry in found), default=0.0))
 
 
 def _of_matrix(path: Path, data: bytes) -> Known:

@@ -5,7 +5,7 @@ Everything is idempotent on (namespace, name); state lives with the VM, not on t
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from hostcheck.model import Evidence, HostView, Judgement, VmView
 from hostcheck.report import Report
@@ -79,6 +79,23 @@ class Provider(Protocol):
 
     def close(self) -> None:
         """Let go of the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """One file of a provider's own about one VM, for whoever has to help: its configuration, a log."""
+
+    name: str
+    """Such as `domain.xml`."""
+    data: bytes
+
+
+@runtime_checkable
+class Diagnosing(Protocol):
+    """A provider that can show more of a VM than its verbs need. One that cannot has no such method."""
+
+    def artefacts(self, namespace: str, name: str) -> tuple[Artefact, ...]:
+        """What there is of the VM, secrets left out where the provider can. Raises ProviderError."""
 
 
 class Estate(Protocol):

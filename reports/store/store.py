@@ -60,7 +60,7 @@ class Store:
         with self._writing() as connection:
             for entry in entries:
                 row = values(entry)
-                same = sa.and_(*(_entries.c[key].is_not_distinct_from(value) for key, value in row.items()))
+                same = sa.and_(*(_entries.c[key] == value for key, value in row.items()))  # NULL where it is None
                 if connection.execute(sa.select(_entries.c.id).where(same).limit(1)).first() is None:
                     connection.execute(sa.insert(_entries).values(row))
                     added += 1
@@ -71,19 +71,21 @@ class Store:
 
         Read as it is consumed: memory does not grow with what is kept. Keep the store open meanwhile.
         """
-        ranked = _ranked() if before is None else _ranked(_entries.c.received <= before)
-        newest = sa.select(ranked.c.id).where(ranked.c.rank == 1)
-        query = sa.select(_entries).where(_entries.c.id.in_(newest))
-        return self._read(query.order_by(_entries.c.kind, _entries.c.name))
+        subject = (_entries.c.kind, _entries.c.name)
+        times = sa.select(*subject, sa.func.max(_entries.c.received).label("received")).group_by(*subject)
+        newest = (times if before is None else times.where(_entries.c.received <= before)).subquery()
+        same = (_entries.c[key] == newest.c[key] for key in ("kind", "name", "received"))
+        ids = sa.select(sa.func.max(_entries.c.id)).join_from(_entries, newest, sa.and_(*same))
+        return self._read(ids.group_by(*subject).order_by(*subject))
 
     def history(self, name: str) -> Iterator[Entry]:
         """Every entry of the subject, the newest first."""
-        query = sa.select(_entries).where(_entries.c.name == text(name))
-        return self._read(query.order_by(_entries.c.received.desc(), _entries.c.id.desc()))
+        ids = sa.select(_entries.c.id).where(_entries.c.name == text(name))
+        return self._read(ids.order_by(_entries.c.received.desc(), _entries.c.id.desc()))
 
     def everything(self) -> Iterator[Entry]:
         """Every entry in the order in which they were kept."""
-        return self._read(sa.select(_entries).order_by(_entries.c.id))
+        return self._read(sa.select(_entries.c.id).order_by(_entries.c.id))
 
     def names(self) -> list[str]:
         """The names of all subjects."""
@@ -138,14 +140,22 @@ class Store:
     ) -> None:
         self.close()
 
-    def _read(self, query: sa.Select[Any]) -> Iterator[Entry]:
-        with self._reading() as connection, connection.execution_options(yield_per=PAGE).execute(query) as rows:
-            for row in rows:
-                try:
-                    yield entry_of(row)
-                except ValueError as e:  # msgspec's errors are ValueErrors too
-                    what = f"entry {row.id} ({row.name[:80]!r}) cannot be read: {e}"
-                    raise StoreError(f"{self.place}: {what}") from e
+    def _read(self, query: sa.Select[tuple[int]]) -> Iterator[Entry]:
+        """The entries of these ids, in their order: sorted by an index alone, then read a page at a time."""
+        with self._reading() as connection:
+            ids = connection.execute(query).scalars().all()
+        for start in range(0, len(ids), PAGE):
+            page = ids[start : start + PAGE]
+            with self._reading() as connection:
+                rows = connection.execute(sa.select(_entries).where(_entries.c.id.in_(page))).all()
+            found = {row.id: row for row in rows}  # what was pruned meanwhile is not there
+            yield from (self._entry(found[number]) for number in page if number in found)
+
+    def _entry(self, row: Any) -> Entry:
+        try:
+            return entry_of(row)
+        except ValueError as e:  # msgspec's errors are ValueErrors too
+            raise StoreError(f"{self.place}: entry {row.id} ({row.name[:80]!r}) cannot be read: {e}") from e
 
     def _delete(self, which: sa.ColumnElement[bool]) -> int:
         with self._writing() as connection:
@@ -162,9 +172,9 @@ class Store:
             yield connection
 
 
-def _ranked(*where: sa.ColumnElement[bool]) -> sa.Subquery:
+def _ranked() -> sa.Subquery:
     """Every entry with its place in the history of its subject, 1 for the newest."""
     newest = (_entries.c.received.desc(), _entries.c.id.desc())
     rank = sa.func.row_number().over(partition_by=(_entries.c.kind, _entries.c.name), order_by=newest)
     columns = (_entries.c.id, _entries.c.received, _entries.c.arrival, rank.label("rank"))
-    return sa.select(*columns).where(*where).subquery()
+    return sa.select(*columns).subquery()

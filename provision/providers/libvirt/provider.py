@@ -16,8 +16,9 @@ from hostcheck.report import Report
 from provision import images
 from provision.accounting import account
 from provision.model import ProviderSpec, VmSpec
-from provision.provider import Plan, Progress, ProviderError
+from provision.provider import Artefact, Plan, Progress, ProviderError
 from provision.providers.libvirt import domains
+from provision.providers.libvirt.artefacts import artefacts
 from provision.providers.libvirt.capabilities import dry_run, read_offer
 from provision.providers.libvirt.changes import Change, Present, change_to, steps
 from provision.providers.libvirt.checks import check_accounts, check_firmware, check_shrinking, check_size
@@ -174,6 +175,14 @@ class LibvirtProvider:
                 domains.remove(domain, self._machine)
                 removed += (f"domain {key}",)
             return removed + self._storage.remove(key)
+
+    def artefacts(self, namespace: str, name: str) -> tuple[Artefact, ...]:
+        """Configuration and logs of the VM, for a troubleshooting bundle."""
+        key = VmKey(namespace, name)
+        logs = self._endpoint.root / "log" / "qemu" if self._endpoint.root else None
+        with errors(self._endpoint):
+            console = self._storage.places(key).console
+            return artefacts(self._connection, key, logs, str(console) if console and self._endpoint.local else None)
 
     def close(self) -> None:
         """Let go of the connection; VMs go on."""

@@ -1,0 +1,207 @@
+"""`bundle` as a user meets it: made from the lab's reports, redacted, and judged the same on another machine."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hostcheck.model import Accelerator, Arrival, Asked, VmView
+from hostcheck.report import ReportError, decode
+from reports.bundle.file import read
+from reports.packing import unpacked
+from reports.store import Entry, Store
+
+ROOT = Path(__file__).parents[3]
+LAB = sorted((ROOT / "tests/fixtures").glob("judged/*.report.json")) + sorted(
+    ROOT.glob("tests/fixtures/reports/*.json")
+)
+SECRET, SERIAL = "tr0ub4dor-and-3", "CZJ3-1190-XK"
+NAMES = ("acme", "alice", "10.20.30.40", "52:54:00:ab:cd:ef", SERIAL, "payroll", "6ba7b810-9dad-11d1-80b4-00c04fd430c8")
+
+
+def nestproof(*arguments: str, state: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        "PATH": os.environ["PATH"], "NESTPROOF_STATE": str(state), "HOME": str(state), "LANG": "C.UTF-8",
+        "SOURCE_DATE_EPOCH": "1763800000", "PYTHONPATH": str(ROOT),
+    }  # fmt: skip
+    argv = [sys.executable, "-m", "nestproof", *arguments]
+    return subprocess.run(
+        argv, cwd=state, capture_output=True, text=True, timeout=180, check=False, env=environment | env
+    )
+
+
+def lab_reports() -> Iterator[dict[str, Any]]:
+    for path in LAB:
+        try:
+            decode(path.read_bytes())
+        except ReportError:
+            continue
+        yield json.loads(path.read_bytes())
+
+
+def of_somebody(report: dict[str, Any], number: int) -> bytes:
+    """The report of a machine in the lab, as if it were one of a company's, with all that should not leave it."""
+    name = f"kvm{number:02}.dc1.acme.example"
+    report["subject"] |= {"hostname": name, "machine_id": f"{number:02}" * 16, "dmi_uuid": NAMES[-1]}
+    report["facts"]["machine.dmi"].setdefault("value", {})["product_serial"] = SERIAL
+    log = report["facts"].setdefault("kernel.log", {"status": "ok", "source": "/dev/kmsg", "ms": 0.1})
+    log["value"] = [
+        *(log.get("value") or []),
+        f"nfs: server 10.20.30.40 of {name} not responding",
+        f"virtio_net: 52:54:00:ab:cd:ef on {name.partition('.')[0]}, serial {SERIAL}, home /home/alice/x",
+        f"Kernel command line: root=UUID={NAMES[-1]} rd.iscsi.password={SECRET}",
+    ]
+    return json.dumps(report).encode()
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The state of somebody who has every machine of the lab, and two VMs."""
+    directory = tmp_path_factory.mktemp("office")
+    provider = "libvirt qemu+ssh://alice@kvm00.dc1.acme.example/system"
+    written = "/home/alice/vm.yaml:3"
+    view = VmView("payroll/sap", provider, True, Asked.ON, written, "svm", True, Accelerator.KVM)
+    with Store.open(directory / "reports.sqlite3") as store:
+        for number, report in enumerate(lab_reports()):
+            store.add(
+                Entry(f"kvm{number:02}.dc1.acme.example", "host", 1e9 + number, report=of_somebody(report, number))
+            )
+        vm = (ROOT / "tests/fixtures/judged/tcg-amd-nested.report.json").read_bytes()
+        host = "kvm00.dc1.acme.example"
+        store.add(Entry("payroll/sap", "vm", 2e9, host, view.provider, vm, view=view))
+        silent = VmView("payroll/quiet", view.provider, True, Asked.OFF)
+        store.add(
+            Entry("payroll/quiet", "vm", 2e9, host, view.provider, None, Arrival.SILENT, f"{host} is down", silent)
+        )
+    return directory
+
+
+@pytest.fixture(scope="module")
+def sent(office: Path) -> Path:
+    """The redacted bundle of everything that the office keeps."""
+    with Store.open(office / "reports.sqlite3") as store:
+        names = store.names()
+    done = nestproof("bundle", *names, "--redact", "-o", "case.tar.zst", state=office)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "case.tar.zst\n" and "names were replaced" in done.stderr
+    return office / "case.tar.zst"
+
+
+def verdicts(document: str) -> list[str]:
+    """Every verdict and finding, without names."""
+    chains = json.loads(document)["chains"]
+    told = [
+        [
+            *(chain["kind"], chain["runs_guests"]["verdict"], chain["guests_nest"]["verdict"], chain.get("broken")),
+            *([finding["check"], finding["status"]] for finding in chain.get("findings", [])),
+            *([link["link"], link["status"]] for link in chain["links"]),
+        ]
+        for chain in chains
+    ]
+    return sorted(map(json.dumps, told))
+
+
+def test_what_was_sent_is_judged_elsewhere_as_it_is_here(office: Path, sent: Path, tmp_path: Path) -> None:
+    here = nestproof("matrix", "--format", "json", state=office)
+    there = nestproof("show", str(sent), "--format", "json", state=tmp_path)
+    assert there.returncode == 0 and "names replaced" in there.stderr
+    assert len(json.loads(there.stdout)["chains"]) > 50
+    assert verdicts(there.stdout) == verdicts(here.stdout)
+
+
+def test_no_name_and_no_secret_leaves(sent: Path) -> None:
+    with unpacked(sent, 1 << 30) as stream:
+        everything = stream.read().decode("utf-8", "replace").lower()
+    for name in (*NAMES, SECRET):
+        assert name.lower() not in everything, name
+    assert read(sent).redacted
+
+
+def test_the_map_stays_and_turns_the_names_back(office: Path, sent: Path) -> None:
+    path = office / "redaction-map.json"
+    assert path.stat().st_mode & 0o777 == 0o600 and sent.stat().st_mode & 0o777 == 0o600
+    aliases = json.loads(path.read_text())["aliases"]
+    shown = nestproof("show", str(sent), state=office).stdout
+    assert aliases["host"]["kvm00.dc1.acme.example"] in shown
+    again = nestproof("bundle", "payroll/sap", "--redact", "-o", "again.tar.gz", state=office)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(path.read_text())["aliases"]["host"] == aliases["host"]
+
+
+def test_the_same_input_gives_the_same_file(office: Path, tmp_path: Path) -> None:
+    for name in ("1.tar.zst", "2.tar.zst"):
+        done = nestproof(
+            "bundle", "kvm00.dc1.acme.example", "--redact", "--map", str(tmp_path / "m"), "-o", name, state=office
+        )
+        assert done.returncode == 0, done.stderr
+    # the command line is not in a redacted bundle
+    assert (office / "1.tar.zst").read_bytes() == (office / "2.tar.zst").read_bytes()
+
+
+def test_a_hidden_secret_stops_the_command_and_can_be_left_out(office: Path, tmp_path: Path) -> None:
+    import base64
+
+    capture = tmp_path / "capture"
+    assert nestproof("agent", "run", "--capture", str(capture), state=tmp_path).returncode == 0
+    (capture / "etc" / "userdata").write_bytes(base64.b64encode(b"#cloud-config\npassword: hunter2-of-alice\n"))
+    done = nestproof("bundle", str(capture), "-o", "x.tar.zst", state=tmp_path)
+    assert done.returncode == 3 and "etc/userdata: a password or token (base64)" in done.stderr
+    assert "hunter2" not in done.stderr and not (tmp_path / "x.tar.zst").exists()
+    done = nestproof("bundle", str(capture), "--omit", "*/userdata", "-o", "x.tar.zst", state=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "left out: subjects/00001/capture/etc/userdata: omitted" in done.stderr
+    assert len(read(tmp_path / "x.tar.zst").files) > 20
+
+
+def test_a_secret_of_the_environment_goes(office: Path) -> None:
+    done = nestproof(
+        "bundle", "kvm01.dc1.acme.example", "-o", "env.tar", state=office, PROXMOX_PASSWORD="52:54:00:ab:cd:ef"
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"52:54:00:ab:cd:ef" not in (office / "env.tar").read_bytes()
+
+
+def test_this_machine_comes_with_all_that_was_read(tmp_path: Path) -> None:
+    done = nestproof("bundle", state=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (path,) = tmp_path.glob("nestproof-*.tar.zst")
+    files = read(path).files
+    assert {"subjects/00001/report.json", "subjects/00001/versions.json"} <= files.keys()
+    assert "subjects/00001/capture/proc/cpuinfo" in files
+    assert json.loads(files["subjects/00001/versions.json"])["nestproof"]
+    assert "left out: subjects/00001/kernel.log" in done.stderr or "subjects/00001/kernel.log" in files
+    imported = nestproof("store", "import", str(path), state=tmp_path)
+    assert "1 new reports" in imported.stderr
+    assert nestproof("compare", str(path), "now", state=tmp_path).returncode == 0
+
+
+def test_a_link_in_a_recording_is_not_followed(tmp_path: Path) -> None:
+    capture = tmp_path / "capture"
+    assert nestproof("agent", "run", "--capture", str(capture), state=tmp_path).returncode == 0
+    (tmp_path / "outside").write_text("nothing for anybody")
+    (capture / "link").symlink_to(tmp_path / "outside")
+    (capture / "folder").symlink_to(tmp_path)
+    done = nestproof("bundle", str(capture), "-o", "x.tar", state=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "capture/link: no plain file" in done.stderr
+    assert b"nothing for anybody" not in (tmp_path / "x.tar").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["bundle", "-o", "x.zip"], "ends in one of .tar.zst"),
+        (["bundle", "local", "-o", "/proc/nowhere/x.tar"], "cannot write /proc/nowhere/x.tar"),
+        (["bundle", "missing.yaml", "-o", "x.tar"], "missing.yaml"),
+        (["show", "broken.tar.gz"], "broken.tar.gz"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_made_or_read_is_one_line(tmp_path: Path, arguments: list[str], why: str) -> None:
+    (tmp_path / "broken.tar.gz").write_bytes(b"\x1f\x8b\x08 broken")
+    done = nestproof(*arguments, state=tmp_path)
+    assert done.returncode == 2 and why in done.stderr and "Traceback" not in done.stderr
