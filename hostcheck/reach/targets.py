@@ -41,6 +41,8 @@ def parse(text: str) -> Target:
     if "://" not in text:
         text = "ssh://" + text
     scheme = text.partition("://")[0]
+    if scheme in ("vsphere", "proxmox"):
+        raise TargetError(f"{text}: {scheme} hosts cannot be reached through its API here; name one as ssh://HOST")
     if scheme not in ("ssh", "qemu+ssh"):
         raise TargetError(f"{text}: there is no way {scheme!r}; write ssh://[user@]host[:port]")
     try:
