@@ -1,6 +1,7 @@
 """Makes the one-file agent, nestproof-agent.pyz, from this package. Runs on the controller, is not part of the file."""
 
 import ast
+import functools
 import marshal
 import zlib
 from pathlib import Path
@@ -98,6 +99,7 @@ def bundle() -> bytes:
     return zlib.compress(marshal.dumps(shipped(), 2), 9)
 
 
+@functools.cache
 def agent_bytes() -> bytes:
     """Return the one-file agent: a script with the block in it, the same bytes for the same sources and Python."""
     block = bundle() + b"."  # zlib ignores what follows its end; a raw string must not end in a backslash

@@ -7,11 +7,15 @@ from typing import Any
 from provision.model import ProviderSpec
 from provision.provider import Estate, Provider, ProviderError
 
-MODULES = {"libvirt": "provision.providers.libvirt.provider"}
+MODULES = {
+    "libvirt": "provision.providers.libvirt.provider",
+    "proxmox": "provision.providers.proxmox.provider",
+}
 LIBRARIES = {
     "libvirt": ("libvirt", "pip install 'nestproof[libvirt]' (needs libvirt-dev and pkg-config to build)"),
+    "proxmox": ("proxmoxer", "pip install 'nestproof[proxmox]'"),
 }
-NOT_YET = ("vsphere", "proxmox")
+NOT_YET = ("vsphere",)
 ESTATES = ("vsphere", "proxmox")
 """Those whose module also has `open_estate`."""
 

@@ -59,13 +59,10 @@ def spec(kind: str) -> ProviderSpec:
     return ProviderSpec("lab", kind, "https://vc", Origin("p.yaml", 3, 9))
 
 
-@pytest.mark.parametrize(
-    ("kind", "fault"), [("vsphere", "not supported yet"), ("proxmox", "not supported yet"), ("xen", "unknown")]
-)
-def test_kinds_without_a_provider_are_said_honestly(kind: str, fault: str) -> None:
-    with pytest.raises(ProviderError, match=rf"^p\.yaml:3:9: provider lab: type '{kind}' is {fault}") as caught:
-        open_provider(spec(kind))
-    assert caught.value.hint == "supported: libvirt"
+def test_a_kind_without_a_provider_is_said_honestly() -> None:
+    with pytest.raises(ProviderError, match=r"^p\.yaml:3:9: provider lab: type 'xen' is unknown") as caught:
+        open_provider(spec("xen"))
+    assert caught.value.hint.startswith("supported: libvirt, proxmox")
 
 
 def test_without_libvirt_python_the_user_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,114 @@
+"""A cluster looked at through its API: what every node offers, and what every VM asks and got.
+
+A fixed number of requests for each node and four for each VM that is asked for, whatever the size of the cluster.
+"""
+
+from hostcheck.model import ChainLink, Evidence, Finding, HostView, Link, Needs, Remedy, Status, VmView, Where
+from provision.provider import Progress, ProviderError
+from provision.providers.proxmox import facts, guests, observe
+from provision.providers.proxmox.api import Api
+from provision.providers.proxmox.facts import Node
+from provision.providers.proxmox.version import Version
+
+CPU, OFFERED = "cpu.virtualization", "nested.offered"
+MODULES = {"svm": "kvm_amd", "vmx": "kvm_intel"}
+
+
+class ProxmoxEstate:
+    """See `provision.provider.Estate`."""
+
+    def __init__(self, api: Api, version: Version) -> None:
+        self.name = f"proxmox {api.endpoint.written}"
+        self._api = api
+        self._version = version
+        self._vendors: dict[str, str] = {}
+
+    def hosts(self, progress: Progress) -> tuple[HostView, ...]:
+        """Every node, the offline ones too."""
+        nodes = facts.read_nodes(self._api, self._version, facts.node_names(self._api), progress)
+        self._vendors = {node.name: node.vendor for node in nodes}
+        return tuple(host_view(node, self.name) for node in nodes)
+
+    def vms(self, progress: Progress, name: str = "") -> tuple[VmView, ...]:
+        """Every VM that is no template, or those of this name or number."""
+        found = [
+            each for each in guests.everything(self._api)
+            if not each.template and (not name or name in (each.name, str(each.vmid), f"qemu/{each.vmid}"))
+        ]  # fmt: skip
+        if name and not found:
+            raise ProviderError(f"there is no VM {name}, or you may not see it (VM.Audit)")
+        if len(found) > 1:
+            progress(f"looking at {len(found)} VMs")
+        for node in sorted({each.node for each in found} - self._vendors.keys()):
+            self._vendors[node] = facts.read_vendor(self._api, node)
+        by_number = {str(each.vmid): each for each in found}
+        return facts.in_parallel(lambda number: self._view(by_number[number]), list(by_number))
+
+    def close(self) -> None:
+        self._api.close()
+
+    def _view(self, each: guests.Resource) -> VmView:
+        called = f"{each.name} ({each.vmid})"
+        try:
+            guest = guests.read(self._api, each.node, each.vmid)
+            if guest is not None:
+                native = observe.native_of(self._vendors.get(each.node, ""))
+                return observe.existing(self._api, guest, called, self.name, native)
+            why = "it went away meanwhile"
+        except ProviderError as e:
+            why = str(e)
+        return observe.unread(called, self.name, each.node, why)
+
+
+def host_view(node: Node, provider: str) -> HostView:
+    """What one node offers, by the links of the chain that the API speaks of. Pure."""
+    product = f"Proxmox VE {node.version}{f', {node.kernel}' if node.kernel else ''}"
+    if node.fault:
+        return HostView(node.name, provider, product if node.online else "", unusable=f"{node.name}: {node.fault}")
+    findings = tuple(Finding("proxmox.access", Status.UNKNOWN, f"could not look: {text}") for text in node.unread)
+    return HostView(node.name, provider, product, feature=node.feature, links=tuple(_links(node)), findings=findings)
+
+
+def _links(node: Node) -> list[ChainLink]:
+    if not node.looked:
+        return []
+    shown = Evidence(f"GET /nodes/{node.name}/status", f"{node.cpu} ({node.vendor}): {node.feature or 'no vmx or svm'}")
+    if not node.feature:
+        remedy = Remedy(
+            f"switch {'SVM' if node.native == 'svm' else 'VT-x'} on in the firmware setup of {node.name}",
+            Where.HOST_FIRMWARE, needs=Needs.REBOOT, risk="the node reboots",
+        )  # fmt: skip
+        summary = f"the CPU ({node.cpu}) shows neither vmx nor svm: off in its firmware, or it has neither"
+        return [ChainLink(Link.CPU, Status.FAIL, summary, CPU, (shown,), (remedy,))]
+    links = [ChainLink(Link.CPU, Status.PASS, f"the CPU ({node.cpu}) has {node.feature}", CPU, (shown,))]
+    links.append(_offered(node))
+    return links
+
+
+def _offered(node: Node) -> ChainLink:
+    source = f"GET /nodes/{node.name}/capabilities/qemu/cpu-flags"
+    if node.offers is None:
+        summary = (
+            f"Proxmox VE {node.version} does not show whether KVM lets guests nest (that needs qemu-server 9.1.13): "
+            f"nestproof check ssh://root@{node.name} does"
+        )
+        return ChainLink(Link.OFFERED, Status.UNKNOWN, summary, OFFERED)
+    if node.offers:
+        evidence = Evidence(source, f"nested-virt is supported on {node.name}")
+        return ChainLink(Link.OFFERED, Status.PASS, f"KVM offers {node.feature} to guests", OFFERED, (evidence,))
+    module = MODULES[node.feature]
+    remedy = Remedy(
+        f"switch nesting on in {module} on {node.name}",
+        Where.HOST_SHELL,
+        (
+            f"echo options {module} nested=1 > /etc/modprobe.d/nestproof.conf",
+            f"modprobe -r {module} && modprobe {module}",
+        ),
+        "stop or migrate all VMs of the node first; then start them anew",
+        needs=Needs.RELOAD,
+        risk="every VM of this node is down meanwhile",
+        applies="Proxmox VE",
+    )
+    evidence = Evidence(source, f"nested-virt is not supported on {node.name}")
+    summary = f"KVM offers guests neither vmx nor svm: {module} has nested off"
+    return ChainLink(Link.OFFERED, Status.FAIL, summary, OFFERED, (evidence,), (remedy,))

@@ -1,0 +1,94 @@
+"""A plan for one VM on Proxmox, with what was chosen for it. Its making is pure but for the facts that it is given."""
+
+import hashlib
+from dataclasses import dataclass
+
+from provision.model import VmSpec
+from provision.provider import Plan, ProviderError, Step
+from provision.providers.proxmox import changes, config, record
+from provision.providers.proxmox.changes import Difference, Wanted
+from provision.providers.proxmox.cpu import Cpu
+from provision.providers.proxmox.facts import Node
+from provision.providers.proxmox.guests import Guest
+from provision.providers.proxmox.source import Source
+from provision.providers.proxmox.words import DISK, SECURE_BOOT, refusal
+
+
+@dataclass(frozen=True, slots=True)
+class ProxmoxPlan(Plan):
+    """A plan with what was chosen for it."""
+
+    node: Node
+    cpu: Cpu
+    source: Source
+
+    @property
+    def stops(self) -> bool:
+        """It says that the VM will be stopped: who carries it out consents to that."""
+        return any(step.action == "stop" for step in self.steps)
+
+
+def wanted_of(vm: VmSpec, node: Node, cpu: Cpu, source: Source, guest: Guest | None) -> Wanted:
+    """The VM in Proxmox's keys."""
+    template = source.template_config
+    if template is not None and guest is not None:
+        template = guest.config  # what it brought is there, and the template may be another by now
+    name, tags = record.guest_name(vm.namespace, vm.name), record.tags(vm, source.digest)
+    return Wanted(
+        settings=config.settings(vm, cpu, node, tags, name, template),
+        nics=config.nics(vm, node.bridges, source.template_config),
+        sizes=changes.wanted_sizes(vm, source.drive),
+        image=source.identity,
+        cloud_init=cloud_init_digest(vm),
+        power_on=vm.power_on,
+    )
+
+
+def difference_of(vm: VmSpec, guest: Guest, wanted: Wanted) -> Difference:
+    """What has to be done with a VM that is there. Raises ProviderError, refused, for what cannot be done to it."""
+    efi = guest.config.get("efidisk0")
+    if vm.secure_boot and efi is not None and "pre-enrolled-keys=1" not in efi:
+        raise refusal(
+            vm, SECURE_BOOT, f"the EFI disk of {guest.at} has no keys enrolled, and only a new one can have them",
+            "use a template whose EFI disk has them (pre-enrolled-keys=1), or one without an EFI disk",
+        )  # fmt: skip
+    volume = guest.config.get(config.boot_drive(guest.config), "")
+    storage = vm.placement.datastore or volume.partition(":")[0]
+    difference = changes.compare(guest, wanted, config.new_disks(vm, storage, guest.config))
+    drive = "" if difference.rebuild else changes.shrunk(guest, wanted)
+    if drive:
+        size = config.disk_gib(guest.config, drive)
+        why = f"its disk of {size:g} GiB cannot shrink to {wanted.sizes[drive]} GiB"
+        raise refusal(vm, DISK, why, "destroy the VM first, or keep the size")
+    return difference
+
+
+def made(vm: VmSpec, node: Node, source: Source) -> tuple[Step, ...]:
+    """How a new VM comes to be, in words."""
+    if source.template is not None:
+        how = "a full copy of" if vm.image.full_clone else "linked to"
+        return (Step("create", "VM", f"on {node.name}, {how} template {source.template.vmid} {source.template.name}"),)
+    fetch = () if source.file else (Step("download", "image", vm.image.name),)
+    disk = Step("create", "disk", f"{vm.disk_gib} GiB from the image")
+    return (*fetch, Step("create", "VM", f"on {node.name}"), disk)
+
+
+def check_networks(vm: VmSpec, node: Node) -> None:
+    """Raises ProviderError, refused, for a bridge that the node does not have."""
+    for network in vm.networks:
+        if node.bridges and network.source not in node.bridges:
+            known = ", ".join(sorted(node.bridges))
+            why = f"{network.origin}: {node.name} has no bridge {network.source}"
+            raise ProviderError(why, hint=f"it has: {known}", refused=True)
+
+
+def native(node: Node, wanted: Wanted, guest: Guest | None, difference: Difference) -> str:
+    """The configuration in the words of /etc/pve."""
+    at = f"# {guest.at}" if guest else f"# a new VM on {node.name}"
+    keys = {**wanted.settings, **wanted.nics, **difference.values}
+    return "\n".join([at, *(f"{key}: {keys[key]}" for key in sorted(keys))])
+
+
+def cloud_init_digest(vm: VmSpec) -> str:
+    """Over the user's own part only: a newer agent is no reason to throw a disk away."""
+    return hashlib.sha256(f"{vm.user_data or ''}\0{vm.meta_data or ''}".encode()).hexdigest()

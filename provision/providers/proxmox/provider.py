@@ -1,0 +1,161 @@
+"""The Proxmox VE provider: plan, apply, observe, fetch the report, destroy. Any number of threads may use one."""
+
+import os
+from dataclasses import replace
+
+from hostcheck.model import Judgement, VmView
+from hostcheck.report import Report
+from provision import images
+from provision.accounting import account
+from provision.model import ProviderSpec, VmSpec
+from provision.provider import Plan, Progress, ProviderError
+from provision.providers.proxmox import changes, facts, guests, listen, media, observe
+from provision.providers.proxmox import plan as plans
+from provision.providers.proxmox.api import Api
+from provision.providers.proxmox.changes import Difference
+from provision.providers.proxmox.choose import node_for
+from provision.providers.proxmox.cpu import choose
+from provision.providers.proxmox.credentials import login
+from provision.providers.proxmox.endpoint import parse_endpoint
+from provision.providers.proxmox.estate import ProxmoxEstate
+from provision.providers.proxmox.facts import Node
+from provision.providers.proxmox.guests import Guest
+from provision.providers.proxmox.maker import Maker, seed_of
+from provision.providers.proxmox.plan import ProxmoxPlan
+from provision.providers.proxmox.source import Source, check_size, source_of
+from provision.providers.proxmox.version import Version
+from provision.providers.proxmox.words import NESTED, USER_DATA, refusal, where
+
+
+def open_endpoint(spec: ProviderSpec) -> "ProxmoxProvider":
+    """Connect. Raises ProviderError."""
+    api = _connect(spec)
+    return ProxmoxProvider(api, facts.read_version(api))
+
+
+def open_estate(spec: ProviderSpec) -> ProxmoxEstate:
+    """Connect, to look at nodes and VMs. Raises ProviderError."""
+    api = _connect(spec)
+    return ProxmoxEstate(api, facts.read_version(api))
+
+
+def _connect(spec: ProviderSpec) -> Api:
+    return Api(parse_endpoint(spec.endpoint, os.environ), login(spec, os.environ))
+
+
+class ProxmoxProvider:
+    """See `provision.provider.Provider`."""
+
+    def __init__(self, api: Api, version: Version) -> None:
+        self.name = f"proxmox {api.endpoint.written}"
+        self._api = api
+        self._version = version
+        self._maker = Maker(api)
+
+    def host_report(self) -> Report | None:
+        """None: the VMs run elsewhere."""
+        return None
+
+    def plan(self, vm: VmSpec, host: Judgement | None = None) -> ProxmoxPlan:  # noqa: ARG002 - of this machine
+        """What apply will do, without side effects."""
+        resources = guests.everything(self._api)
+        guest = guests.find(self._api, vm.namespace, vm.name, resources)
+        source = source_of(self._api, vm, resources)
+        node = self._node(vm, guest, source)
+        cpu = choose(vm, node)
+        _check_cloud_init(vm)
+        plans.check_networks(vm, node)
+        wanted = plans.wanted_of(vm, node, cpu, source, guest)
+        difference = plans.difference_of(vm, guest, wanted) if guest else Difference()
+        if guest is None or difference.rebuild:
+            check_size(vm, source)
+            media.for_disks(node, vm)
+            media.for_files(node.storages, "iso", node.name)
+            if source.template is None:
+                media.for_import(node, vm.image.storage)
+        return ProxmoxPlan(
+            vm=vm,
+            steps=changes.steps(guest, difference, wanted, plans.made(vm, node, source)),
+            accounts=account(vm, "proxmox"),
+            notes=(*cpu.notes, *(f"could not look: {text}" for text in node.unread)),
+            evidence=cpu.evidence,
+            native=plans.native(node, wanted, guest, difference),
+            node=node,
+            cpu=cpu,
+            source=source,
+        )
+
+    def apply(self, plan: Plan, progress: Progress) -> None:
+        """Carry out a plan of this provider. What is there is looked at again: repeating after a crash converges."""
+        assert isinstance(plan, ProxmoxPlan)
+        vm, maker = plan.vm, self._maker
+        if plan.source.template is None and plan.source.file is None:
+            plan = replace(plan, source=Source(file=images.resolve(vm.image, progress)))
+        guest = maker.settled(vm, progress)
+        wanted = plans.wanted_of(vm, plan.node, plan.cpu, plan.source, guest)
+        difference = plans.difference_of(vm, guest, wanted) if guest else Difference()
+        if guest is not None and difference.rebuild:
+            check_size(vm, plan.source)
+            maker.must_consent(plan, guest)
+            progress("removing what was there")
+            maker.remove(guest, progress)
+            guest = None
+        if guest is None:
+            check_size(vm, plan.source)
+            guest = maker.create(plan, wanted, progress)
+            difference = plans.difference_of(vm, guest, wanted)
+        maker.converge(plan, guest, wanted, difference, progress)
+
+    def observe(self, vm: VmSpec) -> VmView | None:
+        """The live VM, read back; None when there is none."""
+        guest = guests.find(self._api, vm.namespace, vm.name)
+        if guest is None:
+            return None
+        native = observe.native_of(facts.read_vendor(self._api, guest.node))
+        return observe.view(self._api, guest, vm.key, self.name, native, where(vm, NESTED))
+
+    def fetch_report(self, vm: VmSpec, timeout: float, progress: Progress) -> bytes:
+        """The guest's report through the QEMU guest agent, within `timeout` seconds. Raises ProviderError.
+
+        It shows that the guest has read its seed, which may hold secrets: that is taken away then.
+        """
+        guest = guests.find(self._api, vm.namespace, vm.name)
+        if guest is None:
+            fault = f"it does not exist at {self._api.endpoint.written}"
+            raise ProviderError(fault, hint="apply the manifests first")
+        report = listen.fetch(self._api, guest, self._version, timeout, progress)
+        self._maker.take_seed_away(guest, progress)
+        return report
+
+    def destroy(self, namespace: str, name: str) -> tuple[str, ...]:
+        """Remove the VM and all that was made for it, also what a killed run left; what was removed, for people."""
+        removed: tuple[str, ...] = ()
+        while (guest := guests.find(self._api, namespace, name)) is not None:
+            self._maker.wait_for_tasks(guest, _quiet)
+            removed += self._maker.remove(guest, _quiet)
+        return removed
+
+    def close(self) -> None:
+        """Let go of the connection; VMs go on."""
+        self._api.close()
+
+    def _node(self, vm: VmSpec, guest: Guest | None, source: Source) -> Node:
+        """The node that the VM is on or goes to."""
+        pinned = guest.node if guest else None
+        if pinned is None and source.template is not None and not vm.placement.host:
+            pinned = source.template.node
+        online = facts.node_names(self._api)
+        named = pinned or vm.placement.host or vm.image.node
+        ask = {named: online[named]} if named in online else online
+        return node_for(vm, facts.read_nodes(self._api, self._version, ask, _quiet), pinned)
+
+
+def _quiet(_line: str) -> None:
+    return
+
+
+def _check_cloud_init(vm: VmSpec) -> None:
+    try:
+        seed_of(vm)
+    except ValueError as e:
+        raise refusal(vm, USER_DATA, str(e)) from e

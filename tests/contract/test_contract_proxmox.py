@@ -1,0 +1,285 @@
+"""The life of a VM on Proxmox VE 7, 8, 9.0 and 9.1, with exactly the privileges that docs/proxmox.md names."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pve_lab import PVE_7, PVE_9_1, VERSIONS, PveLab, actions, lab, quiet, template
+from vm_factory import net, tiny_image
+
+from hostcheck.judge import judge
+from hostcheck.model import Accelerator, Asked
+from hostcheck.report import decode
+from provision.model import AccelPolicy, ExtraDisk, Firmware, Limits, NetworkKind
+from provision.provider import ProviderError
+from provision.proving import hear
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_image(tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, disk: Path) -> Iterator[PveLab]:
+    with lab(tmp_path_factory.mktemp("pve"), disk, request.param) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def newest(tmp_path_factory: pytest.TempPathFactory, disk: Path) -> Iterator[PveLab]:
+    with lab(tmp_path_factory.mktemp("pve"), disk, PVE_9_1) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def left_empty(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Found and left without a trace of a VM."""
+    name = "cluster" if "cluster" in request.fixturenames else "newest"
+    made: PveLab = request.getfixturevalue(name)
+    assert remains(made) == []
+    yield
+    for each in ("tiny", "other"):
+        made.provider.destroy("default", each)
+    assert remains(made) == []
+
+
+def remains(made: PveLab) -> list[str]:
+    state = made.pve.state()
+    return [volume for volume in state["disks"] if "base-900" not in volume] + [
+        vm["name"] for vm in state["vms"] if not vm["template"]
+    ]
+
+
+def test_from_nothing_to_proven_to_nothing(cluster: PveLab) -> None:
+    vm = cluster.vm(user_data="#cloud-config\nhostname: mine\n")
+    assert cluster.provider.observe(vm) is None
+    plan = cluster.provider.plan(vm)
+    assert actions(plan)[0] == "create VM"
+    assert actions(plan)[-2:] == ["create seed", "start VM"]
+    assert remains(cluster) == [], "a plan has no side effects"
+    cluster.provider.apply(plan, quiet)
+    made = cluster.pve.vm("default.tiny")
+    assert (made["status"], made["config"]["cpu"]) == ("running", "host")
+    seed = cluster.pve.call("seed", made["vmid"])
+    assert seed["text/cloud-config"] == "#cloud-config\nhostname: mine\n"
+    heard = hear(cluster.provider, vm, 60, quiet)
+    assert heard.report is not None, heard.detail
+    judged = judge(decode(heard.report))
+    assert judged.runs_guests.verdict.works, judged.runs_guests.reason
+    assert (heard.view.running, heard.view.asked, heard.view.feature) == (True, Asked.ON, "svm")
+    assert heard.view.accelerator is Accelerator.KVM
+    assert heard.view.asked_where == "vm.yaml:14:5"
+    assert heard.view.host == "pve1"
+    removed = cluster.provider.destroy("default", "tiny")
+    assert removed[0] == f"VM {made['vmid']} with its disks"
+    assert cluster.provider.destroy("default", "tiny") == ()
+
+
+def test_the_seed_is_taken_away_once_it_was_read_and_not_missed(cluster: PveLab) -> None:
+    vm = cluster.vm()
+    cluster.apply(vm)
+    assert any("iso/nestproof-default.tiny-" in volume for volume in cluster.pve.state()["disks"])
+    cluster.provider.fetch_report(vm, 60, quiet)
+    assert not any("iso/" in volume for volume in cluster.pve.state()["disks"])
+    assert cluster.pve.vm("default.tiny")["config"]["ide2"] == "none,media=cdrom"
+    assert actions(cluster.provider.plan(vm)) == ["keep VM"]
+
+
+def test_applying_twice_changes_nothing(cluster: PveLab) -> None:
+    cluster.apply(cluster.vm())
+    before = cluster.pve.state()["vms"]
+    plan, _ = cluster.apply(cluster.vm())
+    assert actions(plan) == ["keep VM"]
+    assert cluster.pve.state()["vms"] == before
+
+
+def test_nesting_switched_off_is_off_and_read_back(cluster: PveLab) -> None:
+    cluster.apply(cluster.vm())
+    off = cluster.vm(nested=False)
+    plan, _ = cluster.apply(off)
+    assert actions(plan) == ["stop VM", "change VM", "start VM"]
+    seen = cluster.provider.observe(off)
+    assert seen is not None
+    assert (seen.asked, seen.got) == (Asked.OFF, False)
+    heard = hear(cluster.provider, off, 60, quiet)
+    assert heard.report is not None
+    assert not judge(decode(heard.report)).runs_guests.verdict.works
+
+
+def test_changed_settings_are_taken_up_and_the_disk_stays(cluster: PveLab) -> None:
+    cluster.apply(cluster.vm())
+    disk = cluster.pve.vm("default.tiny")["config"]["scsi0"].partition(",")[0]
+    bigger = cluster.vm(cpus=2, memory_mib=96, disk_gib=2)
+    plan, _ = cluster.apply(bigger)
+    assert "cores 1 → 2, memory 64 → 96, scsi0 1 → 2 GiB" in plan.steps[1].detail
+    now = cluster.pve.vm("default.tiny")
+    assert (now["status"], now["pending"]) == ("running", {})
+    assert now["config"]["scsi0"].startswith(disk)
+    assert actions(cluster.provider.plan(bigger)) == ["keep VM"]
+    with pytest.raises(ProviderError, match=r"vm\.yaml:16:5: its disk of 2 GiB cannot shrink to 1 GiB"):
+        cluster.provider.plan(cluster.vm())
+
+
+def test_other_user_data_makes_a_new_disk_and_says_so(cluster: PveLab) -> None:
+    cluster.apply(cluster.vm())
+    changed = cluster.vm(user_data="#cloud-config\n")
+    plan, _ = cluster.apply(changed)
+    assert actions(plan)[:2] == ["stop VM", "replace disk"]
+    assert "what was written to it is lost" in plan.steps[1].detail
+    assert actions(cluster.provider.plan(changed)) == ["keep VM"]
+
+
+def test_power_off_and_on(cluster: PveLab) -> None:
+    plan, _ = cluster.apply(cluster.vm(power_on=False))
+    assert actions(plan)[-1] == "create seed"
+    seen = cluster.provider.observe(cluster.vm())
+    assert seen is not None
+    assert (seen.running, seen.got) == (False, None)
+    assert actions(cluster.apply(cluster.vm())[0]) == ["start VM"]
+    assert actions(cluster.apply(cluster.vm(power_on=False))[0]) == ["stop VM"]
+    assert cluster.pve.vm("default.tiny")["status"] == "stopped"
+    with pytest.raises(ProviderError, match="no report: it is powered off"):
+        cluster.provider.fetch_report(cluster.vm(), 5, quiet)
+
+
+def test_a_vm_that_is_not_ours_is_left_alone(cluster: PveLab) -> None:
+    cluster.pve.call("add_vm", 777, "default.tiny", node="pve1", config={"cores": 1})
+    try:
+        for verb in (
+            lambda: cluster.provider.plan(cluster.vm()),
+            lambda: cluster.provider.destroy("default", "tiny"),
+        ):
+            with pytest.raises(ProviderError, match=r"VM 777 on pve1 .*exists already and was not made by nestproof"):
+                verb()
+    finally:
+        cluster.pve.call("forget", 777)
+
+
+def test_everything_that_a_class_can_ask_for(cluster: PveLab) -> None:
+    iommu = cluster.version != PVE_7
+    nic = net("vmbr1", NetworkKind.BRIDGE, mac="bc:24:11:00:00:05", vlan=30, firewall=True, rate_limit_mbs=10, mtu=1400)
+    vm = cluster.vm(
+        firmware=Firmware.UEFI, secure_boot=True, tpm=True, vtd=iommu, cpu_hot_add=True, memory_hot_add=True,
+        cpus=2, memory_mib=2048, limits=Limits(cpu_limit=3000, cpu_shares=2000, memory_reservation_mib=1024),
+        networks=(nic,), disks=(ExtraDisk("data", 3, "ssd"),), tags=("Team A",), disk_iops=500,
+    )  # fmt: skip
+    cluster.apply(vm)
+    config = cluster.pve.vm("default.tiny")["config"]
+    assert config["bios"] == "ovmf"
+    assert "efitype=4m" in config["efidisk0"]
+    assert "pre-enrolled-keys=1" in config["efidisk0"]
+    assert "version=v2.0" in config["tpmstate0"]
+    assert config["machine"] == ("q35,viommu=intel" if iommu else "q35")
+    assert (config["hotplug"], str(config["numa"])) == ("network,disk,usb,cpu,memory", "1")
+    assert (str(config["cores"]), str(config["vcpus"])) == ("4", "2")
+    assert (str(config["cpulimit"]), str(config["cpuunits"]), str(config["balloon"])) == ("1.5", "200", "1024")
+    assert config["net0"] == "virtio=BC:24:11:00:00:05,bridge=vmbr1,firewall=1,mtu=1400,rate=10,tag=30"
+    assert "size=3G" in config["scsi1"]
+    assert "ssd=1" in config["scsi1"]
+    assert ("iops=500" in config["scsi0"]) is (cluster.version != PVE_7), "a clone keeps the disk of its template"
+    assert "team-a" in config["tags"].split(";")
+    assert actions(cluster.provider.plan(vm)) == ["keep VM"]
+    # Back to a plain VM: what only some of it needs goes, the disks stay.
+    plain = replace(vm, cpu_hot_add=False, memory_hot_add=False, limits=Limits(), vtd=False)
+    cluster.apply(plain)
+    config = cluster.pve.vm("default.tiny")["config"]
+    assert not {"hotplug", "vcpus", "numa", "cpulimit", "cpuunits"} & config.keys()
+    assert (config["machine"], str(config["cores"])) == ("q35", "2")
+    assert actions(cluster.provider.plan(plain)) == ["keep VM"]
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_template_is_cloned_in_full_or_linked(newest: PveLab, full: bool) -> None:
+    vm = newest.vm(image=template(full_clone=full))
+    plan, _ = newest.apply(vm)
+    assert ("a full copy of template 900" if full else "linked to template 900") in plan.steps[0].detail
+    made = newest.pve.vm("default.tiny")
+    asked = [body for _method, path, body in newest.pve.state()["requests"] if path.endswith("/900/clone")]
+    assert f"full={int(full)}" in asked[-1]
+    assert made["config"]["net0"].startswith("virtio=")
+    assert actions(newest.provider.plan(vm)) == ["keep VM"]
+    assert newest.provider.fetch_report(vm, 60, quiet)
+
+
+def test_a_template_by_name_and_a_template_that_is_none(newest: PveLab) -> None:
+    by_name = newest.vm(image=template(None, template="debian-12"))  # type: ignore[arg-type]
+    assert "template 900 debian-12" in newest.provider.plan(by_name).steps[0].detail
+    with pytest.raises(ProviderError, match=r"vm\.yaml:20:3: image debian: there is no template 'windows'"):
+        newest.provider.plan(newest.vm(image=template(None, template="windows")))  # type: ignore[arg-type]
+    newest.apply(newest.vm())
+    number = newest.pve.vm("default.tiny")["vmid"]
+    with pytest.raises(ProviderError, match=f"VM {number} is no template"):
+        newest.provider.plan(newest.vm(name="other", image=template(number)))
+
+
+def test_vms_share_an_uploaded_image_until_the_last_one_goes(newest: PveLab) -> None:
+    newest.apply(newest.vm())
+    _, said = newest.apply(newest.vm(name="other"))
+    assert not any("uploading tiny.img" in line for line in said)
+    assert not any("image" in name for name in newest.provider.destroy("default", "tiny"))
+    assert any("image local:import/" in name for name in newest.provider.destroy("default", "other"))
+
+
+def test_an_emulated_cpu_where_it_is_asked_for(newest: PveLab) -> None:
+    vm = newest.vm(accel=AccelPolicy.TCG)
+    plan, _ = newest.apply(vm)
+    assert "the CPU will be emulated" in plan.notes[0]
+    seen = newest.provider.observe(vm)
+    assert seen is not None
+    assert (seen.accelerator, seen.asked, seen.feature) == (Accelerator.TCG, Asked.ON, "svm")
+    assert newest.provider.fetch_report(vm, 60, quiet)
+
+
+def test_a_model_of_the_nodes_vendor_gets_the_flag_for_nesting(newest: PveLab) -> None:
+    vm = newest.vm(extra_config={"proxmox.cpu": "EPYC"})
+    newest.apply(vm)
+    assert newest.pve.vm("default.tiny")["config"]["cpu"] == "EPYC,flags=+nested-virt"
+    heard = hear(newest.provider, vm, 60, quiet)
+    assert heard.view.asked is Asked.ON
+    assert heard.report is not None
+    assert judge(decode(heard.report)).runs_guests.verdict.works
+
+
+def test_host_without_nesting_is_said_with_a_flag(newest: PveLab) -> None:
+    vm = newest.vm(nested=False, extra_config={"proxmox.cpu": "host"})
+    newest.apply(vm)
+    assert newest.pve.vm("default.tiny")["config"]["cpu"] == "host,flags=-nested-virt"
+    seen = newest.provider.observe(vm)
+    assert seen is not None
+    assert (seen.asked, seen.got) == (Asked.OFF, False)
+
+
+def test_a_vm_changed_behind_our_back_is_brought_back_and_what_waits_is_told(newest: PveLab) -> None:
+    vm = newest.vm()
+    newest.apply(vm)
+    number = newest.pve.vm("default.tiny")["vmid"]
+    newest.pve.set(vm=number, pending={"cpu": "kvm64"})
+    seen = newest.provider.observe(vm)
+    assert seen is not None
+    assert seen.asked is Asked.OFF
+    assert any("cpu wait for a stop and a start" in each.text for each in seen.evidence)
+    plan, _ = newest.apply(vm)
+    assert "cpu kvm64 → host" in plan.steps[1].detail
+    assert newest.pve.vm("default.tiny")["config"]["cpu"] == "host"
+
+
+def test_a_running_vm_is_not_stopped_without_consent(newest: PveLab) -> None:
+    vm = newest.vm()
+    newest.apply(vm)
+    changed = newest.vm(cpus=2)
+    keeps = replace(newest.provider.plan(changed), steps=newest.provider.plan(vm).steps)
+    with pytest.raises(ProviderError, match="would have to be stopped, which the plan did not say"):
+        newest.provider.apply(keeps, quiet)
+    assert newest.pve.vm("default.tiny")["status"] == "running"
+
+
+def test_the_record_and_the_tags_tell_whose_it_is(newest: PveLab) -> None:
+    newest.apply(newest.vm())
+    config = newest.pve.vm("default.tiny")["config"]
+    record = json.loads(config["description"].split("nestproof/1 ")[1].split(" -->")[0])
+    assert (record["namespace"], record["name"]) == ("default", "tiny")
+    assert config["description"].startswith("Made by nestproof for default/tiny")
+    assert "nestproof" in config["tags"].split(";")
