@@ -98,11 +98,11 @@ def test_no_python_and_no_space(fleet: dict[str, dict[str, object]]) -> None:
 def test_nothing_is_left_behind(servers: sshd.Servers, fleet: dict[str, dict[str, object]], tmp_path: Path) -> None:
     """A login whose home is empty and ours to look at: the same files before and after."""
     assert fleet
-    before = sorted(path.name for path in Path("/tmp").iterdir() if "nestproof" in path.name)
+    before = {path.name for path in Path("/tmp").iterdir() if "nestproof" in path.name}
     running = check(servers, GOOD[0], state=tmp_path)
     running.communicate(timeout=120)
-    after = sorted(path.name for path in Path("/tmp").iterdir() if "nestproof" in path.name)
-    assert after == before
+    after = {path.name for path in Path("/tmp").iterdir() if "nestproof" in path.name}
+    assert after <= before  # others may have cleared away theirs
 
 
 def test_interrupt_prints_what_is_known(servers: sshd.Servers, tmp_path: Path) -> None:
