@@ -44,7 +44,8 @@ def bundle(
     """Write one file for whoever has to help: reports, what was read on the machine, what providers say, logs.
 
     Without TARGET: this machine, looked at now, and all that is kept. TARGET is `local`, a name that is kept, a host to
-    ask by ssh, manifests (FILE.yaml), a directory made by `nestproof agent run --capture`, or a file with reports.
+    ask by ssh, vsphere://HOST or proxmox://HOST, manifests (FILE.yaml), a directory made by `nestproof agent run
+    --capture`, or a file with reports.
 
     Secrets are always taken out, and the result is searched for secrets once more: if one is left, nothing is written
     (exit code 3). --redact also replaces names and addresses, the same way in every bundle; verdicts stay the same.
@@ -83,6 +84,8 @@ def bundle(
         gathering.recording(directory)
     if wanted.hosts:
         gathering.hosts(wanted.hosts)
+    if wanted.estates:
+        gathering.estates(wanted.estates)
     gathering.providers(specs, vms)
     for name in [name for name in full.files if any(fnmatch.fnmatchcase(name, glob) for glob in omit)]:
         del full.files[name]
@@ -107,14 +110,20 @@ def bundle(
 
 
 def _page(bundle: Bundle, policy: Policy) -> bytes:
-    """The page of the bundle, made of nothing but the bundle."""
+    """The page of the bundle, made of nothing but the bundle; empty where it would be too large for one."""
     from commands.judging import chains
     from commands.recording import printed
     from commands.words import newest
+    from reports.bundle.model import MAX_FILE, PAGE, LeftOut
     from reports.matrix import Provenance, build
 
     about = Provenance(bundle.version, bundle.command, bundle.made)
-    return printed("html", build(chains(newest(bundle.entries()), policy), about)).encode()
+    page = printed("html", build(chains(newest(bundle.entries()), policy), about)).encode()
+    if len(page) <= MAX_FILE:
+        return page
+    why = f"{len(page) >> 20} MiB; `nestproof show BUNDLE --format html` makes it"
+    bundle.left_out.append(LeftOut(PAGE, why))
+    return b""
 
 
 def _check_same(full: Bundle, result: Bundle, policy: Policy) -> None:

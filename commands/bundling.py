@@ -17,7 +17,7 @@ import msgspec
 
 from commands.failures import Failure
 from commands.output import Terminal
-from commands.recording import host_entry
+from commands.recording import host_entry, host_view_entry, vm_entry
 from commands.words import entries_in
 from hostcheck.clock import now
 from hostcheck.local import recorded_report, replayed_report
@@ -84,6 +84,20 @@ class Gathering:
         for reached in asked.reached:
             self._entry(host_entry(reached.report, reached.target.name, reached.fault))
 
+    def estates(self, targets: Sequence[str]) -> None:
+        """What the APIs of whole hypervisors say of all their hosts and VMs; nothing runs there."""
+        from commands.check import NOT_INSIDE
+        from commands.estates import ALL, look
+        from hostcheck.model import Arrival
+
+        looked = look(targets, [ALL], self._terminal)
+        for view in looked.hosts:
+            self._entry(host_view_entry(view))
+        for vm in looked.vms:
+            self._entry(vm_entry(vm, vm.host, None, Arrival.NOT_AWAITED, NOT_INSIDE))
+        if looked.codes:
+            self.left_out(f"what {' '.join(targets)} say", "not all of them could be asked")
+
     def providers(self, specs: Sequence[ProviderSpec], vms: Sequence[tuple[str, str]]) -> None:
         """What the providers of these VMs (provider type and endpoint, `namespace/name`) can show of them."""
         from provision.provider import Diagnosing, ProviderError
@@ -143,12 +157,18 @@ class Wanted:
         self.recordings: list[Path] = []
         self.manifests: list[str] = []
         self.hosts: list[str] = []
+        self.estates: list[str] = []
         self.entries: list[Entry] = []
+        from commands.estates import scheme
+        from provision.providers import ESTATES
+
         known = store.names()
         chosen = dict.fromkeys(targets) if targets else dict.fromkeys(known)
         for target in chosen:
             path = Path(target)
-            if target in known:
+            if scheme(target) in ESTATES:
+                self.estates.append(target)
+            elif target in known:
                 self.entries += _history(store, target, history)
             elif target == "local":
                 self.here = True

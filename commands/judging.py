@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from commands.failures import Failure
+from commands.remembering import Memory
 from hostcheck.chain import host_chain, unreached_chain, vm_chain
 from hostcheck.host_view import judge_view, view_chain
-from hostcheck.judge import judge
 from hostcheck.model import Arrival, Chain, HostView, Judgement, VmView
 from hostcheck.policy import Policy
 from hostcheck.policy_file import PolicyError, load
-from hostcheck.report import ReportError, decode
+from hostcheck.report import ReportError
 from reports.store import Entry
 
 
@@ -24,20 +24,21 @@ def policy_in(path: Path | None = None) -> Policy:
 
 def chains(entries: Iterable[Entry], policy: Policy) -> list[Chain]:
     """One chain for each entry of something that still exists; hosts have to come before their VMs, as a store gives
-    them. Pure: the same entries give the same chains. Entries are taken one by one, so their reports need not all be
-    in memory at once.
+    them. The same entries give the same chains, whether they were judged before or not. Entries are taken one by one,
+    so their reports need not all be in memory at once.
     """
     hosts: dict[str, Judgement | None] = {}
     result = []
-    for entry in entries:
-        if entry.arrival is Arrival.DESTROYED:
-            continue
-        judgement, refusal = _judgement(entry, policy)
-        if entry.kind == "host":
-            hosts[entry.name] = judgement
-            result.append(_host_chain(entry, judgement, refusal))
-        elif isinstance(entry.view, VmView):
-            result.append(vm_chain(entry.view, judgement, hosts.get(entry.host), refusal or entry.arrival_detail))
+    with Memory(policy) as memory:
+        for entry in entries:
+            if entry.arrival is Arrival.DESTROYED:
+                continue
+            judgement, refusal = _judgement(entry, memory)
+            if entry.kind == "host":
+                hosts[entry.name] = judgement
+                result.append(_host_chain(entry, judgement, refusal))
+            elif isinstance(entry.view, VmView):
+                result.append(vm_chain(entry.view, judgement, hosts.get(entry.host), refusal or entry.arrival_detail))
     return result
 
 
@@ -47,12 +48,12 @@ def _host_chain(entry: Entry, judgement: Judgement | None, refusal: str) -> Chai
     return host_chain(judgement) if judgement else unreached_chain(entry.name, refusal or entry.arrival_detail)
 
 
-def _judgement(entry: Entry, policy: Policy) -> tuple[Judgement | None, str]:
+def _judgement(entry: Entry, memory: Memory) -> tuple[Judgement | None, str]:
     if isinstance(entry.view, HostView):
         return judge_view(entry.view), ""
     if entry.report is None:
         return None, ""
     try:
-        return judge(decode(entry.report), entry.name, policy), ""
+        return memory.judge(entry.report, entry.name), ""
     except ReportError as e:
         return None, f"its report is refused: {e}"

@@ -23,6 +23,9 @@ from reports.formats import FormatError, render
 from reports.matrix import Matrix, Provenance, build
 from reports.store import Entry, Store, StoreError
 
+PAGED = 1000
+"""Hosts and VMs up to which every command writes the page of all of them."""
+
 
 def host_entry(report: Report | None, name: str, fault: str = "") -> Entry:
     """What to keep of a host: its report, or why there is none."""
@@ -101,10 +104,19 @@ class Recorder:
             self._terminal.note(f"{form} report: {path}")
 
     def page(self) -> Path | None:
-        """Write the page of everything known into the state directory; None when that cannot be done."""
+        """Write the page of everything known into the state directory; None when that cannot be done.
+
+        Where more than PAGED hosts and VMs are kept that would take longer than the command itself, and is left to
+        `nestproof matrix`.
+        """
         path = state_dir() / "matrix.html"
         try:
             with Store.open(store_place()) as store:
+                if (kept := len(store.names())) > PAGED:
+                    self._terminal.note(
+                        f"{kept} hosts and VMs are kept: `nestproof matrix --html FILE` writes their page"
+                    )
+                    return None
                 matrix = self.matrix(judge_entries(store.latest(), policy_in()))
             _write(path, printed("html", matrix))
         except (StoreError, Failure) as e:

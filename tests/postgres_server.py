@@ -50,7 +50,7 @@ def running(programs: Path) -> Iterator[Postgres]:
     """A server that is gone when the context ends."""
     user = ACCOUNT if os.geteuid() == 0 else None
     # not pytest's directory: its parents are closed to other users; and a socket's path has to be short
-    directory = Path(tempfile.mkdtemp(prefix="np-pg-"))
+    directory = Path(tempfile.mkdtemp(prefix="np-pg-", dir="/tmp"))
     try:
         secret = directory / "password"
         secret.write_text("se:cret/word\n")

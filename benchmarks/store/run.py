@@ -5,11 +5,14 @@
 Every step runs in a process of its own, so that its peak memory is its own. `raw` asks the driver alone (sqlite3,
 psycopg) for the newest row of each machine, by one query on the same index, and reads every column: what no program
 that needs those reports can do without. `latest` is what the store hands out, `matrix` is `nestproof matrix`'s work on
-top of it: every report judged again, laid out and printed as text. Medians of the rounds.
+top of it: every report judged, laid out and printed as text; `again` is the same with the judgements remembered.
+Medians of the rounds.
 """
 
 import argparse
+import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -71,23 +74,27 @@ def matrix(where: str) -> int:
         return len(matrix_text(build(chains(store.latest(), Policy()), Provenance("1", "benchmark", 0.0))))
 
 
-STEPS = {"raw": raw, "latest": latest, "matrix": matrix}
+STEPS = {"raw": raw, "latest": latest, "matrix": matrix, "again": matrix}
 
 
-def step(name: str, where: str) -> tuple[float, float]:
+def step(name: str, where: str, cache: Path) -> tuple[float, float]:
     """Seconds without the start of Python, and MiB at the peak."""
+    if name == "matrix":
+        shutil.rmtree(cache, ignore_errors=True)
     argv = [sys.executable, __file__, "--step", name, "--where", where]
-    seconds, peak = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+    seconds, peak = subprocess.run(
+        argv, capture_output=True, text=True, check=True, env=os.environ | {"NESTPROOF_CACHE": str(cache)}
+    ).stdout.split()
     return float(seconds), float(peak)
 
 
-def measure(database: str, where: str, rounds: int, reports: int, machines: int) -> None:
+def measure(database: str, where: str, cache: Path, rounds: int, reports: int, machines: int) -> None:
     begin = time.perf_counter()
     fill(where, reports, machines)
     print(f"{database}: {reports} reports of {machines} machines, filled in {time.perf_counter() - begin:.0f} s")
     base = 0.0
     for name in STEPS:
-        taken = [step(name, where) for _ in range(rounds)]
+        taken = [step(name, where, cache) for _ in range(rounds)]
         seconds = statistics.median(took for took, _ in taken)
         peak = max(memory for _, memory in taken)
         base = base or seconds
@@ -111,13 +118,13 @@ def main() -> None:
 
     size = (options.rounds, options.reports, options.machines)
     with tempfile.TemporaryDirectory(prefix="store-") as directory:
-        measure("SQLite", f"{directory}/reports.sqlite3", *size)
+        measure("SQLite", f"{directory}/reports.sqlite3", Path(directory) / "cache", *size)
     programs = postgres_server.programs()
     if programs is None:
         print("PostgreSQL: initdb is not installed; it comes with the package postgresql")
         return
-    with postgres_server.running(programs) as server:
-        measure("PostgreSQL", server.fresh(), *size)
+    with postgres_server.running(programs) as server, tempfile.TemporaryDirectory(prefix="store-") as directory:
+        measure("PostgreSQL", server.fresh(), Path(directory) / "cache", *size)
 
 
 if __name__ == "__main__":

@@ -35,14 +35,15 @@ FAULTS = (tarfile.TarError, ValueError, EOFError, IndexError, KeyError, Overflow
 
 
 def write(bundle: Bundle, page: bytes, path: Path) -> None:
-    """Write the bundle with its page; only the user may read it. Raises BundleError."""
+    """Write the bundle with its page, unless that is empty; only the user may read it. Raises BundleError."""
     if not path.name.endswith(ENDINGS):
         raise BundleError(f"{path}: the name of a bundle ends in one of {', '.join(ENDINGS)}")
     manifest = msgspec.json.format(msgspec.json.encode(bundle.manifest(page)), indent=1)
     try:
         with packed(path) as stream, tarfile.open(fileobj=stream, mode="w|") as tar:
             _add(tar, MANIFEST, manifest, bundle.made)
-            _add(tar, PAGE, page, bundle.made)
+            if page:
+                _add(tar, PAGE, page, bundle.made)
             for name, data in sorted(bundle.files.items()):
                 _add(tar, name, data, bundle.made)
     except PackError as e:

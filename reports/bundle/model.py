@@ -114,10 +114,13 @@ class Bundle:
         return folder
 
     def manifest(self, page: bytes) -> Manifest:
-        """The manifest of the bundle with its page."""
-        files = tuple(file_of(name, data) for name, data in sorted({**self.files, PAGE: page}.items()))
+        """The manifest of the bundle with its page, if it has one."""
+        files = tuple(file_of(name, data) for name, data in sorted(self._with(page).items()))
         about = (self.version, self.command, self.made, self.redacted)
         return Manifest(SCHEMA, *about, tuple(self.subjects), files, tuple(self.left_out))
+
+    def _with(self, page: bytes) -> dict[str, bytes]:
+        return self.files | ({PAGE: page} if page else {})
 
     def entries(self) -> list[Entry]:
         """What a store would keep of the subjects: hosts before VMs, each by name. Raises BundleError."""

@@ -22,6 +22,13 @@ hypervisor nestproof capture provider domain kernel versions subjects
 """
 PUBLIC = frozenset(_PUBLIC.split())
 """Words that say nothing about whose machine it is."""
+_WELL_KNOWN = """
+kernel.org debian.org ubuntu.com redhat.com fedoraproject.org suse.com libvirt.org qemu.org freedesktop.org w3.org
+python.org github.com gitlab.com vmware.com broadcom.com proxmox.com microsoft.com intel.com amd.com cloud-init.io
+gnu.org oasis-open.org nestproof.org canonical.com opensuse.org archlinux.org alpinelinux.org rockylinux.org
+"""
+WELL_KNOWN = frozenset(_WELL_KNOWN.split())
+"""Domains of makers and their documentation."""
 SYSTEM_UID = 1000
 UUID = re.compile(r"(?<![0-9A-Za-z-])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![0-9A-Za-z-])")
 ID = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{32}(?![0-9A-Za-z])")
@@ -34,10 +41,13 @@ IPV6 = re.compile(
 KEY = re.compile(r"(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-\w+|sk-[\w@.-]+)\s+(AAAA[A-Za-z0-9+/]{20,}={0,2})")
 FINGERPRINT = re.compile(r"(?:SHA256:[A-Za-z0-9+/]{43}=?|MD5:(?:[0-9a-f]{2}:){15}[0-9a-f]{2})")
 MAIL = re.compile(r"(?<![\w.+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,24}(?![\w-])")
+URL_HOST = re.compile(r"://(?:[^@/\s\"'<>]{0,80}@)?([A-Za-z0-9][A-Za-z0-9.-]{1,252})")
 HOME = re.compile(r"/home/([A-Za-z_][\w.-]{0,31})")
 SERIAL_NAME = re.compile(r"serial|asset_?tag", re.IGNORECASE)
 TOKEN = re.compile(r"[^\W_][\w.-]*")
 PARTS = re.compile(r"([._-])")
+MEMORABLE = 300
+"""Characters of a text that is worth remembering: machines say mostly the same."""
 MAX_PARTS = 24
 """Parts of a word whose combinations are looked up."""
 
@@ -50,6 +60,7 @@ class Redactor:
         self._public = PUBLIC | {word.lower() for word in reserved}
         self._domains = set(aliases.of_kind(Kind.DOMAIN))
         names = (name for kind in (Kind.HOST, Kind.VM, Kind.USER, Kind.SERIAL) for name in aliases.of_kind(kind))
+        self._said: dict[str, str] = {}
         self._phrases = {name for name in names if not TOKEN.fullmatch(name)}
 
     def learn_host(self, name: str) -> str:
@@ -58,12 +69,13 @@ class Redactor:
         if not name or _address(name):
             return self.text(name)
         alias = self._learn(Kind.HOST, name)
+        for part in name.split("/") if "/" in name else ():  # a cluster and the host in it
+            if not self._says_nothing(part):
+                self._learn(Kind.HOST, part)
         short, dot, domain = name.partition(".")
         if dot and re.fullmatch(r"[\w-]+", short):
             self.aliases.same(Kind.HOST, short, name)
-            if domain.lower() not in self._public and self.aliases.get(domain) is None:
-                self.aliases.of(Kind.DOMAIN, domain)
-                self._domains.add(domain.lower())
+            self._learn_domain(domain.lower())
         return alias
 
     def learn_vm(self, name: str) -> str:
@@ -83,12 +95,23 @@ class Redactor:
             self._learn(Kind.SERIAL, value)
 
     def learn_text(self, text: str) -> None:
-        """The users whose homes a text speaks of."""
+        """The users whose homes a text speaks of, and the hosts of its URLs."""
         for user in HOME.findall(text):
             self.learn_user(user)
+        for host in URL_HOST.findall(text):
+            name = host.lower().rstrip(".-")
+            if "." in name and not name.endswith(tuple(WELL_KNOWN)):
+                self.learn_host(name)
 
     def text(self, text: str) -> str:
         """The text with other names."""
+        if (known := self._said.get(text)) is None:
+            known = self._replaced(text)
+            if len(text) < MEMORABLE:
+                self._said[text] = known
+        return known
+
+    def _replaced(self, text: str) -> str:
         text = MAIL.sub(lambda m: self._of(Kind.MAIL, m[0]), text)
         text = KEY.sub(lambda m: m[0].replace(m[1], self.aliases.of(Kind.KEY, m[1])), text)
         text = FINGERPRINT.sub(lambda m: self.aliases.of(Kind.KEY, m[0]), text)
@@ -109,15 +132,22 @@ class Redactor:
             return {key: self.json(each) for key, each in value.items()}
         return value
 
-    def left(self, text: str) -> Iterator[str]:
-        """Names that were learnt and still stand in a text, where they say something."""
-        lower = text.lower()
-        for token in sorted({match[0].rstrip(".-") for match in TOKEN.finditer(lower)}):
-            if self.aliases.get(token) is not None and not self._public_or_alias(token):
-                yield token
-        yield from (name for name in sorted(self._phrases) if name in lower)
+    def left(self, text: str) -> bool:
+        """A name or address that should have been replaced still stands in a text."""
+        return self.text(text) != text
+
+    def _learn_domain(self, domain: str) -> None:
+        """A domain and those above it, but for the last word, which is nobody's."""
+        while domain not in self._public | WELL_KNOWN and self.aliases.get(domain) is None:
+            self.aliases.of(Kind.DOMAIN, domain)
+            self._said.clear()
+            self._domains.add(domain)
+            domain = domain.partition(".")[2]
+            if "." not in domain:
+                return
 
     def _learn(self, kind: Kind, name: str) -> str:
+        self._said.clear()
         if not TOKEN.fullmatch(name) and not self._says_nothing(name):
             self._phrases.add(name.lower())
         return self.aliases.of(kind, name)

@@ -10,9 +10,16 @@ from typing import Any
 
 import pytest
 
-from hostcheck.model import Accelerator, Arrival, Asked, VmView
+from commands import estates
+from commands.bundling import Gathering
+from commands.output import Terminal
+from hostcheck.model import Accelerator, Arrival, Asked, Evidence, HostView, VmView
 from hostcheck.report import ReportError, decode
+from reports.bundle import Bundle
+from reports.bundle.aliases import Aliases
+from reports.bundle.cleaning import redacted, reserved
 from reports.bundle.file import read
+from reports.bundle.redact import Redactor
 from reports.packing import unpacked
 from reports.store import Entry, Store
 
@@ -205,3 +212,35 @@ def test_what_cannot_be_made_or_read_is_one_line(tmp_path: Path, arguments: list
     (tmp_path / "broken.tar.gz").write_bytes(b"\x1f\x8b\x08 broken")
     done = nestproof(*arguments, state=tmp_path)
     assert done.returncode == 2 and why in done.stderr and "Traceback" not in done.stderr
+
+
+class Api:
+    """A cluster with two hosts and a VM on the second."""
+
+    name = "proxmox pve.acme.example"
+
+    def hosts(self, progress: object) -> tuple[HostView, ...]:
+        return tuple(HostView(f"dc1/pve{number}", self.name, feature="svm") for number in (1, 2))
+
+    def vms(self, progress: object, name: str = "") -> tuple[VmView, ...]:
+        return (
+            VmView(
+                "dc1/Pay Roll 7", self.name, True, Asked.ON, evidence=(Evidence("pve2", "on pve2"),), host="dc1/pve2"
+            ),
+        )
+
+    def close(self) -> None:
+        pass
+
+
+def test_what_an_api_says_is_taken_in_and_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estates, "open_estate", lambda spec: Api())
+    full = Bundle("1", "nestproof bundle", 1.0)
+    Gathering(full, Terminal(), 1.0).estates(["proxmox://pve.acme.example"])
+    assert [entry.name for entry in full.entries()] == ["dc1/pve1", "dc1/pve2", "dc1/Pay Roll 7"]
+    clean = redacted(full, Redactor(Aliases(), reserved(full)))
+    one, two, vm = clean.entries()
+    assert vm.host == two.name == vm.view.host and one.name != two.name  # type: ignore[union-attr]
+    everything = repr(clean).lower()
+    for name in ("pve1", "pve2", "pay roll", "acme", "dc1"):
+        assert name not in everything, name

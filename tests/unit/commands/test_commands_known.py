@@ -142,3 +142,14 @@ def test_the_store_goes_elsewhere_and_lets_go(state: Path, tmp_path: Path) -> No
     assert "7 of 4 hosts and VMs" in nestproof("store", "info", state=tmp_path).stdout
     assert "4 reports removed" in nestproof("store", "prune", "--older-than", "3", "--keep", "9", state=tmp_path).stderr
     assert "3 of 3 hosts and VMs" in nestproof("store", "info", state=tmp_path).stdout
+
+
+def test_the_page_of_very_many_is_left_to_the_matrix(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from commands import recording
+    from commands.output import Terminal
+
+    monkeypatch.setenv("NESTPROOF_STORE", str(state / "reports.sqlite3"))
+    monkeypatch.setenv("NESTPROOF_STATE", str(state))
+    assert recording.Recorder(Terminal()).page() == state / "matrix.html"
+    monkeypatch.setattr(recording, "PAGED", 3)
+    assert recording.Recorder(Terminal()).page() is None
