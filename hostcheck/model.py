@@ -300,6 +300,39 @@ class Arrival(StrEnum):
     """There is no such VM any more; what was known of it stays in its history."""
 
 
+class Silence(StrEnum):
+    """Why a VM sent no report: what its provider saw of it, not a guess."""
+
+    NOT_THERE = "not-there"
+    """There is no such VM."""
+    OFF = "off"
+    PAUSED = "paused"
+    """By somebody, or because its disk cannot be written."""
+    CRASHED = "crashed"
+    """Its kernel panicked, or the hypervisor ended."""
+    NEVER_BOOTED = "never-booted"
+    """It has said nothing since it was started."""
+    BOOTING = "booting"
+    """It speaks, and may not be done."""
+    NO_SEED = "no-seed"
+    """It booted, and cloud-init took nothing of what was given to it."""
+    NO_PYTHON = "no-python"
+    AGENT_FAILED = "agent-failed"
+    """The agent said so itself."""
+    AGENT_GONE = "agent-gone"
+    """The guest is up and there is no agent: it was stopped, or never started."""
+    CHANNEL_MISSING = "channel-missing"
+    """The VM has no channel that a report could leave it by."""
+    CHANNEL_TAKEN = "channel-taken"
+    """Somebody else listens."""
+    CHANNEL_BLOCKED = "channel-blocked"
+    """The agent is there, and nothing comes through."""
+    DAMAGED = "damaged"
+    """Something came, and it was no whole report."""
+    UNKNOWN = "unknown"
+    """Nobody could look."""
+
+
 class ChainLink(msgspec.Struct, frozen=True, omit_defaults=True):
     """One cell of the matrix: a link of the chain on one machine."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from hostcheck.model import Evidence, HostView, Judgement, VmView
+from hostcheck.model import Evidence, HostView, Judgement, Silence, VmView
 from hostcheck.report import Report
 from provision.model import FieldAccount, VmSpec
 
@@ -20,6 +20,14 @@ class ProviderError(Exception):
         self.hint = hint
         self.refused = refused
         """The request cannot work here (exit 3), as against a broken or misused set-up (exit 2)."""
+
+
+class NoReport(ProviderError):
+    """A VM has sent no report. The message says why, `silence` says it to programs."""
+
+    def __init__(self, message: str, silence: Silence, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.silence = silence
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,14 @@ LINE = 100
 """Characters of a line that are shown."""
 ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[ -/]*[0-~])")
 PANIC = re.compile(r"Kernel panic - not syncing: (.*?)( ---\[ .*| \]---)?$")
+FRAME = re.compile(r"NESTPROOF-REPORT/1 [^\n]*\n[^\n]*\n?")
+"""A report among what it says, which is for nobody to read."""
+NO_PYTHON = "nestproof: no Python 3.6 or later"
+AGENT_FAILURE = re.compile(
+    r"nestproof: (the agent could not be installed[^\n]*)|nestproof-agent(?:\[\d+\])?: (\w*Error: [^\n]*)"
+    r"|nestproof-agent\.service: (Main process exited[^\n]*|Failed [^\n]*)"
+)
+FINISHED = re.compile(r"Cloud-init v\. \S+ finished at|Reached target [^\n]*[Cc]loud-init target")
 NO_SEED = re.compile(r"DataSourceNone|No datasource found|Did not find any data source", re.IGNORECASE)
 
 
@@ -85,7 +93,8 @@ def harmless(data: bytes) -> str:
 
 def last_line(text: str) -> str:
     """The last line that says something, shortened; empty when there is none."""
-    return next((line.strip()[:LINE] for line in reversed(text.split("\n")) if line.strip()), "")
+    lines = FRAME.sub("", text).split("\n")
+    return next((line.strip()[:LINE] for line in reversed(lines) if line.strip()), "")
 
 
 def panic(text: str) -> str:
@@ -97,3 +106,19 @@ def panic(text: str) -> str:
 def saw_no_seed(text: str) -> bool:
     """cloud-init said that it found no datasource."""
     return NO_SEED.search(text) is not None
+
+
+def has_no_python(text: str) -> bool:
+    """Our boothook found no Python that the agent could run with."""
+    return NO_PYTHON in text
+
+
+def agent_failure(text: str) -> str:
+    """What the agent, or systemd of it, said last of its failing; empty when neither did."""
+    found = [next(filter(None, each)) for each in AGENT_FAILURE.findall(text)]
+    return found[-1].strip()[:LINE] if found else ""
+
+
+def cloud_init_finished(text: str) -> bool:
+    """cloud-init has come to its end: whatever it was to start has been started."""
+    return FINISHED.search(text) is not None

@@ -1,6 +1,5 @@
-"""Fetching a guest's report from its virtio-serial port, and telling apart why none comes."""
+"""Fetching a guest's report by whichever channel has it, and telling apart why none comes."""
 
-import contextlib
 import time
 from collections.abc import Callable
 
@@ -8,106 +7,118 @@ import libvirt
 
 from agent.cloudinit import PORT
 from hostcheck import clock
-from hostcheck.frame import FrameReader
-from provision.provider import Progress, ProviderError
+from hostcheck.model import Silence
+from provision.provider import NoReport, Progress
 from provision.providers.libvirt import console as consoles
+from provision.providers.libvirt.channels import AgentFile, Channel, ConsoleFrame, Port, Taken
 from provision.providers.libvirt.console import Console
 from provision.providers.libvirt.domains import is_running
+from provision.providers.libvirt.silence import Seen, silence
 
 PAUSE = 0.1
 """Seconds between two looks at the port."""
 STATE_EVERY = 1.0
 PROGRESS_EVERY = 5.0
+OTHERS_AFTER = 20.0
+"""Seconds for the port alone, whose report is the freshest."""
+OTHERS_EVERY = 10.0
 PANIC_SECONDS = 30.0
 """How long a panicked kernel may take to restart itself before the wait is given up."""
 ENDING_SECONDS = 30.0
 """How long a guest that has powered off may wait for libvirt to take its QEMU away, which a busy machine is slow at."""
-REASONS = {
-    (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN): "it shut itself down",
-    (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_DESTROYED): "it was powered off",
-    (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_CRASHED): "it crashed",
-    (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_FAILED): "QEMU ended",
-    (libvirt.VIR_DOMAIN_CRASHED, libvirt.VIR_DOMAIN_CRASHED_PANICKED): "its kernel panicked",
-    (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR): "its disk cannot be written (is the host's full?)",
-}
+ENDS = {
+    (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN): (Silence.OFF, "it shut itself down"),
+    (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_DESTROYED): (Silence.OFF, "it was powered off"),
+    (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_CRASHED): (Silence.CRASHED, "it crashed"),
+    (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_FAILED): (Silence.CRASHED, "QEMU ended"),
+    (libvirt.VIR_DOMAIN_CRASHED, libvirt.VIR_DOMAIN_CRASHED_PANICKED): (Silence.CRASHED, "its kernel panicked"),
+    (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR): (
+        Silence.PAUSED, "its disk cannot be written (is the host's full?)"
+    ),
+    (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_USER): (Silence.PAUSED, "it was paused"),
+}  # fmt: skip
 
 
 class Listener:
-    """One wait for one report. The agent writes a fresh one whenever the host's end of the port is opened."""
+    """One wait for one report."""
 
     def __init__(self, connection: "libvirt.virConnect", domain: "libvirt.virDomain", console: Console) -> None:
-        self._connection = connection
         self._domain = domain
         self._console = console
-        self._stream: libvirt.virStream | None = None
-        self._reader = FrameReader()
+        self._port = Port(connection, domain)
+        self._file = AgentFile(domain)
+        self._frame = ConsoleFrame(console)
         self._panicked = 0.0
         """When its kernel was first seen panicked; 0 while it is not."""
 
     def listen(self, timeout: float, progress: Progress) -> bytes:
-        """The report's JSON within `timeout` seconds. Raises ProviderError that says how far the guest came."""
+        """The report's JSON within `timeout` seconds. Raises NoReport that says how far the guest came."""
         started = clock.monotonic()
         tell = _Every(PROGRESS_EVERY, lambda: progress(self._stage(clock.monotonic() - started)))
         watch = _Every(STATE_EVERY, self._must_run)
+        others = _Every(OTHERS_EVERY, lambda: self._by_others(progress), after=min(OTHERS_AFTER, timeout / 2))
         try:
             while clock.monotonic() - started < timeout:
                 watch()
-                report = self._read()
+                report = self._by_port() or others()
+                if report is None and self._port.missing:  # nothing to wait for
+                    report = self._by_others(progress)
+                    if report is None:
+                        break
                 if report is not None:
                     return report
                 tell()
                 time.sleep(PAUSE)
             self._must_run()
-            raise self._silence(timeout)
-        finally:
-            self._hang_up()
-
-    def _read(self) -> bytes | None:
-        if self._stream is None:
-            self._stream = self._open()
-        while True:
-            try:
-                data = self._stream.recv(65536)
-            except libvirt.libvirtError:
-                data = b""
-            if not isinstance(data, bytes):  # -2: nothing to read now
-                return None
-            if not data:  # the other end is gone: QEMU, or the daemon
-                self._hang_up()
-                return None
-            report = self._reader.feed(data)
+            report = self._by_others(progress, last=True)
             if report is not None:
                 return report
+            raise silence(self._seen(), timeout)
+        finally:
+            self._port.close()
 
-    def _open(self) -> "libvirt.virStream":
-        stream = self._connection.newStream(libvirt.VIR_STREAM_NONBLOCK)
+    def _by_port(self) -> bytes | None:
         try:
-            self._domain.openChannel(PORT, stream, 0)
-        except libvirt.libvirtError as e:
-            self._must_run()
-            if "Active channel stream exists" in str(e):
-                raise ProviderError(
-                    f"somebody else is listening on its report port {PORT}, which has room for one",
-                    hint="end the other nestproof or virsh that waits for this VM",
-                ) from e
-            if "Cannot find channel" in str(e):
-                raise ProviderError(f"the domain has no report port {PORT}", hint="apply the manifests again") from e
-            raise
-        return stream
+            return self._port.poll()
+        except Taken as e:
+            raise NoReport(
+                f"somebody else is listening on its report port {PORT}, which has room for one",
+                Silence.CHANNEL_TAKEN,
+                hint="end the other nestproof or virsh that waits for this VM",
+            ) from e
 
-    def _hang_up(self) -> None:
-        if self._stream is not None:
-            with contextlib.suppress(libvirt.libvirtError):  # broken already
-                self._stream.abort()
-            self._stream = None
+    def _by_others(self, progress: Progress, *, last: bool = False) -> bytes | None:
+        """What else there is; but an agent that holds the port is about to write afresh, which is waited for."""
+        if not last and not self._port.missing and self._port.held_by_the_guest():
+            return None
+        others: tuple[Channel, ...] = (self._file, self._frame)
+        for channel in others:
+            report = channel.poll()
+            if report is not None:
+                progress(f"its report came by {channel.name}, because its report port {PORT} is silent")
+                return report
+        return None
+
+    def _seen(self) -> Seen:
+        return Seen(
+            console=self._console.text(),
+            console_whole=self._console.whole,
+            port_missing=self._port.missing,
+            port_held=self._port.held_by_the_guest(),
+            port_trouble=self._port.trouble,
+            damaged=self._port.fault or self._frame.fault,
+            agent_file=self._file.state,
+            agent_installed=self._file.installed,
+        )
 
     def _must_run(self) -> None:
         if is_running(self._domain):
             self._must_not_stand_still()
             return
-        state, reason = self._ended()
-        why = REASONS.get((state, reason), "it is not running")
-        raise ProviderError(f"no report: {why}{self._last_words()}", hint="apply the manifests again")
+        cause, why = ENDS.get(self._ended(), (Silence.OFF, "it is not running"))
+        words = consoles.last_line(self._console.text())
+        said = f"; its console ends with: {words}" if words else ""
+        raise NoReport(f"no report: {why}{said}", cause, hint="apply the manifests again")
 
     def _ended(self) -> tuple[int, int]:
         """State and reason, once it has ended: for a moment it is only about to, and nobody knows yet why."""
@@ -125,56 +136,29 @@ class Listener:
         elif not self._panicked:
             self._panicked = clock.monotonic()
         elif clock.monotonic() - self._panicked > PANIC_SECONDS:
-            raise ProviderError(
+            raise NoReport(
                 f"no report: its kernel panicked: {reason}",
+                Silence.CRASHED,
                 hint="destroy it and apply again; under an emulated CPU on a busy host, no_timer_check on the kernel's "
                 "command line helps against timer panics",
             )
-
-    def _silence(self, timeout: float) -> ProviderError:
-        text = self._console.text()
-        start = f"no report within {timeout:g} s: "
-        if self._reader.fault:
-            return ProviderError(f"{start}the guest sent {self._reader.fault}")
-        if not text.strip() and not self._console.whole:
-            return ProviderError(
-                f"{start}no agent answers on port {PORT}, and its console was silent meanwhile",
-                hint="give it more time (--timeout), or look at its console: virsh console",
-            )
-        if not text.strip():
-            return ProviderError(
-                f"{start}its console is silent: it never booted, or does not use the serial console",
-                hint="check that the image boots with this firmware (VMClass spec.firmware) and has console=ttyS0",
-            )
-        if consoles.saw_no_seed(text):
-            return ProviderError(
-                f"{start}it booted, but cloud-init found no seed{self._last_words()}",
-                hint="the image's kernel needs virtio_blk and isofs, and cloud-init the NoCloud datasource",
-            )
-        return ProviderError(
-            f"{start}it started, but no agent answers on port {PORT}{self._last_words()}",
-            hint="give it more time (--timeout); the image needs cloud-init, Python 3.6 and virtio_console",
-        )
 
     def _stage(self, seconds: float) -> str:
         line = consoles.last_line(self._console.text())
         return f"waiting for its report, {seconds:.0f} s: {line or 'its console is silent so far'}"
 
-    def _last_words(self) -> str:
-        line = consoles.last_line(self._console.text())
-        return f"; its console ends with: {line}" if line else ""
-
 
 class _Every:
-    """Calls something at most once in so many seconds, at once the first time."""
+    """Calls something at most once in so many seconds, the first time `after` so many."""
 
-    def __init__(self, seconds: float, action: Callable[[], None]) -> None:
+    def __init__(self, seconds: float, action: Callable[[], bytes | None], after: float = 0.0) -> None:
         self._seconds = seconds
         self._action = action
-        self._next = 0.0
+        self._next = clock.monotonic() + after
 
-    def __call__(self) -> None:
+    def __call__(self) -> bytes | None:
         now = clock.monotonic()
-        if now >= self._next:
-            self._next = now + self._seconds
-            self._action()
+        if now < self._next:
+            return None
+        self._next = now + self._seconds
+        return self._action()

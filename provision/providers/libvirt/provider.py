@@ -11,12 +11,12 @@ import libvirt
 
 from agent.cloudinit import user_data_part
 from hostcheck.local import local_report
-from hostcheck.model import Accelerator, Evidence, Judgement, VmView
+from hostcheck.model import Accelerator, Evidence, Judgement, Silence, VmView
 from hostcheck.report import Report
 from provision import images
 from provision.accounting import account
 from provision.model import ProviderSpec, VmSpec
-from provision.provider import Artefact, Plan, Progress, ProviderError
+from provision.provider import Artefact, NoReport, Plan, Progress, ProviderError
 from provision.providers.libvirt import domains
 from provision.providers.libvirt.artefacts import artefacts
 from provision.providers.libvirt.capabilities import dry_run, read_offer
@@ -39,6 +39,8 @@ from provision.providers.libvirt.storage import Layout, Storage, VmKey
 from provision.providers.libvirt.tpm import own_authority
 from provision.seed import meta_data, seed_iso, user_data_multipart
 
+CONSOLE = "console:/dev/ttyS0"
+"""Where the agent also writes its report, for when the port does not carry it."""
 USER_DATA = "VirtualMachine spec.userData.cloudInit.inline"
 
 
@@ -157,7 +159,7 @@ class LibvirtProvider:
             domain = domains.find(self._connection, key)
             if domain is None:
                 fault = f"it does not exist at {self._endpoint.written}"
-                raise ProviderError(fault, hint="apply the manifests first")
+                raise NoReport(fault, Silence.NOT_THERE, hint="apply the manifests first")
             path = self._storage.places(key).console
             if path:
                 return Listener(self._connection, domain, FileConsole(Path(path))).listen(timeout, progress)
@@ -216,7 +218,7 @@ def _layout(vm: VmSpec, fitting: Fitting) -> Layout:
 
 
 def _seed(vm: VmSpec) -> bytes:
-    user_data = user_data_multipart(vm.user_data, user_data_part(vm=vm.key))
+    user_data = user_data_multipart(vm.user_data, user_data_part(vm=vm.key, send=(CONSOLE,)))
     return seed_iso(user_data, meta_data(vm.namespace, vm.name, user_data, vm.meta_data))
 
 

@@ -1,0 +1,101 @@
+"""Why a VM that runs has sent no report: from what was seen of it to the one cause. Pure."""
+
+from dataclasses import dataclass
+
+from agent.cloudinit import PORT
+from hostcheck.model import Silence
+from provision.provider import NoReport
+from provision.providers.libvirt import console as consoles
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of a VM after waiting in vain."""
+
+    console: str
+    """The end of what it said."""
+    console_whole: bool
+    """It was heard from its start, so that silence means that it said nothing."""
+    port_missing: bool = False
+    port_held: bool | None = None
+    """A process in the guest has the port open."""
+    port_trouble: str = ""
+    damaged: str = ""
+    """What was wrong with what came."""
+    agent_file: str = ""
+    """What the QEMU guest agent answered."""
+    agent_installed: bool | None = None
+
+
+def silence(seen: Seen, waited: float) -> NoReport:
+    """The cause, with what to do about it; the strongest evidence first."""
+    cause, text, hint = _cause(seen)
+    words = consoles.last_line(seen.console)
+    said = f"; its console ends with: {words}" if words and cause not in _CONSOLE_SAYS_NOTHING else ""
+    return NoReport(f"no report within {waited:g} s: {text}{said}", cause, hint=hint)
+
+
+_CONSOLE_SAYS_NOTHING = (Silence.DAMAGED, Silence.CHANNEL_MISSING, Silence.CHANNEL_BLOCKED)
+_AGAIN = "apply the manifests again"
+_MORE_TIME = "give it more time (--timeout)"
+
+
+def _cause(seen: Seen) -> tuple[Silence, str, str]:
+    text = seen.console
+    if seen.damaged:
+        return Silence.DAMAGED, f"the guest sent {seen.damaged}", "something else writes to its channels: look there"
+    if seen.port_missing:
+        return Silence.CHANNEL_MISSING, f"the domain has no report port {PORT}", _AGAIN
+    if not text.strip() and seen.console_whole:
+        return (
+            Silence.NEVER_BOOTED,
+            "its console is silent: it never booted, or does not use the serial console",
+            "check that the image boots with this firmware (VMClass spec.firmware) and has console=ttyS0",
+        )
+    if consoles.saw_no_seed(text):
+        return (
+            Silence.NO_SEED,
+            "it booted, but cloud-init found no seed",
+            "the image's kernel needs virtio_blk and isofs, and cloud-init the NoCloud datasource",
+        )
+    if consoles.has_no_python(text):
+        return Silence.NO_PYTHON, "its agent found no Python", "install Python 3.6 or newer in the image"
+    if failure := consoles.agent_failure(text):
+        return (
+            Silence.AGENT_FAILED,
+            f"its agent failed: {failure}",
+            "see `journalctl -u nestproof-agent` in the guest",
+        )
+    if seen.port_held:
+        return (
+            Silence.CHANNEL_BLOCKED,
+            f"its agent holds port {PORT} open, but nothing comes through",
+            f"its proof may take longer: {_MORE_TIME}; else look at the agent: `journalctl -u nestproof-agent`",
+        )
+    return _no_agent(seen)
+
+
+def _no_agent(seen: Seen) -> tuple[Silence, str, str]:
+    if seen.agent_installed is False:
+        return (
+            Silence.NO_SEED,
+            "the QEMU guest agent sees no nestproof agent installed in it: cloud-init did not take the seed",
+            "the image needs cloud-init with the NoCloud datasource; see `cloud-init status --long` in the guest",
+        )
+    if consoles.cloud_init_finished(seen.console) or seen.agent_installed:
+        return (
+            Silence.AGENT_GONE,
+            f"it is up, but no agent answers on port {PORT}: it was stopped, or the port is not there in the guest",
+            "see `systemctl status nestproof-agent` in the guest; its kernel needs virtio_console",
+        )
+    if not seen.console.strip():
+        return (
+            Silence.UNKNOWN,
+            f"no agent answers on port {PORT}, and its console was silent meanwhile",
+            f"{_MORE_TIME}, or look at its console: virsh console",
+        )
+    return (
+        Silence.BOOTING,
+        f"it started, but no agent answers on port {PORT}",
+        f"{_MORE_TIME}; the image needs cloud-init, Python 3.6 and virtio_console",
+    )
