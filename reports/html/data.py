@@ -1,0 +1,200 @@
+"""What the page's script reads: the whole matrix as one block of JSON, compressed where it is large.
+
+Machines of a fleet say the same things, so everything that is said is kept once and named by its number. All text is
+sanitised here; the script puts it into the page as text alone.
+"""
+
+import base64
+import gzip
+import json
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from markupsafe import Markup
+
+from hostcheck.checks import catalogue
+from hostcheck.model import LINK_LABELS, ChainLink, Evidence, Finding, Link, Machine, Remedy, Status, Timing, Verdict
+from reports.comparison import Change, Comparison
+from reports.html.words import EXPECTED, VERDICTS
+from reports.matrix import Matrix
+from reports.observations import CHECKS
+from reports.pen import SYMBOLS
+from reports.rows import GROUPS, Outcome, Row, outcome_of
+from reports.sanitize import MAX_NAME, sanitize
+
+T = TypeVar("T", bound=Hashable)
+PLAIN_BYTES = 256 * 1024
+"""A block up to this size stays readable JSON."""
+NAME = "\x01"
+"""Stands for the subject's own name in its sentence; no sanitised text has it."""
+STATUSES, OUTCOMES, CHANGES, LINKS = list(Status), list(Outcome), list(Change), list(Link)
+
+
+@dataclass(slots=True)
+class Pool:
+    """Things that are said more than once, each kept once."""
+
+    write: Callable[[Any], Any]
+    items: list[Any] = field(default_factory=list)
+    numbers: dict[Any, int] = field(default_factory=dict)
+
+    def number(self, thing: Hashable) -> int:
+        found = self.numbers.get(thing)
+        if found is None:
+            found = self.numbers[thing] = len(self.items)
+            self.items.append(self.write(thing))
+        return found
+
+
+class Block:
+    """Collects the rows of one page."""
+
+    def __init__(self) -> None:
+        self.strings = Pool(sanitize)
+        self.evidence: Pool = Pool(_evidence)
+        self.remedies: Pool = Pool(_remedy)
+        self.links: Pool = Pool(self._link)
+        self.findings: Pool = Pool(self._finding)
+        self.answers: Pool = Pool(lambda a: [a[0].value, OUTCOMES.index(outcome_of(a[0])), sanitize(a[1])])
+        self.profiles: Pool = Pool(lambda profile: profile)
+        self.checks: set[str] = set()
+
+    def row(self, row: Row, change: int) -> list[Any]:
+        chain = row.chain
+        plain = f"{chain.kind}/{row.label}"
+        broken = next((number for number, cell in enumerate(row.cells) if cell.broken), -1)
+        profile = (
+            tuple(self.links.number(cell.link) for cell in row.cells),
+            tuple(self.strings.number(cell.word) for cell in row.cells),
+            broken,
+            tuple(self.findings.number(finding) for finding in row.others),
+        )
+        return [
+            row.label,
+            0 if row.anchor == plain else row.anchor,
+            int(chain.kind != "host"),
+            self.strings.number(sanitize(chain.host, MAX_NAME)),
+            self.strings.number(chain.provider),
+            self.strings.number(chain.product),
+            OUTCOMES.index(row.outcome),
+            self.strings.number(chain.verdict.value),
+            self._sentence(row),
+            self.answers.number((chain.runs_guests.verdict, chain.runs_guests.reason)),
+            self.answers.number((chain.guests_nest.verdict, chain.guests_nest.reason)),
+            self.profiles.number(profile),
+            self._machine(chain.machine),
+            int(chain.emulated_cpu),
+            change,
+        ]
+
+    def _sentence(self, row: Row) -> int:
+        said = row.sentence.replace(row.label, NAME)
+        found = self.strings.numbers.get(said)
+        if found is None:
+            found = self.strings.numbers[said] = len(self.strings.items)
+            self.strings.items.append(NAME.join(sanitize(part) for part in said.split(NAME)))
+        return found
+
+    def _link(self, link: ChainLink) -> list[Any]:
+        check = link.check or CHECKS[link.link]
+        self.checks.add(check)
+        return [STATUSES.index(link.status), sanitize(link.summary), sanitize(check), *self._behind(link)]
+
+    def _finding(self, finding: Finding) -> list[Any]:
+        self.checks.add(finding.check)
+        said = [STATUSES.index(finding.status), sanitize(finding.headline), sanitize(finding.check)]
+        return [*said, *self._behind(finding), sanitize(finding.follows)]
+
+    def _behind(self, said: ChainLink | Finding) -> tuple[list[int], list[int]]:
+        return (
+            [self.evidence.number(item) for item in said.evidence],
+            [self.remedies.number(remedy) for remedy in said.remedies],
+        )
+
+    def _machine(self, machine: Machine | None) -> list[Any] | int:
+        if machine is None:
+            return 0
+        text = [self.strings.number(t) for t in (machine.cpu, machine.kernel, machine.system, machine.under)]
+        flags = (machine.virtual, machine.uefi, machine.secure_boot, machine.tpm, machine.iommu, machine.nested_paging)
+        figures = [machine.cpus, machine.memory, round(machine.looked)]
+        return [*text, *figures, [_flag(flag) for flag in flags], _timing(machine.exit), _timing(machine.inner_exit)]
+
+
+def page_data(matrix: Matrix) -> dict[str, Any]:
+    """Everything that the script shows, as plain JSON values."""
+    block = Block()
+    changes = _changes(matrix.comparison)
+    rows = [block.row(row, changes.get(row.anchor, -1)) for row in matrix.rows]
+    places = {row.anchor: number for number, row in enumerate(matrix.rows)}
+    problems = [
+        [LINKS.index(p.link) if p.link else -1, sanitize(p.cause), [places[row.anchor] for row in p.rows]]
+        for p in matrix.problems
+    ]
+    known = {check.id: [check.question, check.why, check.judged] for check in catalogue() if check.id in block.checks}
+    return {
+        "sentence": sanitize(matrix.sentence),
+        "version": sanitize(matrix.provenance.version),
+        "made": round(matrix.provenance.time),
+        "statuses": STATUSES,
+        "symbols": [SYMBOLS[status] for status in STATUSES],
+        "outcomes": OUTCOMES,
+        "changes": CHANGES,
+        "verdicts": list(Verdict),
+        "meanings": VERDICTS,
+        "links": LINKS,
+        "labels": [LINK_LABELS[link] for link in LINKS],
+        "expected": [EXPECTED[link] for link in LINKS],
+        "groups": [[group.title, len(group.links)] for group in GROUPS],
+        "checks": known,
+        "strings": block.strings.items,
+        "evidence": block.evidence.items,
+        "remedies": block.remedies.items,
+        "said": block.links.items,
+        "findings": block.findings.items,
+        "answers": block.answers.items,
+        "profiles": block.profiles.items,
+        "problems": problems,
+        "rows": rows,
+    }
+
+
+def data_block(matrix: Matrix) -> tuple[str, Markup]:
+    """The type of the script element and its content; the same matrix gives the same bytes."""
+    text = json.dumps(page_data(matrix), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    if len(text) <= PLAIN_BYTES:
+        for char in "<>&\u2028\u2029":  # nothing in it can end the element, whatever a machine said
+            text = text.replace(char, f"\\u{ord(char):04x}")
+        return "application/json", Markup(text)  # noqa: S704 - no markup is left in it
+    packed = gzip.compress(text.encode(), compresslevel=6, mtime=0)
+    return "application/octet-stream", Markup(base64.b64encode(packed).decode())  # noqa: S704 - base64
+
+
+def _changes(comparison: Comparison | None) -> dict[str, int]:
+    found = comparison.differences if comparison else ()
+    return {difference.anchor: CHANGES.index(difference.change) for difference in found if difference.anchor}
+
+
+def _evidence(item: Evidence) -> list[str]:
+    return [sanitize(item.source), sanitize(item.text, newlines=True)]
+
+
+def _remedy(remedy: Remedy) -> list[Any]:
+    return [
+        sanitize(remedy.title),
+        remedy.where,
+        [sanitize(command, newlines=True) for command in remedy.commands],
+        sanitize(remedy.then),
+        sanitize(remedy.proved_in),
+        remedy.needs,
+        sanitize(remedy.risk),
+        sanitize(remedy.applies),
+    ]
+
+
+def _flag(flag: bool | None) -> int:
+    return -1 if flag is None else int(flag)
+
+
+def _timing(timing: Timing | None) -> list[int] | int:
+    return [round(timing.median), round(timing.least), round(timing.most)] if timing else 0
