@@ -87,18 +87,18 @@ def performance(rows: Iterable[Row]) -> Performance:
     emulated = unmeasured = 0
     for row in rows:
         machine = row.chain.machine
-        if machine is None or not (_real(machine.exit) or _real(machine.inner_exit)):
+        if machine is None or not (credible(machine.exit) or credible(machine.inner_exit)):
             unmeasured += 1
         elif row.chain.emulated_cpu:
             emulated += 1
         else:
             key = (machine.cpu or "a CPU without a name", machine.under)
-            groups[key].append(Point(row, _real(machine.exit), _real(machine.inner_exit)))
+            groups[key].append(Point(row, credible(machine.exit), credible(machine.inner_exit)))
     peers = [_peers(cpu, under, points) for (cpu, under), points in groups.items()]
     return Performance(tuple(sorted(peers, key=lambda p: (-len(p.points), p.title))), emulated, unmeasured)
 
 
-def _real(timing: Timing | None) -> Timing | None:
+def credible(timing: Timing | None) -> Timing | None:
     """A time that a report may well claim is not always one that can be: above zero, and below a second."""
     return timing if timing is not None and 0 < timing.median < 1e9 else None
 

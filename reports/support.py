@@ -11,6 +11,7 @@ from statistics import median
 
 from hostcheck.model import Link, Machine, Status, Verdict
 from reports.documented import Capability, Document, Family, documents
+from reports.performance import credible
 from reports.rows import WORKING, Outcome, Row, outcome_of
 
 FAMILIES = {"libvirt": Family.LIBVIRT, "vsphere": Family.VSPHERE, "proxmox": Family.PROXMOX}
@@ -132,13 +133,12 @@ def _not_asked(row: Row) -> bool:
 
 def _cost(rows: Sequence[Row]) -> Proof:
     machines = [row.chain.machine for row in rows if row.chain.machine and not row.chain.emulated_cpu]
-    exits = [machine.exit.median for machine in machines if machine.exit]
-    inner = [machine.inner_exit.median for machine in machines if machine.inner_exit]
-    if not exits and not inner:
+    exits = [timing.median for machine in machines if (timing := credible(machine.exit))]
+    inner = [timing.median for machine in machines if (timing := credible(machine.inner_exit))]
+    found = [f"{what} {microseconds(median(each))}" for what, each in (("exit", exits), ("nested", inner)) if each]
+    if not found:
         return _nothing("nothing was measured on a real CPU")
-    parts = [f"exit {microseconds(median(exits))}"] * bool(exits)
-    parts += [f"nested {microseconds(median(inner))}"] * bool(inner)
-    return Proof(Status.PASS, ", ".join(parts), f"medians of {max(len(exits), len(inner))} measured")
+    return Proof(Status.PASS, ", ".join(found), f"medians of {max(len(exits), len(inner))} measured")
 
 
 def microseconds(nanoseconds: float) -> str:

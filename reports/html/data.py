@@ -20,6 +20,7 @@ from reports.html.words import EXPECTED, VERDICTS
 from reports.matrix import Matrix
 from reports.observations import CHECKS
 from reports.pen import SYMBOLS
+from reports.performance import credible
 from reports.rows import GROUPS, Outcome, Row, outcome_of
 from reports.sanitize import MAX_NAME, sanitize
 
@@ -197,4 +198,5 @@ def _flag(flag: bool | None) -> int:
 
 
 def _timing(timing: Timing | None) -> list[int] | int:
+    timing = credible(timing)
     return [round(timing.median), round(timing.least), round(timing.most)] if timing else 0
