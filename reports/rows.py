@@ -121,7 +121,7 @@ def row_of(chain: Chain) -> Row:
 def _causes(chain: Chain, outcome: Outcome, cells: Sequence[Cell]) -> tuple[Cause, ...]:
     answers = {Question.RUNS_GUESTS: chain.runs_guests, Question.GUESTS_NEST: chain.guests_nest}
     asked = answers.pop(chain.question)
-    broken = next((cell.link for cell in cells if cell.broken), None)
+    broken = next((cell.link for cell in cells if cell.link.link == chain.broken), None)
     decided = _finding(chain, asked)
     remedies = (broken.remedies if broken else ()) or (decided.remedies if decided else ())
     first = Cause(chain.question, outcome, broken, broken.summary if broken else asked.reason, remedies)
@@ -148,7 +148,7 @@ def _missing(link: Link) -> ChainLink:
 
 
 def _cell(link: ChainLink, chain: Chain) -> Cell:
-    broken = link.link == chain.broken
+    broken = link.link == chain.broken and outcome_of(chain.verdict) is Outcome.BROKEN  # else knowledge ends there
     return Cell(link, "broken" if broken else _word(link, chain.kind), broken)
 
 

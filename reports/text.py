@@ -119,7 +119,8 @@ def _in_a_row(pen: Pen, title: str, cells: Sequence[Cell]) -> Iterator[str]:
 def _cause(pen: Pen, row: Row, cause: Cause, verbose: bool) -> Iterator[str]:
     so = f", {SO[cause.question]}" if len(row.causes) > 1 else ""
     if cause.link is not None:
-        yield from ("", f"{pen.symbol(Status.FAIL)} {pen.ink(f'Broken: {cause.link.link.label}{so}', Ink.STRONG)}")
+        state = "Broken" if cause.outcome is Outcome.BROKEN else "Not known"
+        yield from ("", f"{pen.outcome(cause.outcome)} {pen.ink(f'{state}: {cause.link.link.label}{so}', Ink.STRONG)}")
         if cause.summary not in row.sentence:
             yield from pen.wrap(cause.summary, 2)
         if not verbose:

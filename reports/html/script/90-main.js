@@ -11,6 +11,8 @@ const goTo = (view) => {
   state.view = view;
   showView();
   writeHash();
+  const bar = byId("views"), top = bar.parentElement.querySelector("header").offsetHeight;
+  if (scrollY > top) scrollTo(0, top); // the bar sticks: begin below it, not in the middle of the other view
 };
 
 const pressCounters = () => {
@@ -127,6 +129,7 @@ const begin = async () => {
   }
   document.documentElement.classList.add("live");
   follow();
+  if (!state.at) scrollTo(0, 0); // the browser went to where the view was while all of them were shown
   listen();
   document.documentElement.dataset.ready = "true";
   setTimeout(haystack, 0); // while nobody types yet
