@@ -7,7 +7,7 @@ import click
 from commands.options import format_option, reports_option, store_option
 from commands.output import Terminal
 from hostcheck.exits import Exit, of_verdict, worst
-from hostcheck.model import Arrival, Question
+from hostcheck.model import Arrival, HostView, Question, VmView
 
 LOOKING, MEASURING = 10.0, 40.0
 """Seconds that the agent may take on a machine."""
@@ -62,7 +62,6 @@ def check(
     nestproof check -i inventory.ini --sudo  a whole fleet
     nestproof check vsphere://vc --vm all    every host and VM of a vCenter
     """
-    from commands.estates import look, split
     from commands.fleet import ask, chosen
     from commands.judging import policy_in
     from commands.recording import Recorder, host_entry, host_view_entry, printed, vm_entry
@@ -76,8 +75,17 @@ def check(
     terminal = Terminal()
     policy = policy_in(policy_file)
     recorder = Recorder(terminal)
-    estates, others = split(targets)
-    looked = look(estates, vms, terminal)
+    estates, others = list[str](), list(targets)
+    views, guests, codes = list[HostView](), list[VmView](), list[Exit]()
+    if vms or any("://" in target and not target.startswith("ssh://") for target in targets):
+        from commands.estates import (
+            look,
+            split,
+        )  # all that providers and manifests need: a third of a plain check's CPU
+
+        estates, others = split(targets)
+        looked = look(estates, vms, terminal)
+        views, guests, codes = looked.hosts, looked.vms, looked.codes
     hosts = chosen(others, inventories) if others or inventories or not estates else []
     how = Ssh(config=ssh_config or "", sudo=sudo, agent_timeout=MEASURING if measure else LOOKING, measure=measure)
     asked = ask(hosts, how, limit=forks, timeout=timeout, terminal=terminal)
@@ -91,11 +99,11 @@ def check(
             name = judgement.name
             chains.append(host_chain(judgement, Question(need)))
         entries.append(host_entry(reached.report, name, reached.fault))
-    for view in looked.hosts:
+    for view in views:
         chains.append(view_chain(view, Question(need)))
         entries.append(host_view_entry(view))
-    judged = {view.name: judge_view(view) for view in looked.hosts}
-    for vm in looked.vms:
+    judged = {view.name: judge_view(view) for view in views}
+    for vm in guests:
         chains.append(vm_chain(vm, None, judged.get(vm.host), NOT_INSIDE))
         entries.append(vm_entry(vm, vm.host, None, Arrival.NOT_AWAITED, NOT_INSIDE))
     recorder.keep(entries)
@@ -117,4 +125,4 @@ def check(
     if asked.interrupted:
         return Exit.INTERRUPTED
     verdicts = [of_verdict(chain.verdict, fail_on_warn=fail_on == "warn") for chain in chains]
-    return worst(looked.codes + verdicts)
+    return worst(codes + verdicts)

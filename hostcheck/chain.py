@@ -115,8 +115,10 @@ def vm_chain(
             links.append(_of_finding(link, _shown(guest, check)))
     runs, nests = _answers(guest, detail)
     emulated = view.accelerator is Accelerator.TCG or (guest is not None and guest.emulated_cpu)
-    if runs.verdict is Verdict.PROVEN and emulated:
-        runs = Answer(Verdict.DEGRADED, f"{runs.reason}, but the CPU is emulated by QEMU TCG", runs.decided_by)
+    below = host is not None and host.emulated_cpu
+    if runs.verdict is Verdict.PROVEN and (emulated or below):
+        doubt = "the CPU is emulated by QEMU TCG" if emulated else "the host's own CPU is emulated"
+        runs = Answer(Verdict.DEGRADED, f"{runs.reason}, but {doubt}", runs.decided_by)
     broken = None
     if not runs.verdict.works:
         broken = _broken_of_vm(links)
@@ -136,7 +138,7 @@ def vm_chain(
         host=host.name if host else view.host,
         provider=view.provider,
         product=view.product,
-        emulated_cpu=emulated,
+        emulated_cpu=emulated or below,
         findings=guest.findings if guest else (),
         feature=guest.feature if guest else "",
         machine=guest.machine if guest else None,

@@ -66,7 +66,7 @@ def remote_command(sudo: bool, timeout: float, measure: bool = False) -> str:
     code = base64.b64encode((STREAMED % (timeout, measure)).encode()).decode()
     start = f'import base64;exec(base64.b64decode("{code}").decode())'
     how = "sudo -n " if sudo else ""
-    attempt = f'$p -I -S -c pass >/dev/null 2>&1 && exec {how}$p -I -S -c "$1"'
+    attempt = f'command -v $p >/dev/null 2>&1 && exec {how}$p -I -S -c "$1"'
     script = f"for p in {' '.join(PYTHONS)}; do {attempt}; done; "
     script += f"echo {NO_PYTHON.decode()}; exit 127"
     return f"exec /bin/sh -c '{script}' nestproof '{start}'"
