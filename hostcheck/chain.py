@@ -116,9 +116,9 @@ def vm_chain(
     runs, nests = _answers(guest, detail)
     emulated = view.accelerator is Accelerator.TCG or (guest is not None and guest.emulated_cpu)
     below = host is not None and host.emulated_cpu
-    if runs.verdict is Verdict.PROVEN and (emulated or below):
+    if emulated or below:
         doubt = "the CPU is emulated by QEMU TCG" if emulated else "the host's own CPU is emulated"
-        runs = Answer(Verdict.DEGRADED, f"{runs.reason}, but {doubt}", runs.decided_by)
+        runs, nests = _doubted(runs, doubt), _doubted(nests, doubt)
     broken = None
     if not runs.verdict.works:
         broken = _broken_of_vm(links)
@@ -143,6 +143,12 @@ def vm_chain(
         feature=guest.feature if guest else "",
         machine=guest.machine if guest else None,
     )
+
+
+def _doubted(answer: Answer, doubt: str) -> Answer:
+    if answer.verdict is not Verdict.PROVEN:
+        return answer
+    return Answer(Verdict.DEGRADED, f"{answer.reason}, but {doubt}", answer.decided_by)
 
 
 def _answers(guest: Judgement | None, detail: str) -> tuple[Answer, Answer]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from golden_files import Golden
+from truth_levels import LEVELS
 from truth_page import page
 from truth_run import compare, offered
 from truth_scenarios import Scenario
@@ -19,7 +20,7 @@ REPORTS = REPOSITORY / "tests/fixtures/reports"
 
 
 def test_the_page_is_what_the_table_says(golden: Golden) -> None:
-    golden(REPOSITORY / "docs/truth-table.md", page(MACHINES, SCENARIOS))
+    golden(REPOSITORY / "docs/truth-table.md", page(MACHINES, SCENARIOS, LEVELS))
 
 
 def test_the_table_is_large_enough_and_consistent() -> None:

@@ -1,5 +1,6 @@
 """docs/truth-table.md: the table as it is held, without anything that a run of it adds."""
 
+from truth_levels import Joined, Level
 from truth_scenarios import Expected, Machine, Scenario
 
 HEAD = """# The truth table
@@ -13,19 +14,43 @@ a guest ran, and no figure about speed means anything. The verdict after a remed
 COLUMNS = ("scenario", "state", "runs guests", "guests nest", "decided by", "also", "remedy", "after it")
 
 
-def page(machines: tuple[Machine, ...], scenarios: tuple[Scenario, ...]) -> str:
+LEVELS_HEAD = """
+## A VM in an AMD EPYC host, Linux 6.1 in both (QEMU with KVM in QEMU TCG)
+
+Both are judged by their own reports, and joined to one chain: it names the broken link on whichever side it is. The
+remedy is run on the host, and the VM started anew.
+"""
+LEVEL_COLUMNS = ("scenario", "host and VM", "VM runs guests", "its guests nest", "broken link", "remedy", "after it")
+
+
+def page(machines: tuple[Machine, ...], scenarios: tuple[Scenario, ...], levels: tuple[Level, ...]) -> str:
     """Return the whole page."""
     mended = sum(1 for scenario in scenarios if scenario.mended)
     out = [
         HEAD,
         f"{len(scenarios)} scenarios on {len(machines)} machines; in {mended} of them a remedy was run and turned the "
-        "verdict, or the finding that carries it.",
+        "verdict, or the finding that carries it. "
+        f"{len(levels)} more scenarios have a VM in the machine, and judge both.",
     ]
     for machine in machines:
         emulator = {"tcg": "QEMU TCG", "bochs": "Bochs"}[machine.emulator]
         rows = [row(scenario) for scenario in scenarios if scenario.machine == machine.id]
         out += ["", f"## {machine.title} ({emulator})", "", line(COLUMNS), line(("---",) * len(COLUMNS)), *rows]
+    out += [LEVELS_HEAD, line(LEVEL_COLUMNS), line(("---",) * len(LEVEL_COLUMNS)), *map(level_row, levels)]
     return "\n".join(out) + "\n"
+
+
+def level_row(level: Level) -> str:
+    """Return one line of the table of two levels."""
+    expected, remedy = level.expected, f"`{level.remedy}`" if level.remedy else ""
+    broken = f"{expected.broken.label} ({expected.by})" if expected.broken else "none"
+    after = joined(level.mended) if level.mended else f"not run: {level.unmended}" if level.unmended else ""
+    return line((f"`{level.id}`", level.title, expected.runs, expected.nests, broken, remedy, after))
+
+
+def joined(expected: Joined) -> str:
+    """Return both verdicts of a VM."""
+    return f"{expected.runs}, {expected.nests}"
 
 
 def row(scenario: Scenario) -> str:
