@@ -1,8 +1,12 @@
 """Makes the one-file agent, nestproof-agent.pyz, from this package. Runs on the controller, is not part of the file."""
 
 import ast
+import contextlib
 import functools
+import hashlib
 import marshal
+import os
+import sys
 import zlib
 from pathlib import Path
 
@@ -100,8 +104,37 @@ def bundle() -> bytes:
 
 
 @functools.cache
-def agent_bytes() -> bytes:
-    """Return the one-file agent: a script with the block in it, the same bytes for the same sources and Python."""
+def agent_bytes(kept: Path | None = None) -> bytes:
+    """Return the one-file agent: a script with the block in it, the same bytes for the same sources and Python.
+
+    To make it takes a fifth of a second; ``kept`` is a directory of this user's where it is kept for the next time.
+    """
+    if kept is None:
+        return made()
+    path = kept / f"agent-{sources_key()}"
+    try:
+        return path.read_bytes()
+    except OSError:
+        content = made()
+    with contextlib.suppress(OSError):  # it was only to be faster the next time
+        kept.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}")
+        part.write_bytes(content)
+        part.rename(path)
+    return content
+
+
+def sources_key() -> str:
+    """Return what changes whenever the sources do, or the Python that reads them."""
+    digest = hashlib.sha256(sys.version.encode())
+    for path in sorted(HERE.rglob("*.py")):
+        stat = path.stat()
+        digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+    return digest.hexdigest()[:32]
+
+
+def made() -> bytes:
+    """Make the one-file agent from the sources."""
     block = bundle() + b"."  # zlib ignores what follows its end; a raw string must not end in a backslash
     for byte, code in ESCAPES:
         block = block.replace(byte, code)

@@ -7,6 +7,7 @@ nothing of the user's is merged with it or replaced by it.
 import base64
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from agent import VERSION
 from agent.boothook import BOOTHOOK
@@ -30,6 +31,7 @@ def user_data_part(
     token: str | None = None,
     ca: str | None = None,
     every: int | None = None,
+    kept: Path | None = None,
 ) -> str:
     """Return the text of one part of type ``text/cloud-boothook`` that installs and starts the agent.
 
@@ -37,7 +39,8 @@ def user_data_part(
     virtio-serial port on which the host asks for reports. ``send`` names further channels
     (agent/channels/deliver.py): the agent sends by them after boot, when something has changed, and looks every
     ``every`` seconds. ``token`` is the secret of this one VM for an https channel, ``ca`` the PEM text of the only
-    authority to trust. ValueError when one of them is not of its form: they go into a shell script.
+    authority to trust. ``kept`` is a directory of this user's where the agent is kept for the next time. ValueError
+    when one of them is not of its form: they go into a shell script.
     """
     if vm and not _VM.fullmatch(vm):
         raise ValueError(f"not namespace/name of a virtual machine: {vm!r}")
@@ -64,7 +67,7 @@ def user_data_part(
         options += " --ca-file $dir/ca.pem"
     if every is not None:
         options += f" --every {int(every)}"
-    text = base64.b64encode(agent_bytes()).decode("ascii")
+    text = base64.b64encode(agent_bytes(kept)).decode("ascii")
     words = {
         "@NAME@": NAME,
         "@AGENT@": "\n".join(text[n : n + 76] for n in range(0, len(text), 76)),

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provision import qemu_img
-from provision.download import cached, fetch
 from provision.model import Checksum, ImageSpec
 from provision.provider import Progress, ProviderError
 
@@ -29,6 +28,8 @@ def locate(image: ImageSpec) -> LocalImage | None:
     """The image if it is already here, verified; None when it has to be downloaded first. Raises ProviderError."""
     _check_spec(image)
     if image.url:
+        from provision.download import cached  # late: it takes longer to import than most images to find
+
         file = cached(image.url, image.checksum)
         return _verified(image, file) if file else None
     assert image.path is not None
@@ -41,6 +42,8 @@ def resolve(image: ImageSpec, progress: Progress) -> LocalImage:
     if image.url is None:
         assert image.path is not None
         return _verified(image, image.path)
+    from provision.download import fetch
+
     try:
         return _verified(image, fetch(image.url, image.checksum, progress))
     except (ValueError, OSError) as e:

@@ -12,6 +12,7 @@ import libvirt
 from agent.cloudinit import user_data_part
 from hostcheck.local import local_report
 from hostcheck.model import Accelerator, Evidence, Judgement, Silence, VmView
+from hostcheck.paths import cache_dir
 from hostcheck.report import Report
 from provision import images
 from provision.accounting import account
@@ -218,7 +219,9 @@ def _layout(vm: VmSpec, fitting: Fitting) -> Layout:
 
 
 def _seed(vm: VmSpec) -> bytes:
-    user_data = user_data_multipart(vm.user_data, user_data_part(vm=vm.key, send=(CONSOLE,)))
+    user_data = user_data_multipart(
+        vm.user_data, user_data_part(vm=vm.key, send=(CONSOLE,), kept=cache_dir() / "agent")
+    )
     return seed_iso(user_data, meta_data(vm.namespace, vm.name, user_data, vm.meta_data))
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import agent
-from agent.build import agent_bytes, build, bundle, shipped
+from agent.build import agent_bytes, build, bundle, made, shipped
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -52,7 +52,7 @@ def test_any_block_survives_being_written_into_the_script(block: bytes) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "bundle", lambda: block)
         names: dict[str, str] = {}
-        exec(compile(agent_bytes().split(b"import gc")[0], "start", "exec"), names)
+        exec(compile(made().split(b"import gc")[0], "start", "exec"), names)
     assert names["block"].encode("latin-1") == block + b"."
 
 
@@ -81,3 +81,20 @@ def test_runs_from_its_sources_too() -> None:
 def test_version_is_the_distribution_s() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     assert project["project"]["version"] == agent.VERSION
+
+
+def test_is_made_once_and_kept_for_as_long_as_the_sources_are_the_same(tmp_path: Path) -> None:
+    from agent import build as module
+
+    first = agent_bytes(tmp_path)
+    assert first == made()
+    agent_bytes.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "made", lambda: b"anew")
+        assert agent_bytes(tmp_path) == first
+        agent_bytes.cache_clear()
+        patch.setattr(module, "sources_key", lambda: "changed")
+        assert agent_bytes(tmp_path) == b"anew"
+        agent_bytes.cache_clear()
+        assert agent_bytes(tmp_path / "agent-changed") == b"anew", "where nothing can be kept it is still made"
+    agent_bytes.cache_clear()
