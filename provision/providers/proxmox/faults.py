@@ -6,8 +6,10 @@ from provision.provider import ProviderError
 
 LONGEST = 300
 """Characters of a server's text that are shown."""
-ROLE = "NestproofVM"
+ROLES = {"vms": "NestproofVM", "storage": "NestproofUploads", "nodes": "NestproofNodes", "sdn": "NestproofBridges"}
+"""Those of docs/proxmox.md, by the first part of a path."""
 PERMISSION = re.compile(r"Permission check failed \(([^,)]*), ?([^)]*)\)")
+MAKING = re.compile(r"POST /nodes/[^/ ]+/qemu(/\d+/clone)? ")
 LOCKED = re.compile(r"VM is locked \(([a-z-]+)\)")
 LOCKS = {
     "backup": "a backup of it is running",
@@ -51,20 +53,23 @@ def explain(status: int, reason: str, errors: object, what: str, who: str) -> Ap
     text = harmless(reason)
     if isinstance(errors, dict) and errors:
         text = f"{text} {'; '.join(f'{harmless(key)}: {harmless(value)}' for key, value in sorted(errors.items()))}"
-    message, hint, refused = _words(status, text, who)
+    message, hint, refused = _words(status, text, who, what)
     return ApiError(f"{message} ({what})", status=status, text=text, hint=hint, refused=refused)
 
 
-def _words(status: int, text: str, who: str) -> tuple[str, str, bool]:
+def _words(status: int, text: str, who: str, what: str) -> tuple[str, str, bool]:
     if status == 401:
         return f"{who} is not let in: {text}", "check user, realm, token name and secret; tokens can expire", False
     if status == 403:
         denied = PERMISSION.search(text)
         if not denied:
-            return f"{who} may not do this: {text}", "docs/proxmox.md lists the privileges that are needed", False
+            hint = "docs/proxmox.md lists the privileges that are needed"
+            if MAKING.match(what):  # where one of several would do, Proxmox names none
+                hint = "making a VM takes VM.Allocate on /vms, or on the pool that is named (docs/proxmox.md)"
+            return f"{who} may not do this: {text}", hint, False
         path, privileges = denied[1] or "/", denied[2].replace("|", " or ")
-        kind = "--tokens" if "!" in who else "--users"
-        hint = f"on a node: pveum acl modify {path} {kind} '{who}' --roles {ROLE} (the role: docs/proxmox.md)"
+        kind, role = "--tokens" if "!" in who else "--users", ROLES.get(path.split("/")[1], "ROLE")
+        hint = f"on a node: pveum acl modify {path} {kind} '{who}' --roles {role} (the role: docs/proxmox.md)"
         return f"{who} lacks {privileges} on {path}", hint, False
     if 595 <= status <= 599:
         return f"the node does not answer: {text}", "it is offline or cut off; another node had to ask it", False

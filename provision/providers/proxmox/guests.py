@@ -63,7 +63,8 @@ class Guest:
     running: bool
     lock: str
     record: Record | None
-    name: str = ""
+    qemu: str = ""
+    """The version of its QEMU; empty while it is off."""
     doubles: tuple[tuple[str, int], ...] = ()
     """Other VMs with the same record, as two runs at the same moment make them: node and number."""
 
@@ -137,16 +138,8 @@ def read(api: Api, node: str, vmid: int) -> Guest | None:
     for keys in (live, config):
         keys.pop("digest", None)
     record = read_record(config.get("description", ""))
-    return Guest(
-        vmid,
-        node,
-        config,
-        live,
-        current.running,
-        current.lock or config.get("lock", ""),
-        record,
-        config.get("name", ""),
-    )
+    lock = current.lock or config.get("lock", "")
+    return Guest(vmid, node, config, live, current.running, lock, record, current.qemu)
 
 
 def _text(value: object) -> str:

@@ -184,7 +184,7 @@ def for_disks(node: Node, vm: VmSpec) -> Storage:
             raise refusal(vm, DATASTORE, f"storage {wanted} on {node.name} {why}")
     if not able:
         why = f"no storage on {node.name} takes disks of VMs, or you may not see it"
-        raise refusal(vm, DATASTORE, why, "the role needs Datastore.AllocateSpace and Datastore.Audit there")
+        raise refusal(vm, DATASTORE, why, "it takes Datastore.AllocateSpace to see and to use it (docs/proxmox.md)")
     best = max(able, key=lambda storage: (storage.avail, storage.storage))
     if best.avail and best.avail < need << 30 and not best.thin:
         why = f"storage {best.storage} on {node.name} has {best.avail >> 30} GiB left, the VM needs {need}"

@@ -8,7 +8,7 @@ from provision.providers.proxmox.api import Api
 from provision.providers.proxmox.config import parts
 from provision.providers.proxmox.facts import NATIVE
 from provision.providers.proxmox.faults import ApiError, harmless
-from provision.providers.proxmox.guests import Current, Guest
+from provision.providers.proxmox.guests import Guest
 
 FEATURES = ("svm", "vmx")
 FIRST_CPU = "/machine/unattached/device[0]"
@@ -18,11 +18,10 @@ NONE = ("kvm64", "kvm32", "qemu64", "qemu32", "486", "pentium", "pentium2", "pen
 
 def view(api: Api, guest: Guest, name: str, provider: str, native: str, asked_where: str = "") -> VmView:
     """`native` is svm or vmx by the node's vendor, empty when that is not known."""
-    current = api.get(f"{guest.path}/status/current", Current)
     asked, feature = asked_of(guest.config, native)
     evidence = [Evidence(f"{guest.path}: configuration", said(guest.config))]
     got: bool | None = None
-    if current.running:
+    if guest.running:
         if guest.pending:
             text = f"{said(guest.live)}; {', '.join(guest.pending)} wait for a stop and a start"
             evidence.append(Evidence(f"{guest.path}: running", text))
@@ -35,7 +34,7 @@ def view(api: Api, guest: Guest, name: str, provider: str, native: str, asked_wh
     return VmView(
         name=name,
         provider=provider,
-        running=current.running,
+        running=guest.running,
         asked=asked,
         asked_where=asked_where,
         feature=feature,
@@ -43,7 +42,7 @@ def view(api: Api, guest: Guest, name: str, provider: str, native: str, asked_wh
         accelerator=accelerator_of(guest.live),
         evidence=tuple(evidence),
         host=guest.node,
-        product=f"QEMU {current.qemu}" if current.qemu else "",
+        product=f"QEMU {guest.qemu}" if guest.qemu else "",
     )
 
 

@@ -127,7 +127,8 @@ def last_start(api: Api, node: str, vmid: int) -> tuple[str, ...]:
         tasks = api.get(f"nodes/{node}/tasks", list[Listed], vmid=vmid, typefilter="qmstart", limit=5)
     except ProviderError:
         return ()
-    newest = max(tasks, key=lambda task: task.starttime, default=None)
+    starts = [task for task in tasks if task.type == "qmstart"]
+    newest = max(starts, key=lambda task: task.starttime, default=None)
     if newest is None or not newest.status.startswith("WARNINGS"):
         return ()
     return _ended(api, f"nodes/{node}/tasks/{newest.upid}", newest.status, "start").warnings

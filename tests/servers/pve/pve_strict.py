@@ -72,6 +72,8 @@ class StrictPve(FakePve):
         """Task type -> {exit?, hang?, warn?, times}: how the next such tasks end."""
         self.warned: dict[str, list[str]] = {}
         self.consoles: dict[int, bytes] = {}
+        self.dropped: tuple[str, str] | None = None
+        self.second = 0
         self.calls = 0
         self.client_max_size = 1 << 30
 
@@ -87,7 +89,12 @@ class StrictPve(FakePve):
             return web.json_response(
                 {"data": None, "errors": e.errors}, status=e.status, reason=e.message.strip()[:200]
             )
-        return await super()._answer(request, handler, generic, path_node)
+        answer = await super()._answer(request, handler, generic, path_node)
+        if self.dropped and request.method == self.dropped[0] and request.path.endswith(self.dropped[1]):
+            self.dropped = None
+            request.transport.close()
+            raise ConnectionResetError("the connection breaks off before the answer")
+        return answer
 
     def _check_schema(self, method: str, match: Any, values: dict[str, Any]) -> None:
         info = match.methods.get(method)
@@ -311,6 +318,12 @@ class StrictPve(FakePve):
 
     # ------------------------------------------------------------------------------------------------- tasks
 
+    def _upid(self, node: str, ttype: str, tid: Any, user: str) -> Any:
+        """Each task starts in a second of its own, so that the newest of a list can be told."""
+        _, pid, start = super()._upid(node, ttype, tid, user)
+        self.second = start = max(start, self.second + 1)
+        return f"UPID:{node}:{pid:08X}:{pid * 7:08X}:{start:08X}:{ttype}:{tid}:{user}:", pid, start
+
     async def task(self, node: str, ttype: str, tid: Any, user: str, body: Any, **options: Any) -> str:
         warned: list[str] = []
         fault = self.task_faults.get(ttype)
@@ -468,6 +481,35 @@ class StrictPve(FakePve):
                 "memory": 512, "cores": 1, "net0": "virtio=BC:24:11:00:00:01,bridge=vmbr0"}  # fmt: skip
         vm = super().add_vm(vmid, name, node=node, template=True, config={**disk, **config})
         vm.config["template"] = 1
+
+    def set_acl(self, acl: dict[str, list[list[Any]]]) -> None:
+        """Grant exactly this, and nothing of what was granted before."""
+        self.acl = {}
+        for user, grants in acl.items():
+            for path, privileges in grants:
+                self.grant(user, path, *privileges)
+
+    def sweep(self) -> None:
+        """Delete all uploaded files."""
+        for store in self.storages.values():
+            store["files"].clear()
+            volumes = store.setdefault("volumes", {})
+            for name in [name for name in volumes if name.startswith(("iso/", "import/"))]:
+                del volumes[name]
+
+    async def outage(self, seconds: float) -> None:
+        """From now on, for so long, every connection breaks off: pveproxy restarts."""
+        self.network["drop_rate"] = 1.0
+
+        async def later() -> None:
+            await asyncio.sleep(seconds)
+            self.network["drop_rate"] = 0.0
+
+        self._outage = asyncio.ensure_future(later())
+
+    def drop_after(self, method: str, path: str) -> None:
+        """Carry the next such request out, and break the connection off before its answer."""
+        self.dropped = (method, path)
 
     def forget(self, vmid: int) -> None:
         """Take a VM out without a trace, as if it had never been there."""

@@ -1,0 +1,255 @@
+"""Reaching a Proxmox cluster: who logs in how, whom one trusts, which node answers; and no secret anywhere."""
+
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from pve_lab import PVE_8, PVE_9_1, lab, quiet
+from pve_server import AMD, INTEL, PASSWORD, SECRET, TOKEN, Pve, running
+from vm_factory import tiny_image
+
+from hostcheck.host_view import judge_view
+from hostcheck.model import Asked, Verdict
+from provision.model import Credentials, ProviderSpec
+from provision.provider import ProviderError
+from provision.providers import open_estate, open_provider
+
+VARIABLES = (
+    "PROXMOX_TOKEN_ID", "PROXMOX_TOKEN_SECRET", "PROXMOX_CA_FILE", "PROXMOX_USER", "PROXMOX_PASSWORD",
+    "PROXMOX_FINGERPRINT", "PROXMOX_VE_API_TOKEN",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pve]:
+    place = tmp_path_factory.mktemp("pve")
+    with running(place, PVE_9_1, users={"ann@pve": PASSWORD}, nodes={"pve1": AMD, "pve2": INTEL}) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def opened(endpoint: str, **fields: object) -> str:
+    """The version that answers; everything else is an exception."""
+    provider = open_provider(ProviderSpec("pve", "proxmox", endpoint, None, **fields))  # type: ignore[arg-type]
+    provider.close()
+    return str(provider._version)  # type: ignore[attr-defined]
+
+
+def trust(monkeypatch: pytest.MonkeyPatch, pve: Pve, **extra: str) -> None:
+    for name, value in {"PROXMOX_CA_FILE": str(pve.ca), **extra}.items():
+        monkeypatch.setenv(name, value)
+
+
+def refused(endpoint: str, match: str, **fields: object) -> ProviderError:
+    with pytest.raises(ProviderError, match=match) as caught:
+        opened(endpoint, **fields)
+    text = f"{caught.value} {caught.value.hint} {caught.value!r}"
+    assert "\n" not in str(caught.value)
+    assert SECRET not in text
+    assert PASSWORD not in text
+    return caught.value
+
+
+def test_by_token_by_ticket_and_by_the_credentials_of_a_secret(pve: Pve, monkeypatch: pytest.MonkeyPatch) -> None:
+    trust(monkeypatch, pve, PROXMOX_TOKEN_ID=TOKEN, PROXMOX_TOKEN_SECRET=SECRET)
+    assert opened(pve.endpoint) == "9.1.16"
+    monkeypatch.delenv("PROXMOX_TOKEN_ID")
+    trust(monkeypatch, pve, PROXMOX_VE_API_TOKEN=f"{TOKEN}={SECRET}")
+    assert opened(f"https://127.0.0.1:{pve.port}/api2/json") == "9.1.16"
+    monkeypatch.delenv("PROXMOX_VE_API_TOKEN")
+    trust(monkeypatch, pve, PROXMOX_USER="ann@pve", PROXMOX_PASSWORD=PASSWORD)
+    assert opened(pve.endpoint) == "9.1.16"
+    monkeypatch.setenv("PROXMOX_PASSWORD", "wrong")
+    refused(pve.endpoint, "ann@pve is not let in")
+    found = Credentials("Secret default/pve", token_id=TOKEN, token_secret=SECRET)
+    assert opened(pve.endpoint, credentials=found, ca=pve.ca.read_text()) == "9.1.16"
+
+
+def test_a_ticket_that_is_revoked_or_expires_is_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with lab(tmp_path, tiny_image(tmp_path), PVE_9_1, users={"ann@pve": PASSWORD}, grants=[]) as made:
+        monkeypatch.delenv("PROXMOX_TOKEN_ID", raising=False)
+        monkeypatch.delenv("PROXMOX_TOKEN_SECRET", raising=False)
+        trust(monkeypatch, made.pve, PROXMOX_USER="ann@pve", PROXMOX_PASSWORD=PASSWORD)
+        provider = open_provider(ProviderSpec("pve", "proxmox", made.pve.endpoint, None))
+        made.pve.call("revoke_tickets")
+        provider.apply(provider.plan(made.vm()), quiet)
+        made.pve.call("revoke_tickets")
+        assert provider.destroy("default", "tiny")
+        provider.close()
+
+
+@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")  # proxmoxer switches it off itself
+def test_the_certificate_by_fingerprint_by_authority_or_not_at_all(pve: Pve, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("PROXMOX_USER", "ann@pve"), ("PROXMOX_PASSWORD", PASSWORD)):
+        monkeypatch.setenv(name, value)
+    fault = refused(pve.endpoint, r"127\.0\.0\.1:\d+: its certificate is not trusted")
+    assert "pve-root-ca.pem" in fault.hint
+    monkeypatch.setenv("PROXMOX_FINGERPRINT", pve.fingerprint)
+    assert opened(pve.endpoint) == "9.1.16"
+    monkeypatch.setenv("PROXMOX_FINGERPRINT", "00:" * 31 + "00")
+    refused(pve.endpoint, "its certificate is not the one of PROXMOX_FINGERPRINT")
+    monkeypatch.delenv("PROXMOX_FINGERPRINT")
+    assert opened(pve.endpoint, insecure=True) == "9.1.16"
+
+
+def test_a_wrong_fingerprint_gets_no_password(pve: Pve, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = len(pve.state()["requests"])
+    monkeypatch.setenv("PROXMOX_FINGERPRINT", "ab" * 32)
+    monkeypatch.setenv("PROXMOX_USER", "ann@pve")
+    monkeypatch.setenv("PROXMOX_PASSWORD", PASSWORD)
+    refused(pve.endpoint, "PROXMOX_FINGERPRINT")
+    assert len(pve.state()["requests"]) == before
+
+
+def test_any_node_that_answers_will_do(pve: Pve, monkeypatch: pytest.MonkeyPatch) -> None:
+    trust(monkeypatch, pve, PROXMOX_TOKEN_ID=TOKEN, PROXMOX_TOKEN_SECRET=SECRET)
+    assert opened(f"proxmox://127.0.0.1:1,127.0.0.1:{pve.port}") == "9.1.16"
+    monkeypatch.setenv("PROXMOX_HOST", f"127.0.0.1:{pve.port}")
+    assert opened("proxmox://") == "9.1.16"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "says", "hint"),
+    [
+        ("proxmox://127.0.0.1:1", "127.0.0.1:1: connection refused", "pveproxy"),
+        ("proxmox://nosuch.invalid", "nosuch.invalid:8006: there is no host of that name", "check the endpoint"),
+        ("proxmox://root:secret@pve1", "a password in an endpoint is seen by everyone", "PROXMOX_PASSWORD"),
+        ("proxmox://", "it names no host", "PROXMOX_VE_ENDPOINT"),
+        ("proxmox://pve1:port", "proxmox://pve1:port", ""),
+        ("ftp://pve1", "is no Proxmox endpoint", "proxmox://pve1"),
+    ],
+)
+def test_what_cannot_be_reached(endpoint: str, says: str, hint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROXMOX_VE_API_TOKEN", f"{TOKEN}={SECRET}")
+    monkeypatch.delenv("PROXMOX_HOST", raising=False)
+    fault = refused(endpoint, re.escape(says))
+    assert says in str(fault)
+    assert hint in fault.hint
+    assert "secret@" not in str(fault)
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({}, "there is nothing to log in to Proxmox with"),
+        ({"PROXMOX_TOKEN_ID": TOKEN}, "has no secret"),
+        ({"PROXMOX_USER": "root", "PROXMOX_PASSWORD": PASSWORD}, "Proxmox user 'root' has no realm"),
+        ({"PROXMOX_VE_API_TOKEN": f"{TOKEN}={SECRET}", "PROXMOX_CA_FILE": "/nonexistent"}, "no such file"),
+        ({"PROXMOX_VE_API_TOKEN": f"{TOKEN}={SECRET}", "PROXMOX_FINGERPRINT": "12:34"}, "is no SHA-256 fingerprint"),
+    ],
+)
+def test_what_is_missing_to_log_in(environment: dict[str, str], says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    refused("proxmox://127.0.0.1:1", says)
+
+
+def test_no_secret_in_any_log_error_or_repr(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    user_data = "#cloud-config\npassword: hunter2-in-user-data\n"
+    with lab(tmp_path, tiny_image(tmp_path), PVE_9_1, users={"ann@pve": PASSWORD}) as made:
+        vm = made.vm(user_data=user_data)
+        plan, said = made.apply(vm)
+        made.provider.fetch_report(vm, 60, said.append)
+        trust(monkeypatch, made.pve, PROXMOX_USER="ann@pve", PROXMOX_PASSWORD=PASSWORD)
+        monkeypatch.delenv("PROXMOX_TOKEN_ID")
+        with pytest.raises(ProviderError) as caught:
+            made.provider.plan(made.vm(disk_gib=1, image=vm.image, cpus=1000))
+        made.provider.destroy("default", "tiny")
+        written = "\n".join(
+            [caplog.text, *said, repr(plan), repr(made.provider.__dict__), plan.native, repr(caught.value)]
+        )
+    for secret in (SECRET, PASSWORD, "hunter2-in-user-data"):
+        assert secret not in written
+
+
+# ------------------------------------------------------------------------------------------------------- whole clusters
+
+
+def test_five_hundred_vms_on_twenty_nodes_in_a_bounded_number_of_calls(tmp_path: Path) -> None:
+    nodes = {f"pve{n:02}": {**(AMD if n % 2 else INTEL), "nested": n != 7, "online": n != 13} for n in range(20)}
+    vms = [
+        {"vmid": 1000 + n, "name": f"vm{n}", "node": f"pve{n % 20:02}", "status": "stopped",
+         "config": {"cpu": "host" if n % 3 else "kvm64", "memory": 512}}
+        for n in range(500)
+    ]  # fmt: skip
+    with lab(tmp_path, tiny_image(tmp_path), PVE_9_1, nodes=nodes, vms=vms, templates=[]) as made:
+        before = made.pve.state()["calls"]
+        estate = open_estate(ProviderSpec("pve", "proxmox", made.pve.endpoint, None))
+        hosts = {view.name: judge_view(view) for view in estate.hosts(quiet)}
+        for_hosts = made.pve.state()["calls"] - before
+        assert for_hosts <= 2 + 6 * 20
+        assert hosts["pve01"].guests_nest.verdict is Verdict.CAPABLE
+        assert (hosts["pve07"].runs_guests.verdict, hosts["pve07"].guests_nest.verdict) == (
+            Verdict.CAPABLE, Verdict.UNSUPPORTED,
+        )  # fmt: skip
+        assert hosts["pve13"].guests_nest.verdict is Verdict.UNKNOWN
+        assert "it is offline" in hosts["pve13"].guests_nest.reason
+        views = {view.name: view for view in estate.vms(quiet)}
+        for_vms = made.pve.state()["calls"] - before - for_hosts
+        assert len(views) == 500
+        assert for_vms <= 1 + 3 * 500
+        assert views["vm1 (1001)"].asked is Asked.ON
+        assert views["vm0 (1000)"].asked is Asked.OFF
+        assert "qm set 1000 --cpu host" in views["vm0 (1000)"].remedies[0].commands
+        assert views["vm13 (1013)"].asked is Asked.UNSTATED, "its node is offline: not looked is never a pass"
+        assert [view.name for view in estate.vms(quiet, "vm5")] == ["vm5 (1005)"]
+        assert [view.name for view in estate.vms(quiet, "1005")] == ["vm5 (1005)"]
+        with pytest.raises(ProviderError, match="there is no VM nosuch"):
+            estate.vms(quiet, "nosuch")
+        estate.close()
+
+
+def test_a_node_whose_cpu_has_nothing_and_a_version_that_does_not_say(tmp_path: Path) -> None:
+    nodes = {"off": {**AMD, "kvm": False}, "on": INTEL}
+    with lab(tmp_path, tiny_image(tmp_path), PVE_8, nodes=nodes, templates=[]) as made:
+        estate = open_estate(ProviderSpec("pve", "proxmox", made.pve.endpoint, None))
+        judged = {view.name: judge_view(view) for view in estate.hosts(quiet)}
+        assert judged["off"].runs_guests.verdict is Verdict.UNSUPPORTED
+        assert judged["on"].guests_nest.verdict is Verdict.UNKNOWN
+        assert "nestproof check ssh://root@on" in judged["on"].guests_nest.reason
+        estate.close()
+
+
+def test_nodes_that_may_not_be_looked_at_are_unknown_and_the_privilege_is_named(tmp_path: Path) -> None:
+    grants = [[TOKEN, "/vms", ["VM.Audit"]]]
+    with lab(tmp_path, tiny_image(tmp_path), PVE_9_1, grants=grants) as made:
+        estate = open_estate(ProviderSpec("pve", "proxmox", made.pve.endpoint, None))
+        (view,) = estate.hosts(quiet)
+        judged = judge_view(view)
+        assert judged.runs_guests.verdict is not Verdict.UNSUPPORTED
+        assert any("lacks Sys.Audit on /nodes/pve1" in finding.summary for finding in judged.findings)
+        estate.close()
+
+
+def test_the_server_is_strict_where_the_real_one_is(pve: Pve) -> None:
+    """What the provider never sends, the server must refuse: else its never sending it would prove nothing."""
+    headers = {"Authorization": f"PVEAPIToken={TOKEN}={SECRET}"}
+    url = f"https://127.0.0.1:{pve.port}/api2/json/nodes/pve1/qemu"
+    for number, (values, status) in enumerate(
+        [
+            ({"cpu": "kvm64,flags=+vmx"}, 400),
+            ({"cpu": "notacpu"}, 400),
+            ({"cpu": "custom-missing"}, 400),
+            ({"machine": "pc,viommu=intel"}, 400),
+            ({"hotplug": "numa"}, 400),
+            ({"scsi0": "local-lvm:0,import-from=local:import/nosuch.raw"}, 200),
+            ({"cpu": "host", "machine": "q35,viommu=intel"}, 200),
+        ],
+        200,
+    ):
+        answer = requests.post(url, headers=headers, data={"vmid": number, **values}, verify=str(pve.ca), timeout=30)
+        assert answer.status_code == status, (values, answer.text)
+    ends = {each: ending for kind, each, ending in pve.state()["tasks"] if kind == "qmcreate"}
+    assert "does not exist" in ends["205"]
+    assert ends["206"] == "OK"
