@@ -14,7 +14,7 @@ _FOR_PEOPLE = (_INFORMATIVE, "for people: changes nothing on a VM")
 _FOR_KUBERNETES = (_INFORMATIVE, "for Kubernetes: nestproof runs no pod")
 _OTHER_PROVIDER = (_INFORMATIVE, "for another provider: this VM is on Proxmox VE")
 _SEED = (_HONOURED, "on a NoCloud seed, an ISO image that is removed after the guest has read it")
-_ADDRESS = (_UNSUPPORTED, "addresses come from the network's DHCP; set them in cloud-init")
+_ADDRESS = (_HONOURED, "network-config on the seed, for the NIC of this MAC")
 
 _METADATA: dict[str, tuple[Handling, str]] = {
     f"{kind} metadata.{field}": entry
@@ -153,7 +153,10 @@ _VM: dict[str, tuple[Handling, str]] = {
     "VirtualMachine spec.networks[].name": (_HONOURED, "a bridge, where networkRef does not name another"),
     "VirtualMachine spec.networks[].networkRef.**": _REFERENCE,
     "VirtualMachine spec.networks[].macAddress": (_HONOURED, "netN: its MAC"),
-    "VirtualMachine spec.networks[].**": _ADDRESS,
+    "VirtualMachine spec.networks[].ipAddress": _ADDRESS,
+    "VirtualMachine spec.networks[].prefix": _ADDRESS,
+    "VirtualMachine spec.networks[].gateway": _ADDRESS,
+    "VirtualMachine spec.networks[].dns": (_HONOURED, "network-config on the seed, beside a static address"),
     "VirtualMachine spec.disks[].name": _FOR_PEOPLE,
     "VirtualMachine spec.disks[].sizeGiB": (_HONOURED, "scsiN, empty; made larger when the number grows"),
     "VirtualMachine spec.disks[].type": (_APPROXIMATED, "thin: discard=on; ssd: ssd=1; the storage allocates"),
@@ -212,7 +215,15 @@ _NETWORK: dict[str, tuple[Handling, str]] = {
     "VMNetworkAttachment spec.network.libvirt.**": _OTHER_PROVIDER,
     "VMNetworkAttachment spec.network.vsphere.**": _OTHER_PROVIDER,
     "VMNetworkAttachment spec.network.**": (_UNSUPPORTED, "the bridge of the node decides"),
-    "VMNetworkAttachment spec.ipAllocation.**": _ADDRESS,
+    "VMNetworkAttachment spec.ipAllocation.type": (_APPROXIMATED, "Static or DHCP; Pool and None come to DHCP"),
+    "VMNetworkAttachment spec.ipAllocation.staticConfig.address": _ADDRESS,
+    "VMNetworkAttachment spec.ipAllocation.staticConfig.gateway": _ADDRESS,
+    "VMNetworkAttachment spec.ipAllocation.dnsConfig.servers[]": (_HONOURED, "network-config, beside a static address"),
+    "VMNetworkAttachment spec.ipAllocation.dnsConfig.searchDomains[]": (
+        _HONOURED,
+        "network-config, beside a static address",
+    ),
+    "VMNetworkAttachment spec.ipAllocation.**": (_UNSUPPORTED, "write it in cloud-init's own network configuration"),
     "VMNetworkAttachment spec.security.**": (_UNSUPPORTED, "nestproof writes no firewall rules"),
     "VMNetworkAttachment spec.qos.**": (_UNSUPPORTED, "Proxmox VE limits a NIC by network.proxmox.rateLimit"),
     "VMNetworkAttachment spec.metadata.**": _FOR_PEOPLE,

@@ -97,11 +97,14 @@ def meta_data(namespace: str, name: str, user_data: bytes, own: str | None) -> b
     return (json.dumps(values, sort_keys=True, default=str) + "\n").encode()
 
 
-def seed_iso(user_data: bytes, meta: bytes) -> bytes:
+def seed_iso(user_data: bytes, meta: bytes, network: bytes | None = None) -> bytes:
     """An ISO 9660 image with Joliet and Rock Ridge names, labelled as cloud-init's NoCloud wants it."""
+    files = [("META_DATA.;1", "meta-data", meta), ("USER_DATA.;1", "user-data", user_data)]
+    if network is not None:
+        files.append(("NETWORK_CONFIG.;1", "network-config", network))
     iso = pycdlib.PyCdlib()
     iso.new(interchange_level=3, vol_ident=LABEL, joliet=3, rock_ridge="1.09")
-    for short, name, data in (("META_DATA.;1", "meta-data", meta), ("USER_DATA.;1", "user-data", user_data)):
+    for short, name, data in files:
         iso.add_fp(io.BytesIO(data), len(data), f"/{short}", rr_name=name, joliet_path=f"/{name}", file_mode=0o100444)
     out = io.BytesIO()
     iso.write_fp(out)

@@ -16,16 +16,16 @@ TRUE = ("1", "true", "yes", "on")
 _VARIABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "vsphere": {"username": ("GOVC_USERNAME",), "password": ("GOVC_PASSWORD",)},
     "proxmox": {
-        "username": ("PROXMOX_USER", "PROXMOX_USERNAME", "PROXMOX_VE_USERNAME"),
-        "password": ("PROXMOX_PASSWORD", "PROXMOX_VE_PASSWORD"),
-        "token_id": ("PROXMOX_TOKEN_ID",),
-        "token_secret": ("PROXMOX_TOKEN_SECRET",),
+        "username": ("PROXMOX_USER", "PROXMOX_USERNAME", "PROXMOX_VE_USERNAME", "PM_USER"),
+        "password": ("PROXMOX_PASSWORD", "PROXMOX_VE_PASSWORD", "PM_PASS"),
+        "token_id": ("PROXMOX_TOKEN_ID", "PM_API_TOKEN_ID"),
+        "token_secret": ("PROXMOX_TOKEN_SECRET", "PM_API_TOKEN_SECRET", "PROXMOX_TOKEN"),
     },
     "libvirt": {},
 }
 NEED_CREDENTIALS = ("vsphere", "proxmox")
-_INSECURE = {"vsphere": ("GOVC_INSECURE",), "proxmox": ("PROXMOX_INSECURE", "PROXMOX_VE_INSECURE")}
-_CA = {"vsphere": ("GOVC_TLS_CA_CERTS",), "proxmox": ("PROXMOX_CA", "REQUESTS_CA_BUNDLE")}
+_INSECURE = {"vsphere": ("GOVC_INSECURE",), "proxmox": ("PROXMOX_INSECURE", "PROXMOX_VE_INSECURE", "PM_TLS_INSECURE")}
+_CA = {"vsphere": ("GOVC_TLS_CA_CERTS",), "proxmox": ("PROXMOX_CA_FILE", "PROXMOX_CA", "REQUESTS_CA_BUNDLE")}
 _PLACES = {
     "vsphere": {
         "datacenter": "GOVC_DATACENTER",

@@ -12,7 +12,7 @@ from vm_factory import net, tiny_image
 from hostcheck.judge import judge
 from hostcheck.model import Accelerator, Asked
 from hostcheck.report import decode
-from provision.model import AccelPolicy, ExtraDisk, Firmware, Limits, NetworkKind
+from provision.model import AccelPolicy, ExtraDisk, Firmware, GuestAddress, Limits, NetworkKind
 from provision.provider import ProviderError
 from provision.proving import hear
 
@@ -182,6 +182,10 @@ def test_everything_that_a_class_can_ask_for(cluster: PveLab) -> None:
     assert ("iops=500" in config["scsi0"]) is (cluster.version != PVE_7), "a clone keeps the disk of its template"
     assert "team-a" in config["tags"].split(";")
     assert actions(cluster.provider.plan(vm)) == ["keep VM"]
+    seen = cluster.provider.observe(vm)
+    assert seen is not None
+    assert len(seen.settings) >= 12
+    assert [setting for setting in seen.settings if setting.differs] == []
     # Back to a plain VM: what only some of it needs goes, the disks stay.
     plain = replace(vm, cpu_hot_add=False, memory_hot_add=False, limits=Limits(), vtd=False)
     cluster.apply(plain)
@@ -189,6 +193,26 @@ def test_everything_that_a_class_can_ask_for(cluster: PveLab) -> None:
     assert not {"hotplug", "vcpus", "numa", "cpulimit", "cpuunits"} & config.keys()
     assert (config["machine"], str(config["cores"])) == ("q35", "2")
     assert actions(cluster.provider.plan(plain)) == ["keep VM"]
+
+
+def test_a_static_address_reaches_the_guest_by_its_mac(cluster: PveLab) -> None:
+    address = GuestAddress("192.0.2.10/24", "192.0.2.1", ("192.0.2.53",), ("example.org",))
+    first = net("vmbr0", NetworkKind.BRIDGE, mac="bc:24:11:00:00:07", address=address)
+    vm = cluster.vm(networks=(first, net("vmbr1", NetworkKind.BRIDGE)))
+    cluster.apply(vm)
+    made = cluster.pve.vm("default.tiny")
+    said = json.loads(cluster.pve.call("seed", made["vmid"])["network-config"])
+    assert said["ethernets"]["nic0"] == {
+        "match": {"macaddress": "bc:24:11:00:00:07"}, "addresses": ["192.0.2.10/24"],
+        "routes": [{"to": "0.0.0.0/0", "via": "192.0.2.1"}],
+        "nameservers": {"addresses": ["192.0.2.53"], "search": ["example.org"]},
+    }  # fmt: skip
+    chosen = made["config"]["net1"].partition("=")[2].partition(",")[0].lower()
+    assert said["ethernets"]["nic1"] == {"match": {"macaddress": chosen}, "dhcp4": True}
+    assert actions(cluster.provider.plan(vm)) == ["keep VM"]
+    seen = cluster.provider.observe(vm)
+    assert seen is not None
+    assert [setting.path for setting in seen.settings if setting.differs] == []
 
 
 @pytest.mark.parametrize("full", [True, False])

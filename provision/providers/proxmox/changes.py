@@ -4,11 +4,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hostcheck.model import Asked
 from provision.model import VmSpec
 from provision.provider import Step
 from provision.providers.proxmox import config as configs
 from provision.providers.proxmox.config import MANAGED, disk_gib, same
 from provision.providers.proxmox.guests import Guest
+from provision.providers.proxmox.observe import asked_of
 from provision.providers.proxmox.record import GONE
 
 LIVE = ("name", "tags", "description", "cpulimit", "cpuunits", "balloon")
@@ -77,6 +79,9 @@ def compare(guest: Guest, wanted: Wanted, disks: Mapping[str, str]) -> Differenc
             delete.append(key)
         words.append(f"{key} {_short(old)} → {_short(new)}")
     grow = {drive: gib for drive, gib in wanted.sizes.items() if 0 < disk_gib(guest.config, drive) < gib}
+    before, after = (asked_of(keys, "")[0] is Asked.ON for keys in (guest.config, wanted.settings))
+    if before is not after:
+        words.insert(0, "nested no → yes" if after else "nested yes → no")
     words += [f"{drive} {disk_gib(guest.config, drive):g} → {gib} GiB" for drive, gib in grow.items()]
     words += [f"{drive} is new" for drive in sorted(disks)]
     values |= disks

@@ -4,6 +4,7 @@ A clone keeps what its template brings of machine type, controller and firmware 
 another; all the other keys of MANAGED follow the manifest alone.
 """
 
+import re
 from collections.abc import Mapping
 
 from provision.model import Firmware, NetworkSpec, VmSpec
@@ -102,6 +103,19 @@ def nic(network: NetworkSpec) -> str:
     parts += [f"mtu={network.mtu}"] if network.mtu is not None and model == "virtio" else []
     parts += [f"rate={network.rate_limit_mbs}"] if network.rate_limit_mbs is not None else []
     return ",".join(parts)
+
+
+def macs(config: Mapping[str, str]) -> tuple[str, ...]:
+    """The MACs of net0, net1, ...; empty texts where one is not known."""
+    found = []
+    for number in range(32):
+        if f"net{number}" not in config:
+            break
+        values = parts(config[f"net{number}"]).values()
+        found.append(
+            next((value for value in values if re.fullmatch(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}", value)), "")
+        )
+    return tuple(found)
 
 
 def nics(vm: VmSpec, bridges: frozenset[str], template: Mapping[str, str] | None) -> dict[str, str]:

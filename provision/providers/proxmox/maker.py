@@ -10,6 +10,7 @@ from msgspec.structs import replace as with_fields
 
 from agent.cloudinit import user_data_part
 from provision.model import VmSpec
+from provision.network_config import network_config
 from provision.provider import Progress, ProviderError
 from provision.providers.proxmox import changes, config, guests, media, record, tasks
 from provision.providers.proxmox.api import Api
@@ -169,7 +170,9 @@ class Maker:
     def _attach_seed(self, plan: ProxmoxPlan, guest: Guest, progress: Progress) -> None:
         vm = plan.vm
         assert guest.record is not None
-        volume = self._media.put_seed(plan.node, vm.namespace, vm.name, seed_of(vm), progress)
+        made = guests.read(self._api, guest.node, guest.vmid) if any(nic.address for nic in vm.networks) else None
+        keys = made.config if made else {}  # its NICs may have got their MACs a moment ago
+        volume = self._media.put_seed(plan.node, vm.namespace, vm.name, seed_of(vm, keys), progress)
         told = record.description(with_fields(guest.record, seed=volume))
         self._set(guest, changes.with_seed({"description": told}, volume), (), progress)
 
@@ -231,9 +234,13 @@ class Maker:
             progress(f"Proxmox warns: {line}")
 
 
-def seed_of(vm: VmSpec) -> bytes:
-    """The NoCloud seed. Raises ValueError for user-data or meta-data that cloud-init would ignore."""
+def seed_of(vm: VmSpec, keys: Mapping[str, str]) -> bytes:
+    """The NoCloud seed. `keys` tell the MACs that Proxmox chose.
+
+    Raises ValueError for user-data or meta-data that cloud-init would ignore.
+    """
     with _building:
         part = user_data_part(vm=vm.key)
     user_data = user_data_multipart(vm.user_data, part)
-    return seed_iso(user_data, meta_data(vm.namespace, vm.name, user_data, vm.meta_data))
+    meta = meta_data(vm.namespace, vm.name, user_data, vm.meta_data)
+    return seed_iso(user_data, meta, network_config(vm.networks, config.macs(keys)))

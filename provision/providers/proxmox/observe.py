@@ -1,5 +1,7 @@
 """The live VM read back: what it asks for, what it was started with, and, where we may ask QEMU, what it got."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from hostcheck.model import Accelerator, Asked, Evidence, Remedy, VmView, Where
@@ -30,7 +32,7 @@ def view(api: Api, guest: Guest, name: str, provider: str, native: str, asked_wh
         got, text = _ask_qemu(api, guest, feature)
         evidence.append(Evidence("QEMU monitor (qom-get)", text))
         if got is None:
-            got = never(guest.live, warnings)
+            got = by_start(guest.live, warnings)
     return VmView(
         name=name,
         provider=provider,
@@ -57,7 +59,7 @@ def unread(name: str, provider: str, node: str, why: str) -> VmView:
     return VmView(name, provider, False, Asked.UNSTATED, evidence=(Evidence("could not look", why),), host=node)
 
 
-def asked_of(config: dict[str, str], native: str) -> tuple[Asked, str]:
+def asked_of(config: Mapping[str, str], native: str) -> tuple[Asked, str]:
     """What a configuration says of vmx and svm, and of which one. Pure."""
     cpu = parts(config.get("cpu", "kvm64"))
     kind, flags = cpu.get("", cpu.get("cputype", "kvm64")), cpu.get("flags", "").split(";")
@@ -71,14 +73,19 @@ def asked_of(config: dict[str, str], native: str) -> tuple[Asked, str]:
     return Asked.OFF, feature  # a vendor's model: Proxmox's have neither feature
 
 
-def never(live: dict[str, str], warnings: tuple[str, ...]) -> bool | None:
-    """False where the VM was started in a way that cannot give the feature; else None: that proves nothing. Pure."""
+def by_start(live: Mapping[str, str], warnings: tuple[str, ...]) -> bool | None:
+    """What its having started says of the feature; None where that proves nothing, as with cpu=host. Pure.
+
+    A model other than host is started with `enforce`: without the feature that +nested-virt asks for there is no start.
+    """
     if asked_of(live, "")[0] is Asked.OFF or any("nested-virt" in line for line in warnings):
         return False
-    return None
+    cpu = parts(live.get("cpu", ""))
+    enforced = accelerator_of(live) is Accelerator.KVM and cpu.get("", cpu.get("cputype")) != "host"
+    return True if enforced and "+nested-virt" in cpu.get("flags", "").split(";") else None
 
 
-def accelerator_of(config: dict[str, str]) -> Accelerator:
+def accelerator_of(config: Mapping[str, str]) -> Accelerator:
     return Accelerator.TCG if config.get("kvm") == "0" else Accelerator.KVM
 
 

@@ -90,5 +90,8 @@ def native(node: Node, wanted: Wanted, guest: Guest | None, difference: Differen
 
 
 def cloud_init_digest(vm: VmSpec) -> str:
-    """Over the user's own part only: a newer agent is no reason to throw a disk away."""
-    return hashlib.sha256(f"{vm.user_data or ''}\0{vm.meta_data or ''}".encode()).hexdigest()
+    """Over what the user says only: a newer agent is no reason to throw a disk away."""
+    said = f"{vm.user_data or ''}\0{vm.meta_data or ''}"
+    if any(network.address for network in vm.networks):  # cloud-init takes addresses up once, like all of its data
+        said += f"\0{[network.address for network in vm.networks]}"
+    return hashlib.sha256(said.encode()).hexdigest()

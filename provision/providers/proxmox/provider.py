@@ -3,13 +3,15 @@
 import os
 from dataclasses import replace
 
+from msgspec.structs import replace as with_fields
+
 from hostcheck.model import Judgement, VmView
 from hostcheck.report import Report
 from provision import images
 from provision.accounting import account
 from provision.model import ProviderSpec, VmSpec
 from provision.provider import Plan, Progress, ProviderError
-from provision.providers.proxmox import changes, facts, guests, listen, media, observe
+from provision.providers.proxmox import changes, facts, guests, listen, media, observe, readback
 from provision.providers.proxmox import plan as plans
 from provision.providers.proxmox.api import Api
 from provision.providers.proxmox.changes import Difference
@@ -112,7 +114,9 @@ class ProxmoxProvider:
         if guest is None:
             return None
         native = observe.native_of(facts.read_vendor(self._api, guest.node))
-        return observe.view(self._api, guest, vm.key, self.name, native, where(vm, NESTED))
+        view = observe.view(self._api, guest, vm.key, self.name, native, where(vm, NESTED))
+        shown = readback.settings(vm, guest.live if guest.running else guest.config, view.got)
+        return with_fields(view, settings=shown)
 
     def fetch_report(self, vm: VmSpec, timeout: float, progress: Progress) -> bytes:
         """The guest's report through the QEMU guest agent, within `timeout` seconds. Raises ProviderError.
@@ -156,6 +160,6 @@ def _quiet(_line: str) -> None:
 
 def _check_cloud_init(vm: VmSpec) -> None:
     try:
-        seed_of(vm)
+        seed_of(vm, {})
     except ValueError as e:
         raise refusal(vm, USER_DATA, str(e)) from e

@@ -34,6 +34,7 @@ class Seed:
 
     user_data: bytes
     meta_data: bytes
+    network_config: bytes = b""
 
     def parts(self) -> dict[str, str]:
         """The text of every part of the user-data, by its kind."""
@@ -54,11 +55,12 @@ def read_seed(image: bytes) -> Seed:
         if label.lower() != "cidata":
             raise ValueError(f"the volume is labelled {label}")
         read = {}
-        for name in ("user-data", "meta-data"):
+        there = {child.file_identifier().decode("utf-16-be") for child in iso.list_children(joliet_path="/")}
+        for name in ("user-data", "meta-data", *(["network-config"] if "network-config" in there else [])):
             out = io.BytesIO()
             iso.get_file_from_iso_fp(out, joliet_path=f"/{name}")
             read[name] = out.getvalue()
-        return Seed(read["user-data"], read["meta-data"])
+        return Seed(read["user-data"], read["meta-data"], read.get("network-config", b""))
     finally:
         iso.close()
 

@@ -523,7 +523,8 @@ class StrictPve(FakePve):
         """The parts of the user-data on the seed of a VM."""
         vm = self.vm(vmid)
         image = self.blobs[split_drive(str(vm.config["ide2"]))[0]]
-        return pve_guest.read_seed(image).parts()
+        seed = pve_guest.read_seed(image)
+        return {**seed.parts(), "network-config": seed.network_config.decode()}
 
     def snapshot(self) -> dict[str, Any]:
         """What a test may want to know."""

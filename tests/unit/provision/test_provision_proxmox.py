@@ -19,7 +19,7 @@ from provision.providers.proxmox.credentials import login
 from provision.providers.proxmox.endpoint import parse_endpoint
 from provision.providers.proxmox.facts import Node, Storage
 from provision.providers.proxmox.faults import explain, harmless, known
-from provision.providers.proxmox.observe import asked_of, never
+from provision.providers.proxmox.observe import asked_of, by_start
 from provision.providers.proxmox.record import Record, description, guest_name, identity_tag, read_record, tags
 from provision.providers.proxmox.version import Version
 
@@ -275,9 +275,10 @@ def test_what_a_cpu_asks(cpu: str, asked: Asked) -> None:
 
 def test_what_can_never_be_there_and_what_proves_nothing() -> None:
     assert asked_of({}, "vmx") == (Asked.OFF, "vmx")
-    assert never({"cpu": "kvm64"}, ()) is False
-    assert never({"cpu": "host"}, ()) is None
-    assert never({"cpu": "host"}, ("ignoring 'nested-virt' CPU flag",)) is False
+    assert by_start({"cpu": "kvm64"}, ()) is False
+    assert by_start({"cpu": "host"}, ()) is None
+    assert by_start({"cpu": "EPYC,flags=+nested-virt"}, ()) is True
+    assert by_start({"cpu": "EPYC,flags=+nested-virt"}, ("ignoring 'nested-virt' CPU flag",)) is False
 
 
 # ------------------------------------------------------------------------------------------------------------- faults
