@@ -166,7 +166,8 @@ def test_everything_that_a_class_can_ask_for(cluster: PveLab) -> None:
         cpus=2, memory_mib=2048, limits=Limits(cpu_limit=3000, cpu_shares=2000, memory_reservation_mib=1024),
         networks=(nic,), disks=(ExtraDisk("data", 3, "ssd"),), tags=("Team A",), disk_iops=500,
     )  # fmt: skip
-    cluster.apply(vm)
+    plan, _ = cluster.apply(vm)
+    assert "\ntpmstate0: local-lvm:1,version=v2.0" in plan.native
     config = cluster.pve.vm("default.tiny")["config"]
     assert config["bios"] == "ovmf"
     assert "efitype=4m" in config["efidisk0"]

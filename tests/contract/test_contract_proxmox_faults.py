@@ -13,9 +13,10 @@ from pve_lab import PVE_8, PVE_9_1, PveLab, actions, lab, quiet, template
 from pve_server import AMD, INTEL, TOKEN, documented
 from vm_factory import tiny_image
 
-from hostcheck.model import Arrival
+from hostcheck.model import Arrival, Silence
+from hostcheck.report import decode
 from provision.model import ProviderSpec
-from provision.provider import ProviderError
+from provision.provider import NoReport, ProviderError
 from provision.providers.proxmox import media, tasks
 from provision.providers.proxmox.provider import open_endpoint
 from provision.proving import hear
@@ -49,6 +50,7 @@ def test_every_documented_privilege_is_needed_and_its_lack_is_named(tmp_path: Pa
     """Without any single one of them something fails or is said, naming it; with all of them nothing does."""
     granted = documented(version)
     with lab(tmp_path, disk, version) as made:
+        made.pve.set(behaviour={"default.other": "console"})
         everything = {privilege for _user, _path, privileges in granted for privilege in privileges}
         silent = {"VM.Audit", "Datastore.AllocateSpace"}  # without it things are not there at all
         for lacking in sorted(everything):
@@ -77,7 +79,7 @@ def live(made: PveLab) -> list[str]:
             plan = made.provider.plan(vm)
             complaints += [note for note in plan.notes if note.startswith("could not look")]
             made.provider.apply(plan, quiet)
-            made.provider.fetch_report(vm, 20, listen)
+            made.provider.fetch_report(vm, 5, listen)
             made.provider.apply(made.provider.plan(made.vm(name=vm.name, image=vm.image, disk_gib=2, cpus=2)), quiet)
             made.provider.destroy("default", vm.name)
     except ProviderError as e:
@@ -303,6 +305,27 @@ def test_a_guest_that_does_not_do_its_part(cluster: PveLab, behaviour: str, arri
     assert heard.arrival is arrival
     assert says in heard.detail
     assert heard.report is None
+
+
+def test_without_a_guest_agent_the_report_is_heard_on_the_console(cluster: PveLab) -> None:
+    cluster.pve.set(behaviour={"*": "console"})
+    cluster.apply(cluster.vm())
+    heard = hear(cluster.provider, cluster.vm(), 20, quiet)
+    assert heard.report is not None, heard.detail
+    assert decode(heard.report).subject.vm == "default/tiny"
+
+
+def test_a_console_that_may_not_be_listened_to_is_no_failure_and_is_said(cluster: PveLab) -> None:
+    lacking = [[path, [p for p in given if p != "VM.Console"]] for _user, path, given in documented(PVE_9_1)]
+    cluster.pve.call("set_acl", {TOKEN: lacking})
+    cluster.apply(cluster.vm())
+    assert cluster.provider.fetch_report(cluster.vm(), 20, quiet)
+    cluster.pve.set(behaviour={"*": "console"})
+    cluster.apply(cluster.vm(name="other"))
+    fault = fails(lambda: cluster.provider.fetch_report(cluster.vm(name="other"), 1, quiet), "its console cannot be")
+    assert "VM.Console" in str(fault)
+    assert isinstance(fault, NoReport)
+    assert fault.silence is Silence.BOOTING
 
 
 def test_a_vm_that_is_not_there(cluster: PveLab) -> None:

@@ -8,9 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, TypeVar
+from urllib.parse import urlencode
 
 import msgspec
 import requests
+import websocket
 from proxmoxer.backends.https import JsonSerializer, ProxmoxHttpSession
 from proxmoxer.core import ProxmoxResource, ResourceException
 
@@ -63,6 +65,11 @@ class Api:
     def upload(self, path: str, file: BinaryIO, **parameters: object) -> Any:
         """Send a file; its `name` is what it will be called there."""
         return self._call("POST", path, {**parameters, "filename": file}, timeout=UPLOAD_TIMEOUT)
+
+    def stream(self, path: str, **parameters: object) -> websocket.WebSocket:
+        """A WebSocket with the node that answered last. Raises ProviderError and what websocket raises."""
+        query = urlencode({name: str(value) for name, value in parameters.items()})
+        return self._sessions.stream(self._addresses[0], f"/api2/json/{path}?{query}")
 
     def close(self) -> None:
         """Hang up."""

@@ -15,6 +15,7 @@ from provision.provider import Progress, ProviderError
 from provision.providers.proxmox import changes, config, guests, media, record, tasks
 from provision.providers.proxmox.api import Api
 from provision.providers.proxmox.changes import Difference, Wanted
+from provision.providers.proxmox.console import DEVICE
 from provision.providers.proxmox.faults import LOCKS
 from provision.providers.proxmox.guests import Guest, Resource
 from provision.providers.proxmox.plan import ProxmoxPlan
@@ -240,7 +241,7 @@ def seed_of(vm: VmSpec, keys: Mapping[str, str]) -> bytes:
     Raises ValueError for user-data or meta-data that cloud-init would ignore.
     """
     with _building:
-        part = user_data_part(vm=vm.key)
+        part = user_data_part(vm=vm.key, send=(f"console:{DEVICE}",))
     user_data = user_data_multipart(vm.user_data, part)
     meta = meta_data(vm.namespace, vm.name, user_data, vm.meta_data)
     return seed_iso(user_data, meta, network_config(vm.networks, config.macs(keys)))

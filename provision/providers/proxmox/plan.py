@@ -1,6 +1,7 @@
 """A plan for one VM on Proxmox, with what was chosen for it. Its making is pure but for the facts that it is given."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from provision.model import VmSpec
@@ -82,10 +83,16 @@ def check_networks(vm: VmSpec, node: Node) -> None:
             raise ProviderError(why, hint=f"it has: {known}", refused=True)
 
 
-def native(node: Node, wanted: Wanted, guest: Guest | None, difference: Difference) -> str:
+def new_disks(vm: VmSpec, source: Source, storage: str) -> dict[str, str]:
+    """The disks of a new VM, as they are asked for."""
+    image = {} if source.template else config.image_disk(vm, storage, f"<{vm.image.name}>")
+    return {**image, **config.new_disks(vm, storage, source.template_config or {})}
+
+
+def native(node: Node, wanted: Wanted, guest: Guest | None, values: Mapping[str, str]) -> str:
     """The configuration in the words of /etc/pve."""
     at = f"# {guest.at}" if guest else f"# a new VM on {node.name}"
-    keys = {**wanted.settings, **wanted.nics, **difference.values}
+    keys = {**wanted.settings, **wanted.nics, **values}
     return "\n".join([at, *(f"{key}: {keys[key]}" for key in sorted(keys))])
 
 

@@ -1,17 +1,18 @@
 """The Proxmox VE provider: plan, apply, observe, fetch the report, destroy. Any number of threads may use one."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 
 from msgspec.structs import replace as with_fields
 
-from hostcheck.model import Judgement, VmView
+from hostcheck.model import Judgement, Silence, VmView
 from hostcheck.report import Report
 from provision import images
 from provision.accounting import account
 from provision.model import ProviderSpec, VmSpec
-from provision.provider import Plan, Progress, ProviderError
-from provision.providers.proxmox import changes, facts, guests, listen, media, observe, readback
+from provision.provider import NoReport, Plan, Progress
+from provision.providers.proxmox import changes, facts, guests, media, observe, readback
 from provision.providers.proxmox import plan as plans
 from provision.providers.proxmox.api import Api
 from provision.providers.proxmox.changes import Difference
@@ -22,6 +23,7 @@ from provision.providers.proxmox.endpoint import parse_endpoint
 from provision.providers.proxmox.estate import ProxmoxEstate
 from provision.providers.proxmox.facts import Node
 from provision.providers.proxmox.guests import Guest
+from provision.providers.proxmox.listen import Listener
 from provision.providers.proxmox.maker import Maker, seed_of
 from provision.providers.proxmox.plan import ProxmoxPlan
 from provision.providers.proxmox.source import Source, check_size, source_of
@@ -69,9 +71,11 @@ class ProxmoxProvider:
         plans.check_networks(vm, node)
         wanted = plans.wanted_of(vm, node, cpu, source, guest)
         difference = plans.difference_of(vm, guest, wanted) if guest else Difference()
+        disks: Mapping[str, str] = {}
         if guest is None or difference.rebuild:
             check_size(vm, source)
-            media.for_disks(node, vm)
+            storage = media.for_disks(node, vm).storage
+            disks = plans.new_disks(vm, source, storage)
             media.for_files(node.storages, "iso", node.name)
             if source.template is None:
                 media.for_import(node, vm.image.storage)
@@ -81,7 +85,7 @@ class ProxmoxProvider:
             accounts=account(vm, "proxmox"),
             notes=(*cpu.notes, *(f"could not look: {text}" for text in node.unread)),
             evidence=cpu.evidence,
-            native=plans.native(node, wanted, guest, difference),
+            native=plans.native(node, wanted, guest, {**difference.values, **disks}),
             node=node,
             cpu=cpu,
             source=source,
@@ -126,8 +130,8 @@ class ProxmoxProvider:
         guest = guests.find(self._api, vm.namespace, vm.name)
         if guest is None:
             fault = f"it does not exist at {self._api.endpoint.written}"
-            raise ProviderError(fault, hint="apply the manifests first")
-        report = listen.fetch(self._api, guest, self._version, timeout, progress)
+            raise NoReport(fault, Silence.NOT_THERE, hint="apply the manifests first")
+        report = Listener(self._api, guest, self._version).listen(timeout, progress)
         self._maker.take_seed_away(guest, progress)
         return report
 

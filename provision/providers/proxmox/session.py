@@ -4,7 +4,10 @@ proxmoxer's own ticket login goes past its session, and so past a certificate th
 """
 
 import contextlib
+import hashlib
 import os
+import socket
+import ssl
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -13,6 +16,7 @@ from typing import Any
 
 import msgspec
 import requests
+import websocket
 from proxmoxer.backends.https import ProxmoxHTTPApiTokenAuth, ProxmoxHTTPAuthBase, ProxmoxHttpSession
 from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
@@ -46,6 +50,36 @@ class Sessions:
         if isinstance(session.auth, _TicketAuth):
             session.auth.ticket = self._ticket_of(address, session)
         return session
+
+    def stream(self, address: str, path: str) -> websocket.WebSocket:
+        """A WebSocket, trusted and logged in as everything else. Raises what ssl, socket and websocket raise."""
+        session = self.ready(address)
+        header = [f"{name}: {value}" for name, value in self._headers(session, path).items()]
+        host, _, port = address.rpartition(":")
+        raw = socket.create_connection((host.strip("[]"), int(port)), timeout=TIMEOUT)
+        secure = self._context(session.auth.verify_ssl).wrap_socket(raw, server_hostname=host.strip("[]"))
+        pinned = self._login.fingerprint
+        if pinned and hashlib.sha256(secure.getpeercert(binary_form=True) or b"").hexdigest() != pinned:
+            secure.close()
+            raise ProviderError(f"{address}: its certificate is not the one of PROXMOX_FINGERPRINT")
+        return websocket.create_connection(
+            f"wss://{address}{path}", socket=secure, header=header, subprotocols=["binary"], suppress_origin=True
+        )
+
+    def _headers(self, session: ProxmoxHttpSession, path: str) -> Mapping[str, str]:
+        request = requests.Request("GET", f"https://proxmox{path}").prepare()
+        signed = session.auth(request)
+        wanted = {name: value for name, value in signed.headers.items() if name.lower() == "authorization"}
+        cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in session.auth.get_cookies())
+        return {**wanted, "Cookie": cookies} if cookies else wanted
+
+    @staticmethod
+    def _context(verify: bool | str) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
+        if verify is False:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
 
     def forget_ticket(self) -> bool:
         """It was refused, so the next call logs in anew; False when there is none, as with a token."""
