@@ -1,0 +1,85 @@
+"""The mission's own classes, from manifest to proof, on three versions of Proxmox VE."""
+
+from pathlib import Path
+
+import pytest
+from pve_lab import PVE_7, PVE_8, PVE_9_0, PVE_9_1, PveLab, lab, quiet
+from vm_factory import tiny_image
+
+from hostcheck.judge import judge
+from hostcheck.report import decode
+from provision.manifests import load, resolve
+from provision.model import Handling, Severity, VmSpec
+from provision.provider import ProviderError
+from provision.proving import hear
+
+MISSION = Path(__file__).parents[1] / "fixtures" / "mission"
+REST = """
+---
+apiVersion: infra.virtrigaud.io/v1beta1
+kind: VMImage
+metadata: {name: debian, namespace: NAMESPACE}
+spec: {source: {proxmox: {templateID: 900}}}
+---
+apiVersion: infra.virtrigaud.io/v1beta1
+kind: VirtualMachine
+metadata: {name: nested, namespace: NAMESPACE}
+spec:
+  providerRef: {name: pve}
+  classRef: {name: CLASS}
+  imageRef: {name: debian}
+  networks: [{name: vmbr0}]
+"""
+# What the linter says of the first class: VBS needs Secure Boot. The second is taken as it stands.
+CLASSES = [
+    ("class.yaml", "nested-vm-class", "virtrigaud-system", ("secureBoot: false", "secureBoot: true")),
+    ("complete.yaml", "hypervisor-class", "default", ("", "")),
+]
+
+
+def wanted(made: PveLab, place: Path, which: int) -> VmSpec:
+    name, called, namespace, (old, new) = CLASSES[which]
+    text = (MISSION / name).read_text().removeprefix("---\n")
+    start = text.index("apiVersion")
+    a_class = text[start:].split("\n---")[0].replace(old, new)
+    rest = REST.replace("NAMESPACE", namespace).replace("CLASS", called)
+    (place / "vm.yaml").write_text(a_class + rest)
+    vms, problems = resolve(load([str(place / "vm.yaml")]), made.pve.endpoint)
+    assert [problem for problem in problems if problem.severity is Severity.ERROR] == []
+    (vm,) = vms
+    return vm
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("version", [PVE_8, PVE_9_0, PVE_9_1])
+def test_the_classes_of_the_mission_are_made_and_proven(tmp_path: Path, version: str, which: int) -> None:
+    with lab(tmp_path, tiny_image(tmp_path), version) as made:
+        vm = wanted(made, tmp_path, which)
+        plan, _ = made.apply(vm)
+        unhonoured = {account.path: account.handling for account in plan.accounts
+                      if account.handling in (Handling.UNSUPPORTED, Handling.REFUSED)}  # fmt: skip
+        assert set(unhonoured) <= {
+            "VMClass spec.performanceProfile.virtualizationBasedSecurity",
+            "VMClass spec.performanceProfile.latencySensitivity",
+            "VMClass spec.performanceProfile.hyperThreadingPolicy",
+            "VMClass spec.resourceLimits.cpuReservation",
+            "VMClass spec.diskDefaults.storageClass",
+        }
+        heard = hear(made.provider, vm, 60, quiet)
+        assert heard.report is not None, heard.detail
+        assert judge(decode(heard.report)).runs_guests.verdict.works
+        assert [setting for setting in heard.view.settings if setting.differs] == []
+        config = made.pve.vm(f"{vm.namespace}.nested")["config"]
+        assert (config["cpu"], config["machine"], config["bios"]) == ("host", "q35,viommu=intel", "ovmf")
+        assert made.provider.destroy(vm.namespace, "nested")
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_version_without_a_virtual_iommu_refuses_them_at_the_line_that_asks(tmp_path: Path, which: int) -> None:
+    with lab(tmp_path, tiny_image(tmp_path), PVE_7) as made:
+        vm = wanted(made, tmp_path, which)
+        with pytest.raises(ProviderError, match=r"vm\.yaml:\d+:\d+: a virtual IOMMU needs Proxmox VE 8\.2") as caught:
+            made.provider.plan(vm)
+        assert caught.value.refused
+        line = int(str(caught.value).split(".yaml:")[1].split(":")[0])
+        assert "vtdEnabled" in (tmp_path / "vm.yaml").read_text().splitlines()[line - 1]
