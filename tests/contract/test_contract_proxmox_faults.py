@@ -9,15 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import requests
 from pve_lab import PVE_8, PVE_9_1, PveLab, actions, lab, quiet, template
-from pve_server import AMD, INTEL, TOKEN, documented
+from pve_server import AMD, INTEL, SECRET, TOKEN, documented
 from vm_factory import tiny_image
 
 from hostcheck.model import Arrival, Silence
 from hostcheck.report import decode
 from provision.model import ProviderSpec
 from provision.provider import NoReport, ProviderError
-from provision.providers.proxmox import media, tasks
+from provision.providers.proxmox import changes, media, tasks
 from provision.providers.proxmox.provider import open_endpoint
 from provision.proving import hear
 
@@ -172,6 +173,34 @@ def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(cluster: PveLab, 
     assert made["status"] == "running", actions(plan)
     assert "size=2G" in made["config"]["scsi0"]
     assert cluster.provider.fetch_report(vm, 60, quiet)
+    cluster.provider.destroy("default", "tiny")
+    assert [volume for volume in cluster.pve.state()["disks"] if "base-900" not in volume] == []
+
+
+def test_a_task_that_an_earlier_run_started_is_followed_and_not_started_again(tmp_path: Path, disk: Path) -> None:
+    with lab(tmp_path, disk, PVE_9_1, time_scale=1.0) as made:
+        made.apply(made.vm(power_on=False))
+        number = made.pve.vm("default.tiny")["vmid"]
+        made.pve.set(vm=number, start_secs=3)
+        headers = {"Authorization": f"PVEAPIToken={TOKEN}={SECRET}"}
+        url = f"https://127.0.0.1:{made.pve.port}/api2/json/nodes/pve1/qemu/{number}/status/start"
+        requests.post(url, headers=headers, verify=str(made.pve.ca), timeout=30).raise_for_status()
+        _, said = made.apply(made.vm())
+        assert "waiting for a task that is running already" in said
+        assert made.pve.vm("default.tiny")["status"] == "running"
+        assert [kind for kind, _, _ in made.pve.state()["tasks"]].count("qmstart") == 1
+
+
+def test_a_seed_that_a_killed_run_had_not_attached_is_removed_as_well(
+    cluster: PveLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(changes, "with_seed", killed)
+    with pytest.raises(KeyboardInterrupt):
+        cluster.apply(cluster.vm())
+    assert any("iso/nestproof" in volume for volume in cluster.pve.state()["disks"])
     cluster.provider.destroy("default", "tiny")
     assert [volume for volume in cluster.pve.state()["disks"] if "base-900" not in volume] == []
 

@@ -213,8 +213,8 @@ class Maker:
             upid = self._api.post(f"{guest.path}/status/stop")
             tasks.follow(self._api, upid, f"{guest.at}: its stop", progress)
         removed: tuple[str, ...] = ()
-        if found.seed not in ("", GONE):
-            for volume in self._media.seeds(guest.node, found.seed.partition(":")[0], found.namespace, found.name):
+        if found.seed != GONE:
+            for volume in self._media.seeds(guest.node, found.namespace, found.name):
                 if self._media.remove(guest.node, volume, progress):
                     removed += (f"seed {volume}",)
         upid = self._api.delete(guest.path, purge=1)

@@ -94,10 +94,15 @@ class Media:
         tasks.follow(self._api, upid, f"removing {volume}", progress)
         return True
 
-    def seeds(self, node: str, storage: str, namespace: str, name: str) -> list[str]:
-        """Seeds of a VM that lie on a storage, whoever left them."""
-        start = f"{storage}:iso/{TAG}-{guest_name(namespace, name)}-"
-        return [volume for volume in self._there(node, Volume(storage, "iso", "")) if _is_seed(volume, start)]
+    def seeds(self, node: str, namespace: str, name: str) -> list[str]:
+        """Seeds of a VM on every storage of its node, also one that a killed run had uploaded and not attached."""
+        storages = self._api.get(f"nodes/{node}/storage", list[Storage], content="iso")
+        start = f"iso/{TAG}-{guest_name(namespace, name)}-"
+        there = [
+            each for storage in storages if storage.active
+            for each in self._there(node, Volume(storage.storage, "iso", ""))
+        ]  # fmt: skip
+        return [volume for volume in there if _is_seed(volume.partition(":")[2], start)]
 
     def _there(self, node: str, volume: Volume) -> list[str]:
         try:
