@@ -1,11 +1,11 @@
 """What was not looked at, and why: the other half of every verdict. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hostcheck.model import Status
-from reports.observations import observations
-from reports.rows import Row
+from reports.observations import CHECKS
+from reports.rows import VM_ONLY, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,15 @@ def coverage(rows: Sequence[Row]) -> Coverage:
     whose: dict[str, dict[str, Row]] = {}
     asked = answered = 0
     for row in rows:
-        for seen in observations(row):
-            asked += seen.status is not Status.SKIP
-            answered += seen.status not in (Status.SKIP, Status.UNKNOWN)
-            if seen.status is Status.UNKNOWN:
-                hidden.setdefault(seen.summary, {})[seen.check] = None
-                whose.setdefault(seen.summary, {})[row.anchor] = row
+        for check, status, reason in _said(row):
+            if status is Status.SKIP:
+                continue
+            asked += 1
+            if status is not Status.UNKNOWN:
+                answered += 1
+                continue
+            hidden.setdefault(reason, {})[check] = None
+            whose.setdefault(reason, {})[row.anchor] = row
     gaps = [Gap(reason, tuple(hidden[reason]), tuple(whose[reason].values())) for reason in hidden]
     reported = [row for row in rows if row.chain.machine]
     by_age = sorted((row for row in reported if row.chain.machine and row.chain.machine.looked > 0), key=_looked)
@@ -64,6 +67,15 @@ def coverage(rows: Sequence[Row]) -> Coverage:
         oldest=by_age[0] if by_age else None,
         newest=by_age[-1] if by_age else None,
     )
+
+
+def _said(row: Row) -> Iterator[tuple[str, Status, str]]:
+    """Check, status and summary of everything: what `observations` says, without what only formats need."""
+    for cell in row.cells:
+        if row.chain.kind != "host" or cell.link.link not in VM_ONLY:
+            yield cell.link.check or CHECKS[cell.link.link], cell.link.status, cell.link.summary
+    for finding in row.others:
+        yield finding.check, finding.status, finding.headline
 
 
 def _looked(row: Row) -> float:

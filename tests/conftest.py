@@ -17,6 +17,7 @@ settings.load_profile("nestproof")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--regenerate", action="store_true", help="write the golden files anew instead of comparing them")
+    parser.addoption("--pictures", action="store_true", help="write the pictures of the documentation anew")
 
 
 @pytest.fixture

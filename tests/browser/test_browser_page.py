@@ -315,6 +315,26 @@ def test_without_javascript_every_cell_still_leads_to_its_evidence(visit: Any) -
         expect(page.locator(name)).to_be_visible()
 
 
+def test_a_large_page_draws_only_what_is_looked_at(open_file: Any, page_of: Any) -> None:
+    page = open_file(page_of(5000), "#matrix")
+    expect(page.locator("#table tbody tr")).to_have_count(50)
+    assert page.evaluate("document.getElementsByTagName('*').length") < 8000
+    expect(page.locator("#pager")).to_contain_text("page 1 of 100")
+    page.get_by_role("button", name="Next page").click()
+    expect(page.locator("#pager")).to_contain_text("page 2 of 100")
+    page.get_by_role("searchbox").fill("runner-0400-")
+    expect(page.locator("#table tbody tr").first).to_contain_text("runner-0400-")
+    page.locator("#table tbody a").first.click()
+    expect(page.get_by_role("dialog")).to_contain_text("runner-0400-")
+    name = page.evaluate("location.hash.split('?')[0]")
+    page.keyboard.press("Escape")
+    page.get_by_role("searchbox").fill("")
+    page.evaluate(f"location.hash = {name + '?view=matrix'!r}")
+    expect(page.locator("#table [aria-current=true]")).to_be_in_viewport()
+    page.get_by_label("Machines on a page").select_option("500 a page")
+    expect(page.locator("#table tbody tr")).to_have_count(500)
+
+
 def test_a_large_page_without_javascript_shows_what_is_wrong(open_file: Any, page_of: Any) -> None:
     page = open_file(page_of(2000), java_script_enabled=False)
     expect(page.locator("#table tbody tr")).to_have_count(100)

@@ -20,7 +20,7 @@ const [CELLS, WORDS, BROKEN, OTHERS] = Array(4).keys();
 const [STATUS, SUMMARY, CHECK, EVIDENCE, REMEDIES, FOLLOWS] = Array(6).keys();
 const [CPU, KERNEL, SYSTEM, UNDER, CPUS, MEMORY, LOOKED, FLAGS, EXIT, INNER] = Array(10).keys();
 const OUTCOME_CLASSES = ["works", "degraded", "broken", "unknown"];
-const NUMBERS = new Intl.NumberFormat("en", { useGrouping: true });
+const counted = (number) => (number < 10000 ? String(number) : number.toLocaleString("en").replaceAll(",", "\u2009"));
 
 let data = null;
 let places = null;
@@ -53,7 +53,10 @@ const findingsOf = (row) => profileOf(row)[OTHERS].map((number) => data.findings
 const verdictOf = (answer) => answer[0].replaceAll("_", " ");
 const textOf = (row, field) => data.strings[row[field]];
 const machineText = (row, field) => (row[MACHINE] ? data.strings[row[MACHINE][field]] : "");
-const vmsOf = (row) => data.rows.filter((other) => other[KIND] && textOf(other, HOST) === row[LABEL]);
+const vmsOf = (row) => {
+  const host = data.strings.indexOf(row[LABEL]);
+  return data.rows.filter((other) => other[KIND] && other[HOST] === host);
+};
 
 const microseconds = (nanoseconds) => {
   const value = nanoseconds / 1000;

@@ -66,6 +66,13 @@ const columnsOf = () => {
   ];
 };
 
+/* Rows with the same key keep their order. */
+const byKey = (found, sign, key) => {
+  const keys = new Float64Array(data.rows.length);
+  for (const at of found) keys[at] = key(data.rows[at]);
+  return found.sort((a, b) => (keys[a] === keys[b] ? a - b : sign * (keys[a] < keys[b] ? -1 : 1)));
+};
+
 let allGroups = null;
 const shownGroups = () => {
   allGroups ??= columnsOf();
@@ -85,10 +92,7 @@ const sorted = (found) => {
     const values = [...new Set(found.map((at) => text(data.rows[at])))];
     values.sort(values.length > 5000 ? undefined : collator.compare);
     const rank = new Map(values.map((value, number) => [value, value ? number : values.length]));
-    const keys = new Map(found.map((at) => [at, rank.get(text(data.rows[at]))]));
-    return found.sort((a, b) => sign * (keys.get(a) - keys.get(b)) || a - b);
+    return byKey(found, sign, (row) => rank.get(text(row)));
   }
-  const keys = new Map(found.map((at) => [at, column.key(data.rows[at])]));
-  const less = (a, b) => (keys.get(a) === keys.get(b) ? 0 : keys.get(a) < keys.get(b) ? -1 : 1);
-  return found.sort((a, b) => sign * less(a, b) || a - b);
+  return byKey(found, sign, column.key);
 };

@@ -36,7 +36,11 @@ const heading = (id, title, attributes = {}) => {
   return make("th", { scope: "col", "aria-sort": sort, ...attributes }, act);
 };
 
+let drawn = "";
 const drawHead = (groups) => {
+  const asked = `${state.sort} ${state.down} ${groups.map((group) => group.columns.map((column) => column.id))}`;
+  if (asked === drawn) return;
+  drawn = asked;
   const over = make("tr", {}, heading("name", "Machine", { class: "corner", rowspan: 2 }));
   const under = make("tr");
   for (const group of groups) {
@@ -60,7 +64,7 @@ const drawPager = (pages) => {
   before.disabled = state.page === 0;
   after.disabled = state.page >= pages - 1;
   byId("pager").replaceChildren(...(data.rows.length > 50
-    ? [before, make("span", {}, `page ${NUMBERS.format(state.page + 1)} of ${NUMBERS.format(pages)}`), after, sizes] : []));
+    ? [before, make("span", {}, `page ${counted(state.page + 1)} of ${counted(pages)}`), after, sizes] : []));
 };
 
 const drawTable = (most = 0) => {
@@ -81,9 +85,9 @@ const drawTable = (most = 0) => {
   const first = table.tBodies[0].querySelector("a");
   tabStop = null;
   if (first) stop(first);
-  const whole = NUMBERS.format(data.rows.length);
-  const part = most && chosen.length > most ? `, the first ${NUMBERS.format(most)} here` : "";
-  byId("shown").textContent = filtering() ? `Showing ${NUMBERS.format(chosen.length)} of ${whole}${part}` : part ? `${whole} machines${part}` : "";
+  const whole = counted(data.rows.length);
+  const part = most && chosen.length > most ? `, the first ${counted(most)} here` : "";
+  byId("shown").textContent = filtering() ? `Showing ${counted(chosen.length)} of ${whole}${part}` : part ? `${whole} machines${part}` : "";
   drawPager(pages);
   drawChips();
   markCurrent(false);

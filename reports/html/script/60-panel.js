@@ -88,7 +88,7 @@ const machineTerms = (row) => {
   const timing = (t) => `${microseconds(t[0])} (${microseconds(t[1])} to ${microseconds(t[2])})`;
   const said = machine[FLAGS].map((flag, at) => (flag < 0 ? "" : `${flag ? "" : "no "}${FLAG_NAMES[at]}`)).filter(Boolean);
   return [
-    ["CPU", machineText(row, CPU) + (machine[CPUS] > 0 ? `, ${NUMBERS.format(machine[CPUS])} CPUs` : "")],
+    ["CPU", machineText(row, CPU) + (machine[CPUS] > 0 ? `, ${counted(machine[CPUS])} CPUs` : "")],
     ["Memory", machine[MEMORY] > 0 ? `${(machine[MEMORY] / 2 ** 30).toFixed(1)} GiB` : ""],
     ["System", [machineText(row, SYSTEM), machineText(row, KERNEL)].filter(Boolean).join(", ")],
     ["Under", machineText(row, UNDER)], ["Has", said.join(", ")],

@@ -36,7 +36,7 @@ const makeCounter = (item) => {
 const makeProblem = (item) => {
   const number = Number(item.dataset.problem), count = data.problems[number][2].length;
   if (count < 2) return;
-  const show = button(`Show all ${NUMBERS.format(count)} in the matrix`, () => {
+  const show = button(`Show all ${counted(count)} in the matrix`, () => {
     Object.assign(state, { outcomes: new Set(), kind: "", provider: "", change: "", words: "", problem: number });
     drawControls();
     pressCounters();
@@ -119,6 +119,7 @@ const listen = () => {
 
 const begin = async () => {
   await load();
+  if (data.rows.length > 2000) state.size = 50; // a page is drawn anew for every letter that is typed
   addCopyButtons(byId("problems"));
   makeTools();
   if (table) {
@@ -132,7 +133,7 @@ const begin = async () => {
   if (!state.at) scrollTo(0, 0); // the browser went to where the view was while all of them were shown
   listen();
   document.documentElement.dataset.ready = "true";
-  setTimeout(haystack, 0); // while nobody types yet
+  (window.requestIdleCallback || setTimeout)(() => haystack()); // while nobody types yet
 };
 
 begin();
