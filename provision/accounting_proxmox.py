@@ -38,6 +38,10 @@ _CLASS: dict[str, tuple[Handling, str]] = {
         _HONOURED,
         "cpu: the model, with +nested-virt where the class is nested and Proxmox VE is 9.1 or newer",
     ),
+    "VMClass spec.extraConfig.proxmox.cicustom": (
+        _HONOURED,
+        "cicustom, with Proxmox VE's own cloud-init drive in place of our seed",
+    ),
     "VMClass spec.extraConfig.*": (_UNSUPPORTED, "keys of VMware's VMX file: of them Proxmox VE has none"),
     "VMClass spec.diskDefaults.type": (
         _APPROXIMATED,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pve_lab import PVE_7, PVE_9_1, VERSIONS, PveLab, actions, lab, quiet, template
+from pve_server import TOKEN, documented
 from vm_factory import net, tiny_image
 
 from hostcheck.judge import judge
@@ -299,6 +300,23 @@ def test_a_running_vm_is_not_stopped_without_consent(newest: PveLab) -> None:
     with pytest.raises(ProviderError, match="would have to be stopped, which the plan did not say"):
         newest.provider.apply(keeps, quiet)
     assert newest.pve.vm("default.tiny")["status"] == "running"
+
+
+def test_snippets_of_ones_own_on_the_native_drive(newest: PveLab) -> None:
+    vm = newest.vm(extra_config={"proxmox.cicustom": "user=local:snippets/mine.yaml"})
+    with pytest.raises(ProviderError, match=r"lacks VM\.Config\.Cloudinit on /vms/\d+"):
+        newest.apply(vm)
+    granted = [[path, [*given, "VM.Config.Cloudinit"]] for _user, path, given in documented(PVE_9_1)]
+    newest.pve.call("set_acl", {TOKEN: granted})
+    plan, _ = newest.apply(vm)
+    assert any("nestproof agent cloud-init" in note for note in plan.notes)
+    config = newest.pve.vm("default.tiny")["config"]
+    assert config["cicustom"] == "user=local:snippets/mine.yaml"
+    assert config["ide2"].startswith("local-lvm:vm-")
+    assert not any("iso/" in volume for volume in newest.pve.state()["disks"])
+    assert actions(newest.provider.plan(vm)) == ["keep VM"]
+    with pytest.raises(ProviderError, match="there is user-data, and the class names snippets"):
+        newest.provider.plan(replace(vm, user_data="#cloud-config\n"))
 
 
 def test_the_record_and_the_tags_tell_whose_it_is(newest: PveLab) -> None:

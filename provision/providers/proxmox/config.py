@@ -15,9 +15,11 @@ NORMAL_SHARES, NORMAL_UNITS, MOST_UNITS = 1000, 100, 10_000
 """cpuShares of a CPU that nobody prefers (vSphere's normal), Proxmox's default weight, and its highest."""
 DEFAULT_BRIDGE = "vmbr0"
 SEED_DRIVE = "ide2"
+CUSTOM_KEY = "proxmox.cicustom"
+"""The key of a VMClass's extraConfig that names snippets, for Proxmox's own cloud-init drive in place of our seed."""
 MANAGED = (
-    "agent", "balloon", "bios", "cores", "cpu", "cpulimit", "cpuunits", "hotplug", "kvm", "machine", "memory", "name",
-    "numa", "serial0", "sockets", "tags", "vcpus",
+    "agent", "balloon", "bios", "cicustom", "cores", "cpu", "cpulimit", "cpuunits", "hotplug", "kvm", "machine",
+    "memory", "name", "numa", "serial0", "sockets", "tags", "vcpus",
 )  # fmt: skip
 """Keys that a VM keeps in step with its manifest; all but these are made once or left alone."""
 NUMBERS = ("balloon", "cores", "cpulimit", "cpuunits", "kvm", "memory", "numa", "sockets", "vcpus")
@@ -41,6 +43,8 @@ def settings(
     }
     if not cpu.kvm:
         wanted["kvm"] = "0"
+    if custom := vm.extra_config.get(CUSTOM_KEY):
+        wanted["cicustom"] = custom
     wanted |= _machine(vm, template) | _hot_plug(vm, node) | _limits(vm, node)
     return wanted
 

@@ -9,6 +9,7 @@ from importlib.metadata import version as version_of
 from msgspec.structs import replace as with_fields
 
 from agent.cloudinit import user_data_part
+from hostcheck.paths import cache_dir
 from provision.model import VmSpec
 from provision.network_config import network_config
 from provision.provider import Progress, ProviderError
@@ -19,7 +20,7 @@ from provision.providers.proxmox.console import DEVICE
 from provision.providers.proxmox.faults import LOCKS
 from provision.providers.proxmox.guests import Guest, Resource
 from provision.providers.proxmox.plan import ProxmoxPlan
-from provision.providers.proxmox.record import GONE, Record
+from provision.providers.proxmox.record import GONE, NATIVE, Record
 from provision.providers.proxmox.vmid import Numbers
 from provision.providers.proxmox.words import NESTED, refusal
 from provision.seed import meta_data, seed_iso, user_data_multipart
@@ -171,6 +172,11 @@ class Maker:
     def _attach_seed(self, plan: ProxmoxPlan, guest: Guest, progress: Progress) -> None:
         vm = plan.vm
         assert guest.record is not None
+        if config.CUSTOM_KEY in vm.extra_config:
+            told = record.description(with_fields(guest.record, seed=NATIVE))
+            drive = f"{media.for_disks(plan.node, vm).storage}:cloudinit"
+            self._set(guest, {"description": told, config.SEED_DRIVE: drive}, (), progress)
+            return
         made = guests.read(self._api, guest.node, guest.vmid) if any(nic.address for nic in vm.networks) else None
         keys = made.config if made else {}  # its NICs may have got their MACs a moment ago
         volume = self._media.put_seed(plan.node, vm.namespace, vm.name, seed_of(vm, keys), progress)
@@ -179,7 +185,7 @@ class Maker:
 
     def take_seed_away(self, guest: Guest, progress: Progress) -> None:
         """After the guest has read it. That this may be forbidden is no failure: it is said."""
-        if guest.record is None or guest.record.seed in ("", GONE):
+        if guest.record is None or guest.record.seed in ("", GONE, NATIVE):
             return
         try:
             told = record.description(with_fields(guest.record, seed=GONE))
@@ -213,7 +219,7 @@ class Maker:
             upid = self._api.post(f"{guest.path}/status/stop")
             tasks.follow(self._api, upid, f"{guest.at}: its stop", progress)
         removed: tuple[str, ...] = ()
-        if found.seed != GONE:
+        if found.seed not in (GONE, NATIVE):
             for volume in self._media.seeds(guest.node, found.namespace, found.name):
                 if self._media.remove(guest.node, volume, progress):
                     removed += (f"seed {volume}",)
@@ -241,7 +247,7 @@ def seed_of(vm: VmSpec, keys: Mapping[str, str]) -> bytes:
     Raises ValueError for user-data or meta-data that cloud-init would ignore.
     """
     with _building:
-        part = user_data_part(vm=vm.key, send=(f"console:{DEVICE}",))
+        part = user_data_part(vm=vm.key, send=(f"console:{DEVICE}",), kept=cache_dir() / "agent")
     user_data = user_data_multipart(vm.user_data, part)
     meta = meta_data(vm.namespace, vm.name, user_data, vm.meta_data)
     return seed_iso(user_data, meta, network_config(vm.networks, config.macs(keys)))

@@ -17,6 +17,7 @@ from provision.providers.proxmox import plan as plans
 from provision.providers.proxmox.api import Api
 from provision.providers.proxmox.changes import Difference
 from provision.providers.proxmox.choose import node_for
+from provision.providers.proxmox.config import CUSTOM_KEY
 from provision.providers.proxmox.cpu import choose
 from provision.providers.proxmox.credentials import login
 from provision.providers.proxmox.endpoint import parse_endpoint
@@ -83,7 +84,7 @@ class ProxmoxProvider:
             vm=vm,
             steps=changes.steps(guest, difference, wanted, plans.made(vm, node, source)),
             accounts=account(vm, "proxmox"),
-            notes=(*cpu.notes, *(f"could not look: {text}" for text in node.unread)),
+            notes=(*cpu.notes, *_custom_notes(vm), *(f"could not look: {text}" for text in node.unread)),
             evidence=cpu.evidence,
             native=plans.native(node, wanted, guest, {**difference.values, **disks}),
             node=node,
@@ -162,7 +163,17 @@ def _quiet(_line: str) -> None:
     return
 
 
+def _custom_notes(vm: VmSpec) -> tuple[str, ...]:
+    """What somebody who brings snippets has to do for the VM to be heard."""
+    if CUSTOM_KEY not in vm.extra_config:
+        return ()
+    part = "the part that `nestproof agent cloud-init` prints"
+    return (f"its cloud-init is yours (proxmox.cicustom): without {part} there will be no report",)
+
+
 def _check_cloud_init(vm: VmSpec) -> None:
+    if CUSTOM_KEY in vm.extra_config and (vm.user_data or vm.meta_data):
+        raise refusal(vm, USER_DATA, "there is user-data, and the class names snippets (proxmox.cicustom): take one")
     try:
         seed_of(vm, {})
     except ValueError as e:

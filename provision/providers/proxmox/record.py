@@ -14,6 +14,8 @@ SAFE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])
 RECORD = re.compile(r"<!-- nestproof/1 (\{.*\}) -->")
 GONE = "removed"
 """In place of the seed's volume once the guest has read it."""
+NATIVE = "native"
+"""In place of the seed's volume where Proxmox's own cloud-init drive has it all."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):

@@ -244,6 +244,9 @@ class StrictPve(FakePve):
             if re.fullmatch(r"[A-Za-z][\w.-]*:\d+(\.\d+)?", volume):
                 self._qm_check_drive(user, vm.vmid, None, key, str(p[key]), None)
                 p[key], _ = self._qm_new_drive(vm.vmid, key, str(p[key]), None)
+            elif volume.endswith(":cloudinit"):
+                self.require(user, f"/vms/{vm.vmid}", "VM.Config.Cloudinit")
+                p[key], _ = self._qm_new_drive(vm.vmid, key, str(p[key]), None)
             elif volume_ref(volume)[0] is not None and "media=cdrom" in str(p[key]):
                 sid, name = volume_ref(volume)
                 self._check_access(user, sid, "iso", None, volume)
