@@ -55,6 +55,8 @@ GROUPS = {
         "debootstrap",
         "fonts-dejavu-core",  # without a font Chromium draws boxes
         "genisoimage",
+        "golang-github-vmware-govmomi-dev",  # the strict simulator of vCenter is built from it
+        "golang-go",
         "iproute2",
         "isolinux",
         "libvirt-daemon",

@@ -7,12 +7,16 @@ one key spelt out), `Kind path.**` (everything below; the longest wins).
 
 from collections.abc import Mapping
 
-from provision import accounting_libvirt, accounting_proxmox
+from provision import accounting_libvirt, accounting_proxmox, accounting_vsphere
 from provision.model import FieldAccount, Handling, SetField, VmSpec
 
 Table = Mapping[str, tuple[Handling, str]]
 
-TABLES: Mapping[str, Table] = {"libvirt": accounting_libvirt.TABLE, "proxmox": accounting_proxmox.TABLE}
+TABLES: Mapping[str, Table] = {
+    "libvirt": accounting_libvirt.TABLE,
+    "proxmox": accounting_proxmox.TABLE,
+    "vsphere": accounting_vsphere.TABLE,
+}
 """Provider type -> its table."""
 
 

@@ -10,12 +10,13 @@ from provision.provider import Estate, Provider, ProviderError
 MODULES = {
     "libvirt": "provision.providers.libvirt.provider",
     "proxmox": "provision.providers.proxmox.provider",
+    "vsphere": "provision.providers.vsphere.provider",
 }
 LIBRARIES = {
     "libvirt": ("libvirt", "pip install 'nestproof[libvirt]' (needs libvirt-dev and pkg-config to build)"),
     "proxmox": ("proxmoxer", "pip install 'nestproof[proxmox]'"),
+    "vsphere": ("pyVmomi", "pip install 'nestproof[vsphere]'"),
 }
-NOT_YET = ("vsphere",)
 ESTATES = ("vsphere", "proxmox")
 """Those whose module also has `open_estate`."""
 
@@ -36,10 +37,8 @@ def _module(spec: ProviderSpec) -> Any:
     at = f"{spec.origin}: " if spec.origin else ""
     module = MODULES.get(spec.type)
     if module is None:
-        fault = "is not supported yet" if spec.type in NOT_YET else "is unknown"
-        raise ProviderError(
-            f"{at}provider {spec.name}: type {spec.type!r} {fault}", hint=f"supported: {', '.join(sorted(MODULES))}"
-        )
+        fault = f"{at}provider {spec.name}: type {spec.type!r} is unknown"
+        raise ProviderError(fault, hint=f"supported: {', '.join(sorted(MODULES))}")
     library, install = LIBRARIES[spec.type]
     try:
         return importlib.import_module(module)

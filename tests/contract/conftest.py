@@ -1,4 +1,4 @@
-"""The providers that the contract is tried on: libvirt embedded, and a real libvirtd with a storage pool."""
+"""The providers that the contract is tried on: libvirt embedded, a real libvirtd with a storage pool, a vCenter."""
 
 import os
 import shlex
@@ -7,14 +7,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from libvirt_lab import Lab
+from vcsim_server import ESXI_8, start
 from vm_factory import tiny_image
 
 import provision.providers.libvirt  # noqa: F401 - silences the library before it is loaded
 from provision.model import ProviderSpec
 from provision.providers import open_provider
+
+if TYPE_CHECKING:
+    from vsphere_lab import VsphereLab
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed (pip install 'nestproof[libvirt]')")
 
@@ -142,6 +147,28 @@ def daemon(
         finally:
             process.terminate()
             process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def vsphere(tmp_path_factory: pytest.TempPathFactory) -> Iterator["VsphereLab"]:
+    """A vCenter with hosts that nest, that do not, and that are in maintenance."""
+    pytest.importorskip("pyVmomi", reason="pyvmomi is not installed (pip install 'nestproof[vsphere]')")
+    from vsphere_lab import VsphereLab
+
+    hosts = [ESXI_8, ESXI_8 | {"nested": False}, ESXI_8 | {"maintenance": True}]
+    templates = [
+        {"name": "debian-12", "hardware": "vmx-19", "firmware": "efi", "diskGiB": 2},
+        {"name": "old", "hardware": "vmx-08", "firmware": "bios", "diskGiB": 2},
+        {"name": "vmx-11", "hardware": "vmx-11", "firmware": "efi", "diskGiB": 2},
+        {"name": "vmx-13", "hardware": "vmx-13", "firmware": "efi", "diskGiB": 2},
+        {"name": "vmx-14", "hardware": "vmx-14", "firmware": "efi", "diskGiB": 2},
+        {"name": "plain", "hardware": "vmx-19", "firmware": "efi", "diskGiB": 2, "plain": True},
+    ]
+    lab = VsphereLab.of(
+        start(tmp_path_factory.mktemp("vsphere"), hosts=hosts, templates=templates, prior=["7.0", "6.7", "6.5"])
+    )
+    yield lab
+    lab.close()
 
 
 @pytest.fixture(params=["embedded", "daemon"])

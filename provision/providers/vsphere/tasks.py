@@ -1,0 +1,76 @@
+"""Following a task of vCenter to its end: progress, Ctrl-C, a connection that was away, a task that was lost."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pyVmomi import vim, vmodl
+
+from provision.provider import Progress
+from provision.providers.vsphere.connection import Connection, Lost
+from provision.providers.vsphere.faults import explain
+from provision.providers.vsphere.properties import read_some
+
+SHORT, LONG = 0.1, 2.0
+"""Seconds between two looks at a task: soon at first, for most take no time."""
+
+
+class TaskLost(Exception):
+    """vCenter knows nothing of a task any more, as after its restart: what it did has to be looked at anew."""
+
+
+def run(connection: Connection, entity: Any, what: str, start: Callable[[], Any], progress: Progress) -> Any:
+    """Start a task and follow it; its result. Raises ProviderError for its fault, and TaskLost.
+
+    When the connection breaks at the start, the task may run or not: it is looked for among the recent ones.
+    """
+    before = _recent(connection, entity)
+    try:
+        task = connection.write(start)
+    except Lost:
+        started = [t for key, t in _recent(connection, entity).items() if key not in before]
+        if not started:
+            raise TaskLost from None
+        task = started[-1]
+    except (vim.fault.VimFault, vmodl.MethodFault) as e:
+        raise explain(e, f"{connection.endpoint.shown}: {what}") from e
+    return _follow(connection, task, what, progress)
+
+
+def _follow(connection: Connection, task: Any, what: str, progress: Progress) -> Any:
+    pause, told = SHORT, 0
+    progress(what)
+    while True:
+        try:
+            info = connection.read(lambda: task.info)
+            if info.state == "success":
+                return info.result
+            if info.state == "error":
+                raise explain(info.error, f"{connection.endpoint.shown}: {what}") from info.error
+            if (info.progress or 0) > told:
+                told = info.progress or 0
+                progress(f"{what}: {told} %")
+            time.sleep(pause)
+        except vmodl.fault.ManagedObjectNotFound as e:
+            raise TaskLost from e
+        except KeyboardInterrupt:
+            _cancel(connection, task)
+            raise
+        pause = min(pause * 1.5, LONG)
+
+
+def _cancel(connection: Connection, task: Any) -> None:
+    """A task that cannot be cancelled goes on: the next apply finds what it made."""
+    try:
+        connection.write(task.CancelTask)
+    except (Lost, vim.fault.VimFault, vmodl.MethodFault):
+        return
+
+
+def _recent(connection: Connection, entity: Any) -> dict[str, Any]:
+    """The tasks on an object that vCenter still remembers, by their ids, oldest first."""
+    try:
+        found = read_some(connection, [entity], ("recentTask",))
+    except vmodl.fault.ManagedObjectNotFound:
+        return {}
+    return {str(task._moId): task for o in found for task in o.get("recentTask") or ()}

@@ -1,0 +1,248 @@
+"""vSphere when it goes wrong: log-in, certificates, sessions, faults of tasks, restarts, kills, Ctrl-C."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from vcsim_server import VCenter, start
+from vm_factory import IMAGE, net
+from vsphere_lab import VsphereLab, provider_spec, template
+
+from provision.model import Credentials, ImageSpec, NetworkKind
+from provision.provider import ProviderError
+from provision.providers import open_provider
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VsphereLab]:
+    lab = VsphereLab.of(start(tmp_path_factory.mktemp("trouble")))
+    yield lab
+    lab.close()
+
+
+@pytest.fixture
+def lab(one: VsphereLab) -> Iterator[VsphereLab]:
+    """Found and left empty, with clones that take no time."""
+    yield one
+    one.vc.control("clone-seconds?seconds=0")
+    one.provider.destroy("default", "tiny")
+    assert one.remains() == set()
+
+
+def refused(vc: VCenter, **changes: Any) -> ProviderError:
+    with pytest.raises(ProviderError) as caught:
+        open_provider(provider_spec(vc, **changes))
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def test_logging_in(lab: VsphereLab) -> None:
+    error = refused(lab.vc, password="sesame")
+    assert str(error) == f"127.0.0.1:{lab.vc.port}: wrong user name or password"
+    assert error.hint == "they come from test"
+    assert "sesame" not in repr(error)
+    assert "GOVC_USERNAME" in refused(lab.vc, credentials=None).hint
+    assert "GOVC_USERNAME" in refused(lab.vc, credentials=Credentials("test", username="user")).hint
+
+
+def test_certificates(lab: VsphereLab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert "its certificate is not trusted" in str(refused(lab.vc, ca=None))
+    assert "no certificate" in str(refused(lab.vc, ca="nonsense"))
+    spec = provider_spec(lab.vc, ca=None)
+    wrong = ":".join(["00"] * 20)
+    with pytest.raises(ProviderError, match=f"has the thumbprint {lab.vc.thumbprint}, not {wrong}") as caught:
+        open_provider(replace(spec, endpoint=f"{lab.vc.url}?thumbprint={wrong}"))
+    assert "somebody else answers there" in caught.value.hint
+    open_provider(replace(spec, endpoint=f"{lab.vc.url}?thumbprint={lab.vc.thumbprint}")).close()
+    open_provider(provider_spec(lab.vc, ca=None, insecure=True)).close()
+    known = tmp_path / "known_hosts"
+    known.write_text(f"127.0.0.1:{lab.vc.port} {lab.vc.thumbprint}\n")
+    monkeypatch.setenv("GOVC_TLS_KNOWN_HOSTS", str(known))
+    open_provider(spec).close()
+    monkeypatch.setenv("GOVC_TLS_KNOWN_HOSTS", str(tmp_path / "none"))
+    assert "GOVC_TLS_KNOWN_HOSTS" in str(refused(lab.vc))
+
+
+def test_nobody_answers() -> None:
+    spec = provider_spec(VCenter(1, Path(__file__), None), ca=None)  # type: ignore[arg-type]
+    with pytest.raises(ProviderError, match=r"127\.0\.0\.1:1: Connection refused") as caught:
+        open_provider(spec)
+    assert caught.value.hint == "check name, port and network"
+
+
+def test_a_session_that_ended_is_renewed(lab: VsphereLab) -> None:
+    lab.apply(lab.vm())
+    lab.vc.control("expire")
+    seen = lab.provider.observe(lab.vm())
+    assert seen is not None
+    assert seen.running
+    lab.vc.control("expire")
+    assert [step.action for step in lab.provider.plan(lab.vm()).steps] == ["keep"]
+
+
+@pytest.mark.parametrize(
+    ("method", "fault", "inside", "says"),
+    [
+        ("CloneVM_Task", "NoPermission",
+         "<object type='VirtualMachine'>vm-1</object><privilegeId>A.B</privilegeId>", "privilege A.B"),
+        ("CloneVM_Task", "NoDiskSpace", "<file>x</file><datastore>ds</datastore>", "datastore ds is full"),
+        ("ReconfigVM_Task", "NotSupported", "", "does not support one of the settings"),
+        ("ReconfigVM_Task", "ConcurrentAccess", "", "somebody else changed the VM"),
+        ("ReconfigVM_Task", "TaskInProgress", "<task type='Task'>task-1</task>", "another task is at work"),
+        ("ReconfigVM_Task", "InvalidVmConfig", "<property>nestedHVEnabled</property>", "the setting nestedHVEnabled"),
+        ("ReconfigVM_Task", "InvalidPowerState",
+         "<requestedState>poweredOff</requestedState><existingState>poweredOn</existingState>", "is powered on"),
+        ("ReconfigVM_Task", "CpuHotPlugNotSupported", "", "CPU hot-add is not supported"),
+        ("PowerOnVM_Task", "InsufficientMemoryResourcesFault",
+         "<unreserved>1048576</unreserved><requested>2097152</requested>", "2 MiB are to be reserved, 1 MiB are free"),
+        ("PowerOnVM_Task", "InsufficientCpuResourcesFault",
+         "<unreserved>1</unreserved><requested>2</requested>", "2 MHz"),
+        ("PowerOnVM_Task", "GenericVmConfigFault", "<reason>no way</reason>", "vSphere says: no way"),
+        ("PowerOnVM_Task", "InvalidHostState", "<host type='HostSystem'>host-1</host>", "host host-1 is not fit"),
+    ],
+)  # fmt: skip
+def test_faults_are_one_line_and_the_next_apply_goes_on(
+    lab: VsphereLab, method: str, fault: str, inside: str, says: str
+) -> None:
+    lab.vc.fail(method, fault, inside)
+    with pytest.raises(ProviderError) as caught:
+        lab.apply(lab.vm())
+    assert says in str(caught.value)
+    assert str(caught.value).startswith(f"127.0.0.1:{lab.vc.port}: ")
+    assert "\n" not in str(caught.value)
+    lab.apply(lab.vm())
+    assert [step.action for step in lab.provider.plan(lab.vm()).steps] == ["keep"]
+
+
+def test_a_setting_that_is_accepted_and_lost_is_noticed(lab: VsphereLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As vSphere does with what an API of another version knows: here the flag is left out on the way."""
+    from provision.providers.vsphere import provider
+
+    real = provider.config_spec
+
+    def without(*arguments: Any) -> Any:
+        spec = real(*arguments)
+        spec.nestedHVEnabled = None
+        return spec
+
+    monkeypatch.setattr(provider, "config_spec", without)
+    with pytest.raises(ProviderError, match="accepted the settings but did not keep them: nested no → yes"):
+        lab.apply(lab.vm())
+
+
+@pytest.mark.parametrize("method", ["CloneVM_Task", "ReconfigVM_Task", "PowerOnVM_Task"])
+def test_a_connection_cut_before_the_answer_is_taken_up_at_the_task(lab: VsphereLab, method: str) -> None:
+    lab.vc.calls()
+    lab.vc.fail(method, cut=True)
+    lab.apply(lab.vm())
+    assert lab.vc.calls()[method] == 1, "what was carried out is not done twice"
+    seen = lab.provider.observe(lab.vm())
+    assert seen is not None
+    assert (seen.running, seen.got) == (True, True)
+
+
+def test_progress_is_told_while_a_clone_takes_its_time(lab: VsphereLab) -> None:
+    lab.vc.control("clone-seconds?seconds=1")
+    said: list[str] = []
+    lab.apply(lab.vm(), said.append)
+    assert any(line.startswith("cloning debian-12: ") and line.endswith(" %") for line in said)
+
+
+def test_a_restart_of_vcenter_in_the_middle_of_a_clone(lab: VsphereLab) -> None:
+    """Sessions and tasks are lost, the inventory stays: the clone is begun anew."""
+    lab.vc.control("clone-seconds?seconds=1")
+    said: list[str] = []
+    restarted: list[bool] = []
+
+    def progress(line: str) -> None:
+        said.append(line)
+        if line.startswith("cloning") and not restarted:
+            restarted.append(True)
+            lab.vc.control("restart?seconds=1")
+
+    lab.apply(lab.vm(), progress)
+    assert "vCenter lost the task: looking again" in said
+    assert [step.action for step in lab.provider.plan(lab.vm()).steps] == ["keep"]
+
+
+KILLED = """
+import sys
+sys.path[:0] = sys.argv[1:3]
+from pathlib import Path
+from vcsim_server import VCenter
+from vsphere_lab import VsphereLab
+lab = VsphereLab.of(VCenter(int(sys.argv[3]), Path(sys.argv[4]), None))
+lab.apply(lab.vm(), lambda line: print(line, flush=True))
+"""
+
+
+def begun(lab: VsphereLab, until: str) -> "subprocess.Popen[str]":
+    """Another process in the middle of an apply."""
+    here = Path(__file__).parent
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, here, here.parent, str(lab.vc.port), lab.vc.certificate],
+        stdout=subprocess.PIPE, text=True, cwd=here.parents[1],
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(until):
+            return process
+    raise AssertionError(f"it ended before {until!r}: {process.wait()}")
+
+
+@pytest.mark.parametrize("until", ["cloning", "configuring", "starting"])
+def test_killed_in_the_middle_the_next_apply_finishes_and_destroy_leaves_nothing(lab: VsphereLab, until: str) -> None:
+    lab.vc.control("clone-seconds?seconds=1")
+    process = begun(lab, until)
+    process.kill()
+    process.communicate()
+    lab.apply(lab.vm())
+    seen = lab.provider.observe(lab.vm())
+    assert seen is not None
+    assert (seen.running, seen.got) == (True, True)
+    assert lab.remains() == {"default.tiny"}
+
+
+def test_ctrl_c_cancels_the_clone(lab: VsphereLab) -> None:
+    lab.vc.control("clone-seconds?seconds=30")
+    process = begun(lab, "cloning")
+    os.kill(process.pid, signal.SIGINT)
+    process.communicate(timeout=60)
+    assert lab.vc.calls().get("CancelTask") == 1
+    time.sleep(0.3)
+    assert lab.remains() == set()
+
+
+def test_an_image_that_is_no_template_and_a_missing_one(lab: VsphereLab) -> None:
+    with pytest.raises(ProviderError, match=r"^vm\.yaml:20:3: there is no template 'gone'") as caught:
+        lab.provider.plan(lab.vm(source=template("gone")))
+    assert "debian-12" in caught.value.hint
+    ova = ImageSpec("ova", None, "https://images.example/a.ova", "", None, IMAGE)
+    with pytest.raises(ProviderError, match="makes VMs from templates, and image ova is none") as caught:
+        lab.provider.plan(lab.vm(source=ova))
+    assert caught.value.refused
+
+
+def test_user_data_that_does_not_fit_is_refused_at_its_place(lab: VsphereLab) -> None:
+    import random
+
+    text = "#!" + "".join(random.Random(1).choices("0123456789abcdefghijklmnopqrstuvwxyz", k=60000))
+    with pytest.raises(
+        ProviderError, match=r"^vm\.yaml:1:1: userdata has .* a guestinfo variable takes 65536"
+    ) as caught:
+        lab.provider.plan(lab.vm(user_data=text))
+    assert caught.value.refused
+    assert lab.remains() == set()
+
+
+def test_a_network_is_found_by_its_distributed_switch(lab: VsphereLab) -> None:
+    lab.apply(lab.vm(networks=(net("DC0_DVPG0", NetworkKind.PORTGROUP, switch="DVS0"),)))
+    with pytest.raises(ProviderError, match="there is no distributed switch 'other'"):
+        lab.provider.plan(lab.vm(networks=(net("DC0_DVPG0", NetworkKind.PORTGROUP, switch="other"),)))
