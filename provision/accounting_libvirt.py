@@ -9,6 +9,7 @@ _UNSUPPORTED, _REFUSED, _INFORMATIVE = Handling.UNSUPPORTED, Handling.REFUSED, H
 
 _NOT_BUILT = "not built yet: the VM is made without it"
 _MEDIUM = "a kind of medium is the host's own matter; the disk is thin"
+_ONE_POOL = "images and disks are kept in the pool `default`; the embedded driver keeps them as files of its own"
 _NO_ENCRYPTION = (
     "disks are not encrypted: the key would lie beside them on the same host; encrypt that host's storage instead"
 )
@@ -111,7 +112,7 @@ _IMAGE: dict[str, tuple[Handling, str]] = {
     "VMImage spec.source.libvirt.format": (_HONOURED, "qcow2 or raw; a file of another format is refused"),
     "VMImage spec.source.libvirt.checksum": (_HONOURED, "the image is refused unless it has this digest"),
     "VMImage spec.source.libvirt.checksumType": (_HONOURED, "the algorithm of the checksum"),
-    "VMImage spec.source.libvirt.storagePool": (_UNSUPPORTED, _NOT_BUILT),
+    "VMImage spec.source.libvirt.storagePool": (_UNSUPPORTED, _ONE_POOL),
     "VMImage spec.source.http.url": (_HONOURED, "downloaded once, where source.libvirt is not set"),
     "VMImage spec.source.http.checksum": (_HONOURED, "the image is refused unless it has this digest"),
     "VMImage spec.source.http.checksumType": (_HONOURED, "the algorithm of the checksum"),

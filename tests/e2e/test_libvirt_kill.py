@@ -19,10 +19,11 @@ DRIVER = """
 import sys
 from pathlib import Path
 from vm_factory import image, wanted
+from provision.model import ExtraDisk
 from provision.providers import open_provider, prepare_process
 
 verb, path, endpoint = sys.argv[1:]
-vm = wanted(image(Path(path)), endpoint)
+vm = wanted(image(Path(path)), endpoint, tpm=True, disks=(ExtraDisk("data", 1, "thin"),))
 prepare_process([vm.provider])
 provider = open_provider(vm.provider)
 if verb == "apply":
@@ -59,7 +60,7 @@ class Embedded:
 
     def remains(self) -> set[str]:
         files = {str(p.relative_to(self.root)) for p in self.root.rglob("*") if not p.is_dir()}
-        return {f for f in files - KEPT if not f.startswith("cache/")}
+        return {f for f in files - KEPT if not f.startswith(("cache/", "etc/swtpm/"))}
 
     def processes(self) -> list[int]:
         """Everything that still runs below this root; processes that are just ending are waited for."""
@@ -82,6 +83,7 @@ class Embedded:
 def embedded(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., str]) -> Embedded:
     needs("qemu-system-x86_64", package="qemu-system-x86")
     needs("qemu-img", package="qemu-utils")
+    needs("swtpm_setup", package="swtpm-tools")
     return Embedded(tmp_path_factory.mktemp("k"), tiny_image(tmp_path_factory.mktemp("image")))
 
 

@@ -95,7 +95,8 @@ class Listener:
         for channel in others:
             report = channel.poll()
             if report is not None:
-                progress(f"its report came by {channel.name}, because its report port {PORT} is silent")
+                why = "has no report port" if self._port.missing else "is silent on its report port"
+                progress(f"its report came by {channel.name}, because the VM {why} {PORT}")
                 return report
         return None
 

@@ -4,6 +4,7 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
+from agent.cloudinit import PORT
 from hostcheck.model import Accelerator, Asked, Evidence, VmView
 from provision.model import VmSpec
 from provision.providers.libvirt import monitor
@@ -30,6 +31,8 @@ def view(domain: "libvirt.virDomain", vm: VmSpec, provider: str, asked_where: st
         if got is None:
             got, said = _ask_qemu(domain, feature)
             evidence.append(Evidence("QEMU monitor (qom-get)", said))
+    if live.xml.find(f"devices/channel/target[@name='{PORT}']") is None:
+        evidence.append(Evidence("report port", f"the domain has no port {PORT}: it was removed"))
     settings = settings_of_live(vm, live, got, machine.mhz)
     evidence += [
         Evidence(f"read back: {s.path}", f"asked for {s.asked}, found {s.found} ({s.source})")

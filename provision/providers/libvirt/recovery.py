@@ -34,9 +34,47 @@ def recover(root: Path) -> None:
             _end(process)
         status.unlink(missing_ok=True)
         file.unlink(missing_ok=True)
-        for directory in (root / "lib" / "qemu").glob("domain-*"):
-            if re.fullmatch(rf"domain-\d+-{re.escape(file.stem[:20])}", directory.name):
-                shutil.rmtree(directory, ignore_errors=True)
+    _sweep(root, {_id(status) for status in run.glob("*.xml")})
+
+
+def _sweep(root: Path, running: set[str]) -> None:
+    """Remove what was made for VMs whose QEMU never came to be: directories, and TPMs, which end with their QEMU."""
+    own = root / "lib" / "qemu"
+    for directory in (*own.glob("domain-*"), *own.glob("channel/target/domain-*")):
+        found = re.fullmatch(r"domain-(\d+)-.*", directory.name)
+        if found and found[1] not in running:
+            shutil.rmtree(directory, ignore_errors=True)
+    for pid in _tpm_processes(root, running):
+        _end(pid)
+    for file in (root / "run" / "swtpm").glob("*"):
+        found = re.match(r"(\d+)-", file.name)
+        if found and found[1] not in running:
+            file.unlink(missing_ok=True)
+
+
+def _tpm_processes(root: Path, running: set[str]) -> list[int]:
+    """TPMs below `root` that are of no running VM, and what still sets one up."""
+    pids = []
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes() if entry.name.isdecimal() else b""
+        except OSError:
+            continue
+        if not any(b"swtpm" in word for word in words.split(b"\0")[:4]) or os.fsencode(root) not in words:
+            continue
+        served = re.search(rb"/run/swtpm/(\d+)-", words)
+        if served is None or served[1].decode() not in running:
+            pids.append(int(entry.name))
+    return pids
+
+
+def _id(status: Path) -> str:
+    """The number of a running VM, which is part of the names of everything that libvirt makes for it."""
+    try:
+        domain = parse_xml(status.read_text()).find("domain")
+    except (OSError, XmlError):
+        return ""
+    return domain.get("id", "") if domain is not None else ""
 
 
 def _noted(status: Path) -> int:

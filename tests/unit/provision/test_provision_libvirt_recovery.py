@@ -34,7 +34,7 @@ def left(root: Path, pid: int, noted: int | None) -> tuple[Path, Path, Path]:
     )
     pid_file.write_text(str(pid))
     if noted is not None:
-        status.write_text(f"<!-- generated -->\n<domstatus state='paused' pid='{noted}'/>")
+        status.write_text(f"<!-- generated -->\n<domstatus state='paused' pid='{noted}'><domain id='1'/></domstatus>")
     directory.mkdir(parents=True)
     return pid_file, status, directory
 
@@ -75,6 +75,7 @@ def test_other_vms_and_the_drivers_own_file_stay(root: Path) -> None:
     left(root, 4194305, 0)
     other = root / "lib/qemu/domain-2-default.tiny2"
     other.mkdir()
+    (root / "run/qemu/default.tiny2.xml").write_text("<domstatus pid='1'><domain id='2'/></domstatus>")
     driver = root / "run/qemu/driver.pid"
     driver.write_text("4194305")
     recover(root)
@@ -89,3 +90,28 @@ def test_rubbish_in_the_files_is_no_obstacle(root: Path) -> None:
     recover(root)
     assert not status.exists()
     recover(root / "nothing")
+
+
+def tpm(root: Path, name: str) -> "subprocess.Popen[bytes]":
+    """A process whose command line looks like the TPM of a VM below root, with libvirt's note of it."""
+    (root / "run/swtpm").mkdir(exist_ok=True)
+    code = "import time; time.sleep(120)"
+    process = subprocess.Popen([sys.executable, "-c", code, "swtpm", "socket", f"path={root}/run/swtpm/{name}.sock"])
+    (root / f"run/swtpm/{name}-swtpm.pid").write_text(str(process.pid))
+    return process
+
+
+def test_a_tpm_without_its_qemu_is_ended_and_that_of_a_running_vm_is_not(
+    root: Path, qemu: "subprocess.Popen[bytes]"
+) -> None:
+    left(root, qemu.pid, qemu.pid)
+    kept, orphan = tpm(root, "1-default.tiny"), tpm(root, "2-default.gone")
+    try:
+        recover(root)
+        assert orphan.wait(10) == -9
+        assert kept.poll() is None
+        assert [file.name for file in (root / "run/swtpm").iterdir()] == ["1-default.tiny-swtpm.pid"]
+    finally:
+        for process in (kept, orphan):
+            process.kill()
+            process.wait()
