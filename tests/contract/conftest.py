@@ -1,4 +1,4 @@
-"""The providers that the contract is tried on: libvirt embedded, a real libvirtd with a storage pool, a vCenter."""
+"""The providers that the contract is tried on: libvirt embedded and as a daemon, a vCenter, Proxmox VE."""
 
 import os
 import shlex
@@ -19,6 +19,7 @@ from provision.model import ProviderSpec
 from provision.providers import open_provider
 
 if TYPE_CHECKING:
+    from pve_lab import PveLab
     from vsphere_lab import VsphereLab
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed (pip install 'nestproof[libvirt]')")
@@ -179,3 +180,23 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     yield chosen
     for name in ("tiny", "other"):
         chosen.provider.destroy("default", name)
+
+
+@pytest.fixture(scope="session")
+def pve8(tmp_path_factory: pytest.TempPathFactory) -> Iterator["PveLab"]:
+    """Proxmox VE 8 with exactly the privileges of docs/proxmox.md."""
+    from pve_lab import PVE_8, lab
+
+    place = tmp_path_factory.mktemp("pve8")
+    with lab(place, tiny_image(place), PVE_8) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def pve9(tmp_path_factory: pytest.TempPathFactory) -> Iterator["PveLab"]:
+    """The same of 9."""
+    from pve_lab import PVE_9_1, lab
+
+    place = tmp_path_factory.mktemp("pve9")
+    with lab(place, tiny_image(place), PVE_9_1) as made:
+        yield made

@@ -1,17 +1,19 @@
 """A Proxmox cluster to try the provider on, and VMs to want there."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
-from pve_server import AMD, Pve, documented, running
+import pytest
+from pve_server import AMD, SECRET, TOKEN, Pve, documented, running
 from vm_factory import IMAGE, image, wanted
 
-from provision.model import AccelPolicy, ImageSpec, ProviderSpec, VmSpec
+pytest.importorskip("fakepve", reason="fakepve is not installed (pip install fakepve)")
+pytest.importorskip("proxmoxer", reason="proxmoxer is not installed (pip install 'nestproof[proxmox]')")
+
+from provision.model import AccelPolicy, Credentials, ImageSpec, ProviderSpec, VmSpec
 from provision.provider import Plan
 from provision.providers.proxmox.provider import ProxmoxProvider, open_endpoint
 
@@ -29,12 +31,24 @@ class PveLab:
     provider: ProxmoxProvider
     disk: Path
     version: str
+    spec: ProviderSpec
+    tells = False
+    """With the documented privileges QEMU may not be asked what a VM with cpu=host got."""
+
+    @property
+    def endpoint(self) -> str:
+        return self.pve.endpoint
+
+    def remains(self) -> set[str]:
+        """VMs that are no templates, their disks, and everything that was uploaded."""
+        state = self.pve.state()
+        volumes = {volume for volume in state["disks"] if f"base-{TEMPLATE}" not in volume}
+        return volumes | {vm["name"] for vm in state["vms"] if not vm["template"]}
 
     def vm(self, **changes: Any) -> VmSpec:
         """A VM of an uploaded image where the version takes one, else of the template."""
         source = image(self.disk) if self.version >= "8.4" else template()
-        spec = ProviderSpec("pve", "proxmox", self.pve.endpoint, None)
-        return wanted(source, self.pve.endpoint, **{"provider": spec, "accel": AccelPolicy.KVM, **changes})
+        return wanted(source, self.pve.endpoint, **{"provider": self.spec, "accel": AccelPolicy.KVM, **changes})
 
     def apply(self, vm: VmSpec) -> tuple[Plan, list[str]]:
         """Plan and apply; the plan and what was said meanwhile."""
@@ -53,9 +67,11 @@ def template(number: int = TEMPLATE, **changes: Any) -> ImageSpec:
 def lab(place: Path, disk: Path, version: str, **scenario: Any) -> Iterator[PveLab]:
     """At the end nothing may have been asked that the API's own definition refuses, or that nobody has modelled."""
     told = {"templates": TEMPLATES, "nodes": {"pve1": AMD}, "grants": documented(version), **scenario}
-    with running(place, version, **told) as pve, mock.patch.dict(os.environ, pve.environment):
-        provider = open_endpoint(ProviderSpec("pve", "proxmox", pve.endpoint, None))
-        yield PveLab(pve, provider, disk, version)
+    with running(place, version, **told) as pve:
+        found = Credentials("test", token_id=TOKEN, token_secret=SECRET)
+        spec = ProviderSpec("pve", "proxmox", pve.endpoint, None, credentials=found, ca=pve.ca.read_text())
+        provider = open_endpoint(spec)
+        yield PveLab(pve, provider, disk, version, spec)
         provider.close()
         if pve.process.poll() is None:
             state = pve.state()

@@ -16,7 +16,6 @@ from vm_factory import tiny_image
 
 from hostcheck.model import Arrival, Silence
 from hostcheck.report import decode
-from provision.model import ProviderSpec
 from provision.provider import NoReport, ProviderError
 from provision.providers.proxmox import changes, media, tasks
 from provision.providers.proxmox.provider import open_endpoint
@@ -100,7 +99,7 @@ def test_a_permission_error_has_the_command_that_mends_it(cluster: PveLab) -> No
 
 def test_fifty_applies_at_once_get_fifty_numbers(cluster: PveLab) -> None:
     """Two connections with 25 threads each: as far as numbers go, two processes that know nothing of each other."""
-    other = open_endpoint(ProviderSpec("pve", "proxmox", cluster.pve.endpoint, None))
+    other = open_endpoint(cluster.spec)
     names = [f"vm{number}" for number in range(50)]
 
     def one(name: str) -> None:

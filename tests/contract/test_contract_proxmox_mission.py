@@ -44,7 +44,7 @@ def wanted(made: PveLab, place: Path, which: int) -> VmSpec:
     a_class = text[start:].split("\n---")[0].replace(old, new)
     rest = REST.replace("NAMESPACE", namespace).replace("CLASS", called)
     (place / "vm.yaml").write_text(a_class + rest)
-    vms, problems = resolve(load([str(place / "vm.yaml")]), made.pve.endpoint)
+    vms, problems = resolve(load([str(place / "vm.yaml")]), made.pve.endpoint, made.pve.environment)
     assert [problem for problem in problems if problem.severity is Severity.ERROR] == []
     (vm,) = vms
     return vm

@@ -75,8 +75,6 @@ def test_by_token_by_ticket_and_by_the_credentials_of_a_secret(pve: Pve, monkeyp
 
 def test_a_ticket_that_is_revoked_or_expires_is_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with lab(tmp_path, tiny_image(tmp_path), PVE_9_1, users={"ann@pve": PASSWORD}, grants=[]) as made:
-        monkeypatch.delenv("PROXMOX_TOKEN_ID", raising=False)
-        monkeypatch.delenv("PROXMOX_TOKEN_SECRET", raising=False)
         trust(monkeypatch, made.pve, PROXMOX_USER="ann@pve", PROXMOX_PASSWORD=PASSWORD)
         provider = open_provider(ProviderSpec("pve", "proxmox", made.pve.endpoint, None))
         made.pve.call("revoke_tickets")
@@ -162,7 +160,6 @@ def test_no_secret_in_any_log_error_or_repr(
         plan, said = made.apply(vm)
         made.provider.fetch_report(vm, 60, said.append)
         trust(monkeypatch, made.pve, PROXMOX_USER="ann@pve", PROXMOX_PASSWORD=PASSWORD)
-        monkeypatch.delenv("PROXMOX_TOKEN_ID")
         with pytest.raises(ProviderError) as caught:
             made.provider.plan(made.vm(disk_gib=1, image=vm.image, cpus=1000))
         made.provider.destroy("default", "tiny")
@@ -185,7 +182,7 @@ def test_five_hundred_vms_on_twenty_nodes_in_a_bounded_number_of_calls(tmp_path:
     ]  # fmt: skip
     with lab(tmp_path, tiny_image(tmp_path), PVE_9_1, nodes=nodes, vms=vms, templates=[]) as made:
         before = made.pve.state()["calls"]
-        estate = open_estate(ProviderSpec("pve", "proxmox", made.pve.endpoint, None))
+        estate = open_estate(made.spec)
         hosts = {view.name: judge_view(view) for view in estate.hosts(quiet)}
         for_hosts = made.pve.state()["calls"] - before
         assert for_hosts <= 2 + 6 * 20
@@ -213,7 +210,7 @@ def test_five_hundred_vms_on_twenty_nodes_in_a_bounded_number_of_calls(tmp_path:
 def test_a_node_whose_cpu_has_nothing_and_a_version_that_does_not_say(tmp_path: Path) -> None:
     nodes = {"off": {**AMD, "kvm": False}, "on": INTEL}
     with lab(tmp_path, tiny_image(tmp_path), PVE_8, nodes=nodes, templates=[]) as made:
-        estate = open_estate(ProviderSpec("pve", "proxmox", made.pve.endpoint, None))
+        estate = open_estate(made.spec)
         judged = {view.name: judge_view(view) for view in estate.hosts(quiet)}
         assert judged["off"].runs_guests.verdict is Verdict.UNSUPPORTED
         assert judged["on"].guests_nest.verdict is Verdict.UNKNOWN
@@ -224,7 +221,7 @@ def test_a_node_whose_cpu_has_nothing_and_a_version_that_does_not_say(tmp_path: 
 def test_nodes_that_may_not_be_looked_at_are_unknown_and_the_privilege_is_named(tmp_path: Path) -> None:
     grants = [[TOKEN, "/vms", ["VM.Audit"]]]
     with lab(tmp_path, tiny_image(tmp_path), PVE_9_1, grants=grants) as made:
-        estate = open_estate(ProviderSpec("pve", "proxmox", made.pve.endpoint, None))
+        estate = open_estate(made.spec)
         (view,) = estate.hosts(quiet)
         judged = judge_view(view)
         assert judged.runs_guests.verdict is not Verdict.UNSUPPORTED
