@@ -265,6 +265,22 @@ def test_a_node_that_is_offline_stops_only_its_own_vms(cluster: PveLab) -> None:
     assert actions(cluster.provider.plan(cluster.vm())) == ["keep VM"]
 
 
+def test_a_node_that_is_lost_while_its_task_runs_is_said_and_gone_on_with_later(tmp_path: Path, disk: Path) -> None:
+    with lab(tmp_path, disk, PVE_9_1, time_scale=1.0) as made:
+        made.apply(made.vm(power_on=False))
+        made.pve.set(vm=made.pve.vm("default.tiny")["vmid"], start_secs=4)
+        plan = made.provider.plan(made.vm())
+
+        def lose(line: str) -> None:
+            if line == "starting":
+                threading.Timer(1.0, made.pve.call, ("set_node_offline", "pve1")).start()
+
+        fails(lambda: made.provider.apply(plan, lose), "task qmstart on pve1: how it ended is not known: the node does")
+        made.pve.call("set_node_offline", "pve1", False)
+        made.apply(made.vm())
+        assert made.pve.vm("default.tiny")["status"] == "running"
+
+
 def test_lost_quorum_and_locks_are_explained(cluster: PveLab) -> None:
     cluster.pve.call("lose_quorum")
     fault = fails(lambda: cluster.apply(cluster.vm()), "the cluster has lost its quorum")

@@ -83,3 +83,13 @@ def test_a_version_without_a_virtual_iommu_refuses_them_at_the_line_that_asks(tm
         assert caught.value.refused
         line = int(str(caught.value).split(".yaml:")[1].split(":")[0])
         assert "vtdEnabled" in (tmp_path / "vm.yaml").read_text().splitlines()[line - 1]
+
+
+def test_the_manifest_of_the_documentation_is_made_and_proven(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "proxmox.md").read_text()
+    (tmp_path / "vm.yaml").write_text(page.split("## A manifest")[1].split("```yaml\n")[1].split("```")[0])
+    with lab(tmp_path, tiny_image(tmp_path), PVE_9_1) as made:
+        vms, problems = resolve(load([str(tmp_path / "vm.yaml")]), made.pve.endpoint, made.pve.environment)
+        assert [problem for problem in problems if problem.severity is Severity.ERROR] == []
+        made.apply(vms[0])
+        assert hear(made.provider, vms[0], 60, quiet).report

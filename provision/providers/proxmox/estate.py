@@ -1,6 +1,6 @@
 """A cluster looked at through its API: what every node offers, and what every VM asks and got.
 
-A fixed number of requests for each node and four for each VM that is asked for, whatever the size of the cluster.
+At most six requests for each node, one for each VM that is off and three for one that runs, whatever the cluster.
 """
 
 from hostcheck.model import ChainLink, Evidence, Finding, HostView, Link, Needs, Remedy, Status, VmView, Where
@@ -22,6 +22,8 @@ class ProxmoxEstate:
         self._api = api
         self._version = version
         self._vendors: dict[str, str] = {}
+        self._asks = True
+        """QEMU may be asked; the first refusal is one for all VMs."""
 
     def hosts(self, progress: Progress) -> tuple[HostView, ...]:
         """Every node, the offline ones too."""
@@ -50,10 +52,12 @@ class ProxmoxEstate:
     def _view(self, each: guests.Resource) -> VmView:
         called = f"{each.name} ({each.vmid})"
         try:
-            guest = guests.read(self._api, each.node, each.vmid)
+            guest = guests.read(self._api, each.node, each.vmid, each)
             if guest is not None:
                 native = observe.native_of(self._vendors.get(each.node, ""))
-                return observe.existing(self._api, guest, called, self.name, native)
+                seen = observe.existing(self._api, guest, called, self.name, native, ask=self._asks)
+                self._asks = self._asks and not any(observe.FORBIDDEN in found.text for found in seen.evidence)
+                return seen
             why = "it went away meanwhile"
         except ProviderError as e:
             why = str(e)

@@ -13,13 +13,16 @@ from provision.providers.proxmox.faults import ApiError, harmless
 from provision.providers.proxmox.guests import Guest
 
 FEATURES = ("svm", "vmx")
+FORBIDDEN = "may not be asked"
 FIRST_CPU = "/machine/unattached/device[0]"
 """QEMU's name of the first virtual CPU."""
 NONE = ("kvm64", "kvm32", "qemu64", "qemu32", "486", "pentium", "pentium2", "pentium3", "athlon")
 
 
-def view(api: Api, guest: Guest, name: str, provider: str, native: str, asked_where: str = "") -> VmView:
-    """`native` is svm or vmx by the node's vendor, empty when that is not known."""
+def view(
+    api: Api, guest: Guest, name: str, provider: str, native: str, asked_where: str = "", *, ask: bool = True
+) -> VmView:
+    """`native`: svm or vmx by the vendor of the node, empty when not known. `ask`: QEMU, which may be forbidden."""
     asked, feature = asked_of(guest.config, native)
     evidence = [Evidence(f"{guest.path}: configuration", said(guest.config))]
     got: bool | None = None
@@ -29,7 +32,7 @@ def view(api: Api, guest: Guest, name: str, provider: str, native: str, asked_wh
             evidence.append(Evidence(f"{guest.path}: running", text))
         warnings = tasks.last_start(api, guest.node, guest.vmid)
         evidence += [Evidence("log of the last start", line) for line in warnings]
-        got, text = _ask_qemu(api, guest, feature)
+        got, text = _ask_qemu(api, guest, feature) if ask else (None, FORBIDDEN)
         evidence.append(Evidence("QEMU monitor (qom-get)", text))
         if got is None:
             got = by_start(guest.live, warnings)
@@ -48,9 +51,9 @@ def view(api: Api, guest: Guest, name: str, provider: str, native: str, asked_wh
     )
 
 
-def existing(api: Api, guest: Guest, name: str, provider: str, native: str) -> VmView:
+def existing(api: Api, guest: Guest, name: str, provider: str, native: str, *, ask: bool) -> VmView:
     """A VM that no manifest describes, with how it gets what it lacks."""
-    seen = view(api, guest, name, provider, native, f"{guest.at}: cpu")
+    seen = view(api, guest, name, provider, native, f"{guest.at}: cpu", ask=ask)
     return msgspec.structs.replace(seen, remedies=remedies(guest, seen.asked))
 
 
@@ -119,7 +122,7 @@ def _ask_qemu(api: Api, guest: Guest, feature: str) -> tuple[bool | None, str]:
         try:
             answer = api.post(f"{guest.path}/monitor", command=f"qom-get {FIRST_CPU} {each}")
         except ApiError as e:
-            return None, f"may not be asked: {e.text}" if e.denied else f"cannot be asked: {e.text}"
+            return None, f"{FORBIDDEN}: {e.text}" if e.denied else f"cannot be asked: {e.text}"
         word = str(answer).strip().lower()
         if word not in ("true", "false"):
             return None, f"answered {harmless(answer)!r}"
