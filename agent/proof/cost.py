@@ -32,7 +32,7 @@ def cost(machine):
     offer = offered(machine)
     kind = "vmx" if offer["vmx"] else "svm" if offer["svm"] else None
     if kind:
-        vendor = nested.KINDS[kind]
+        vendor = nested.vendor_of(kind)
         value["inner_cpuid_exit"] = measured(machine, kind, lambda guest: inner(guest, vendor, False))
         if offer["nested_paging"]:
             value["inner_cpuid_exit_paging"] = measured(machine, kind, lambda guest: inner(guest, vendor, True))

@@ -73,7 +73,8 @@ def remote_command(sudo: bool, timeout: float, measure: bool = False) -> str:
     code = base64.b64encode((STREAMED % (timeout, measure)).encode()).decode()
     start = f'import base64;exec(base64.b64decode("{code}").decode())'
     how = "sudo -n " if sudo else ""
-    attempt = f'command -v $p >/dev/null 2>&1 && exec {how}$p -I -S -c "$1"'
+    attempt = f'command -v $p >/dev/null 2>&1 || continue; {how}$p -I -S -c "$1"; s=$?'
+    attempt += "; [ $s = 126 ] || [ $s = 127 ] || exit $s"  # it was there, and could not be executed
     script = f"for p in {' '.join(PYTHONS)}; do {attempt}; done; "
     script += f"echo {NO_PYTHON.decode()}; exit 127"
     return f"exec /bin/sh -c '{script}' nestproof '{start}'"

@@ -82,7 +82,7 @@ def main():
 
     offer = offered(Machine())
     kind = sys.argv[1] if len(sys.argv) > 1 else "vmx" if offer["vmx"] else "svm"
-    vendor = nested.KINDS[kind]
+    vendor = nested.vendor_of(kind)
     faults = dict(BOTH, **(VMX if kind == "vmx" else SVM))
     module = types.ModuleType("agent.acted")
     sys.modules["agent.acted"] = module
