@@ -188,7 +188,7 @@ def test_five_hundred_vms_on_twenty_nodes_in_a_bounded_number_of_calls(tmp_path:
         assert for_hosts <= 2 + 6 * 20
         assert hosts["pve01"].guests_nest.verdict is Verdict.CAPABLE
         assert (hosts["pve07"].runs_guests.verdict, hosts["pve07"].guests_nest.verdict) == (
-            Verdict.CAPABLE, Verdict.UNSUPPORTED,
+            Verdict.CAPABLE, Verdict.MISCONFIGURED,
         )  # fmt: skip
         assert hosts["pve13"].guests_nest.verdict is Verdict.UNKNOWN
         assert "it is offline" in hosts["pve13"].guests_nest.reason
@@ -215,6 +215,15 @@ def test_a_node_whose_cpu_has_nothing_and_a_version_that_does_not_say(tmp_path: 
         assert judged["off"].runs_guests.verdict is Verdict.UNSUPPORTED
         assert judged["on"].guests_nest.verdict is Verdict.UNKNOWN
         assert "nestproof check ssh://root@on" in judged["on"].guests_nest.reason
+        estate.close()
+
+
+def test_a_node_whose_kvm_gives_no_answer_at_all_is_not_said_to_have_nesting_off(tmp_path: Path) -> None:
+    with lab(tmp_path, tiny_image(tmp_path), PVE_9_1, nodes={"mute": {**AMD, "mute": True}, "on": AMD}) as made:
+        estate = open_estate(made.spec)
+        judged = {view.name: judge_view(view) for view in estate.hosts(quiet)}
+        assert judged["mute"].guests_nest.verdict is Verdict.UNKNOWN
+        assert judged["on"].guests_nest.verdict is Verdict.CAPABLE
         estate.close()
 
 

@@ -10,7 +10,7 @@ from provision.providers.proxmox.api import Api
 from provision.providers.proxmox.facts import Node
 from provision.providers.proxmox.version import Version
 
-CPU, OFFERED = "cpu.virtualization", "nested.offered"
+CPU, PARAMETER, OFFERED = "cpu.virtualization", "nested.parameter", "nested.offered"
 MODULES = {"svm": "kvm_amd", "vmx": "kvm_intel"}
 
 
@@ -85,21 +85,21 @@ def _links(node: Node) -> list[ChainLink]:
         summary = f"the CPU ({node.cpu}) shows neither vmx nor svm: off in its firmware, or it has neither"
         return [ChainLink(Link.CPU, Status.FAIL, summary, CPU, (shown,), (remedy,))]
     links = [ChainLink(Link.CPU, Status.PASS, f"the CPU ({node.cpu}) has {node.feature}", CPU, (shown,))]
-    links.append(_offered(node))
-    return links
+    return links + _offered(node)
 
 
-def _offered(node: Node) -> ChainLink:
+def _offered(node: Node) -> list[ChainLink]:
+    """Of a CPU that has the feature KVM keeps it from guests for one reason: its parameter `nested` is off."""
     source = f"GET /nodes/{node.name}/capabilities/qemu/cpu-flags"
     if node.offers is None:
         summary = (
             f"Proxmox VE {node.version} does not show whether KVM lets guests nest (that needs qemu-server 9.1.13): "
             f"nestproof check ssh://root@{node.name} does"
         )
-        return ChainLink(Link.OFFERED, Status.UNKNOWN, summary, OFFERED)
+        return [ChainLink(Link.OFFERED, Status.UNKNOWN, summary, OFFERED)]
     if node.offers:
         evidence = Evidence(source, f"nested-virt is supported on {node.name}")
-        return ChainLink(Link.OFFERED, Status.PASS, f"KVM offers {node.feature} to guests", OFFERED, (evidence,))
+        return [ChainLink(Link.OFFERED, Status.PASS, f"KVM offers {node.feature} to guests", OFFERED, (evidence,))]
     module = MODULES[node.feature]
     remedy = Remedy(
         f"switch nesting on in {module} on {node.name}",
@@ -114,5 +114,8 @@ def _offered(node: Node) -> ChainLink:
         applies="Proxmox VE",
     )
     evidence = Evidence(source, f"nested-virt is not supported on {node.name}")
-    summary = f"KVM offers guests neither vmx nor svm: {module} has nested off"
-    return ChainLink(Link.OFFERED, Status.FAIL, summary, OFFERED, (evidence,), (remedy,))
+    off = f"nested is off in {module}: the CPU has {node.feature}, and KVM does not give it to guests"
+    return [
+        ChainLink(Link.NESTED_PARAMETER, Status.FAIL, off, PARAMETER, (evidence,), (remedy,)),
+        ChainLink(Link.OFFERED, Status.FAIL, "KVM offers guests neither vmx nor svm", OFFERED, (evidence,), (remedy,)),
+    ]

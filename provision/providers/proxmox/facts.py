@@ -210,12 +210,18 @@ def _read(api: Api, name: str, version: Version) -> Node:
         kernel=status.kversion,
         models={model.name: model.vendor for model in models},
         nested_flag=nested is not None,
-        offers=None if nested is None or nested.on is None else name in nested.on,
+        offers=_offers(name, nested, flags),
         q35=not machines or any(machine.type == "q35" for machine in machines),
         storages=tuple(sorted(storages, key=lambda storage: storage.storage)),
         bridges=frozenset(interface.iface for interface in interfaces),
         unread=tuple(unread),
     )
+
+
+def _offers(node: str, nested: _Flag | None, flags: Sequence[_Flag]) -> bool | None:
+    """KVM on a node gives guests vmx or svm; None when it does not say, or says nothing at all of that node."""
+    answers = any(node in (flag.on or ()) for flag in flags)
+    return node in (nested.on or ()) if nested is not None and nested.on is not None and answers else None
 
 
 def _own_version(text: str, otherwise: Version) -> Version:

@@ -177,7 +177,7 @@ class StrictPve(FakePve):
     def _cpu_flags(self, node: str) -> Any:
         listed: list[dict[str, Any]] = [{"name": flag, "description": flag} for flag in rules.flags(self.rules)]
         if self.rules >= rules.SUPPORTED_ON:
-            able = [name for name in self.nodes if self.nodes[name].get("online", True)]
+            able = [name for name, state in self.nodes.items() if state.get("online", True) and not state.get("mute")]
             for flag in listed:
                 flag["supported-on"] = [n for n in able if flag["name"] != "nested-virt" or self.offers(n)]
         return listed
