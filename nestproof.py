@@ -11,7 +11,7 @@ COMMANDS = {
     "explain": "commands.explain:explain",
     "enable": "commands.enable:enable",
     "lint": "commands.lint:lint",
-    "plan": "commands.apply:plan",
+    "plan": "commands.plan:plan",
     "apply": "commands.apply:apply",
     "verify": "commands.apply:verify",
     "destroy": "commands.destroy:destroy",

@@ -1,4 +1,4 @@
-"""`nestproof plan`, `apply` and `verify`: from manifests to VMs whose nesting is proven."""
+"""`nestproof apply` and `verify`: from manifests to VMs whose nesting is proven."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.endpoints import Endpoint, attempt, visit
-from commands.options import connect_option, files_argument, reports_option, store_option
+from commands.endpoints import Endpoint, Errand, opened, tally
+from commands.options import connect_option, files_argument, parallel_option, reports_option, store_option
 from commands.output import Terminal
-from hostcheck.exits import Exit, of_verdict
+from commands.plan import Herald
+from hostcheck.exits import Exit
 
 if TYPE_CHECKING:
     from provision.model import VmSpec
-    from provision.provider import Plan
+    from provision.provider import Plan, Progress
 
 timeout_option = click.option(
     "--timeout", type=click.FloatRange(1), default=900.0, show_default=True, metavar="SECONDS",
@@ -32,42 +33,16 @@ verbose_option = click.option(
 @click.command()
 @files_argument
 @connect_option
-@click.option("--show-native", is_flag=True, help="Also print what the provider is told, such as the domain XML.")
-@verbose_option
-def plan(files: tuple[str, ...], connect: str | None, show_native: bool, verbose: bool) -> int:
-    """Show what apply would do with the VMs of FILE..., and what becomes of each field. Changes nothing."""
-    from commands.manifests import wanted
-
-    terminal = Terminal()
-
-    def show(endpoint: Endpoint) -> list[Exit]:
-        codes: list[Exit] = []
-        for vm in endpoint.vms:
-
-            def one(vm: VmSpec = vm) -> Exit:
-                planned = endpoint.provider.plan(vm, endpoint.host)
-                _announce(planned, terminal, verbose=verbose)
-                terminal.result(_plan_text(planned, show_native))
-                return Exit.OK
-
-            attempt(vm, codes, one)
-        return codes
-
-    return visit(wanted(files, connect, terminal), terminal, show, look=True)
-
-
-@click.command()
-@files_argument
-@connect_option
 @click.option("--wait/--no-wait", default=False, help="Wait for each VM's own proof and let it decide the exit code.")
 @timeout_option
+@parallel_option
 @fail_on_option
 @verbose_option
 @reports_option
 @store_option
 def apply(
-    files: tuple[str, ...], connect: str | None, wait: bool, timeout: float, fail_on: str, verbose: bool,
-    reports: tuple[tuple[str, Path], ...],
+    files: tuple[str, ...], connect: str | None, wait: bool, timeout: float, parallel: int, fail_on: str,
+    verbose: bool, reports: tuple[tuple[str, Path], ...],
 ) -> int:  # fmt: skip
     """Create the VMs of FILE... and prove that they run VMs of their own.
 
@@ -86,38 +61,47 @@ def apply(
     vms = wanted(files, connect, terminal)
     proofs = Proofs(terminal)
     again = " ".join(files)
+    herald = Herald(verbose=verbose)
+    words: list[str] = []
+    up: set[str] = set()
 
-    def bring_up(endpoint: Endpoint) -> list[Exit]:
-        proofs.host(endpoint)
-        codes: list[Exit] = []
-        started = []
-        for vm in endpoint.vms:
+    def bring_up(endpoint: Endpoint, vm: VmSpec, progress: Progress, say: Progress) -> Plan:
+        planned = endpoint.provider.plan(vm, endpoint.host)
+        for line in herald.lines(planned):
+            say(line)
+        endpoint.provider.apply(planned, progress)
+        return planned
 
-            def start(vm: VmSpec = vm) -> Exit:
-                planned = endpoint.provider.plan(vm, endpoint.host)
-                _announce(planned, terminal, verbose=verbose)
-                try:
-                    endpoint.provider.apply(planned, lambda line: terminal.progress(f"{vm.key}: {line}"))
-                except BaseException:
-                    terminal.note(f"{vm.key}: stopped half way: `nestproof apply {again}` goes on, `destroy` undoes")
-                    raise
-                return Exit.OK
+    def applied(_: Endpoint, vm: VmSpec, planned: Plan) -> Exit:
+        up.add(vm.key)
+        words.append(done_word(planned))
+        if len(vms) > 1:
+            terminal.note(f"{vm.key}: {words[-1]}")
+        return Exit.OK
 
-            if attempt(vm, codes, start):
-                started.append(vm)
-        for vm in started:
-
-            def prove(vm: VmSpec = vm) -> Exit:
-                chain = proofs.hear(endpoint, vm, timeout if wait else None)
-                if wait:
-                    return of_verdict(chain.verdict, fail_on_warn=fail_on == "warn")
-                terminal.note(f"{vm.key}: applied, not proven: `nestproof verify {again}` asks it for its proof")
-                return Exit.OK
-
-            attempt(vm, codes, prove)
-        return codes
-
-    code = visit(vms, terminal, bring_up, look=True)
+    with opened(vms, terminal, look=True) as endpoints:
+        for endpoint in endpoints.opened:
+            proofs.host(endpoint)
+        endpoints.each(
+            Errand(
+                "apply", bring_up, applied, parallel, doing="planning", past="applied",
+                half_way=f"stopped half way: `nestproof apply {again}` goes on, `destroy` undoes",
+                next_steps=(f"nestproof apply {again}      goes on", f"nestproof destroy {again}    undoes all of it"),
+            )
+        )  # fmt: skip
+        for line in herald.rest():
+            terminal.note(line)
+        if len(vms) > 1:
+            terminal.note(tally(words, len(vms)))
+        if wait:
+            endpoints.each(proofs.errand(timeout, parallel, fail_on_warn=fail_on == "warn", wants=up, again=again))
+        else:
+            for endpoint in endpoints.opened:
+                for vm in (vm for vm in endpoint.vms if vm.key in up):
+                    proofs.not_awaited(endpoint, vm)
+            if up:
+                terminal.note(f"applied, not proven: `nestproof verify {again}` asks for the proof")
+        code = endpoints.code
     proofs.show(reports, verbose=verbose, silent=not wait)
     return code
 
@@ -126,13 +110,14 @@ def apply(
 @files_argument
 @connect_option
 @timeout_option
+@parallel_option
 @fail_on_option
 @verbose_option
 @reports_option
 @store_option
 def verify(
-    files: tuple[str, ...], connect: str | None, timeout: float, fail_on: str, verbose: bool,
-    reports: tuple[tuple[str, Path], ...],
+    files: tuple[str, ...], connect: str | None, timeout: float, parallel: int, fail_on: str,
+    verbose: bool, reports: tuple[tuple[str, Path], ...],
 ) -> int:  # fmt: skip
     """Ask the VMs of FILE... for a fresh proof, and read back what they really have. Changes nothing.
 
@@ -144,39 +129,24 @@ def verify(
     terminal = Terminal()
     vms = wanted(files, connect, terminal)
     proofs = Proofs(terminal)
-
-    def ask(endpoint: Endpoint) -> list[Exit]:
-        proofs.host(endpoint)
-        codes: list[Exit] = []
-        for vm in endpoint.vms:
-
-            def prove(vm: VmSpec = vm) -> Exit:
-                chain = proofs.hear(endpoint, vm, timeout)
-                return of_verdict(chain.verdict, fail_on_warn=fail_on == "warn")
-
-            attempt(vm, codes, prove)
-        return codes
-
-    code = visit(vms, terminal, ask, look=True)
+    with opened(vms, terminal, look=True) as endpoints:
+        for endpoint in endpoints.opened:
+            proofs.host(endpoint)
+        endpoints.each(proofs.errand(timeout, parallel, fail_on_warn=fail_on == "warn", again=" ".join(files)))
+        code = endpoints.code
     proofs.show(reports, verbose=verbose)
     return code
 
 
-def _announce(planned: Plan, terminal: Terminal, *, verbose: bool) -> None:
-    """Say aloud what the user would not expect: emulation, and every field that is not honoured as it stands."""
-    from provision.model import Handling
-
-    for note in planned.notes:
-        terminal.note(f"{planned.vm.key}: {note}")
-    expected = (Handling.HONOURED, Handling.INFORMATIVE)
-    for account in planned.accounts:
-        if verbose or account.handling not in expected:
-            terminal.note(f"{account.origin}: {account.path}: {account.handling.value}: {account.how}")
-
-
-def _plan_text(planned: Plan, native: bool) -> str:
-    lines = [planned.vm.key]
-    lines += [f"  {step.action:8} {step.what}{f': {step.detail}' if step.detail else ''}" for step in planned.steps]
-    if native:
-        lines += ["", planned.native]
-    return "\n".join(lines)
+def done_word(planned: Plan) -> str:
+    """What apply did, in one or two words."""
+    actions = {step.action for step in planned.steps}
+    if not planned.changes:
+        return "as wanted already"
+    if "replace" in actions:
+        return "rebuilt"
+    if "create" in actions:
+        return "created"
+    if "redefine" in actions:
+        return "changed"
+    return "started" if "start" in actions else "stopped"

@@ -1,12 +1,19 @@
-"""Visiting the hypervisors that the manifests name, each once; one VM's failure does not stop the others."""
+"""The hypervisors that the manifests name, each opened once, and work on all of their VMs at the same time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+import contextlib
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Generic, TypeVar
 
+import click
+
+from commands.crew import Interrupted, Job, leave, run
+from commands.display import State
 from commands.failures import complain
+from commands.manifests import plural
 from commands.output import Terminal
 from hostcheck.exits import Exit, worst
 
@@ -14,7 +21,9 @@ if TYPE_CHECKING:
     from hostcheck.model import Judgement
     from hostcheck.report import Report
     from provision.model import ProviderSpec, VmSpec
-    from provision.provider import Provider
+    from provision.provider import Progress, Provider
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,52 +37,151 @@ class Endpoint:
     host: Judgement | None
 
 
-def visit(vms: Iterable[VmSpec], terminal: Terminal, action: Callable[[Endpoint], list[Exit]], *, look: bool) -> Exit:
-    """Open every endpoint of these VMs, look at its host if `look`, and run `action` on it."""
-    from hostcheck.judge import judge
+@dataclass(slots=True)
+class Endpoints:
+    """All that could be opened, and the exit codes of everything so far."""
+
+    terminal: Terminal
+    opened: list[Endpoint]
+    codes: list[Exit] = field(default_factory=list)
+
+    @property
+    def code(self) -> Exit:
+        return worst(self.codes)
+
+    def each(self, errand: Errand[T]) -> None:
+        """Do one errand for every VM, `errand.parallel` at a time; one's failure is noted and stops no other."""
+        pairs = {vm.key: (endpoint, vm) for endpoint in self.opened for vm in endpoint.vms if errand.wants(vm)}
+        jobs: list[Job[T]] = [Job(key, _work(errand, *pair), errand.doing) for key, pair in pairs.items()]
+        if not jobs:
+            return
+
+        def done(job: Job[T]) -> None:
+            self.codes.append(self._done(errand, job, *pairs[job.name]))
+
+        try:
+            run(errand.title, jobs, self.terminal, errand.parallel, done)
+        except Interrupted:
+            self.terminal.note(_how_far(errand, jobs))
+            for line in errand.next_steps:
+                self.terminal.note(f"  {line}")
+            complain("interrupted")
+            leave(Exit.INTERRUPTED)
+            raise click.exceptions.Exit(Exit.INTERRUPTED) from None
+
+    def _done(self, errand: Errand[T], job: Job[T], endpoint: Endpoint, vm: VmSpec) -> Exit:
+        from provision.provider import ProviderError
+
+        if job.error is None:
+            assert job.result is not None
+            return errand.done(endpoint, vm, job.result)
+        if isinstance(job.error, ProviderError):
+            self.terminal.complaint(f"{vm.key}: {job.error}", job.error.hint)
+            if errand.half_way:
+                self.terminal.note(f"{vm.key}: {errand.half_way}")
+            return code_of(job.error)
+        if click.get_current_context().obj:  # --debug
+            self.terminal.note("".join(traceback.format_exception(job.error)))
+        self.terminal.complaint(f"{vm.key}: internal error: {type(job.error).__name__}: {job.error}")
+        return Exit.INTERNAL
+
+
+@dataclass(frozen=True, slots=True)
+class Errand(Generic[T]):
+    """What is to be done for each VM."""
+
+    title: str
+    """For the display."""
+    work: Callable[[Endpoint, VmSpec, Progress, Progress], T]
+    """In a worker thread; speaks by progress (what is going on) and say (what stays)."""
+    done: Callable[[Endpoint, VmSpec, T], Exit]
+    """In the main thread, when `work` returned."""
+    parallel: int
+    wants: Callable[[VmSpec], bool] = lambda _: True
+    doing: str = ""
+    """What the display shows of a VM before its first progress."""
+    half_way: str = ""
+    """Said of a VM whose work failed: how to go on."""
+    past: str = "done"
+    """How the interrupted run calls what has ended."""
+    next_steps: Sequence[str] = ()
+    """Commands for an interrupted run."""
+
+
+def _work(errand: Errand[T], endpoint: Endpoint, vm: VmSpec) -> Callable[[Progress, Progress], T]:
+    return lambda progress, say: errand.work(endpoint, vm, progress, say)
+
+
+def _how_far(errand: Errand[T], jobs: Sequence[Job[T]]) -> str:
+    """What exists after Ctrl-C."""
+    names = {state: [job.name for job in jobs if job.state is state] for state in State}
+    parts = [
+        f"{len(names[state])} {word} ({', '.join(names[state][:8])}{', …' if len(names[state]) > 8 else ''})"
+        for state, word in (
+            (State.DONE, errand.past),
+            (State.FAILED, "failed"),
+            (State.STOPPED, "stopped half way"),
+            (State.WORKING, "left half way"),
+        )
+        if names[state]
+    ]
+    waiting = len(names[State.WAITING])
+    return f"{errand.title}: " + ", ".join([*parts, f"{waiting} not begun"] if waiting else parts)
+
+
+@contextlib.contextmanager
+def opened(vms: Iterable[VmSpec], terminal: Terminal, *, look: bool) -> Iterator[Endpoints]:
+    """Open every endpoint of these VMs and, if `look`, look at its host. What cannot be opened is said and counted."""
     from provision.model import Placement
     from provision.provider import ProviderError
-    from provision.providers import open_provider, prepare_process
+    from provision.providers import prepare_process
 
     groups: dict[ProviderSpec, list[VmSpec]] = {}
     for vm in vms:
         groups.setdefault(replace(vm.provider, name="", origin=None, defaults=Placement()), []).append(vm)
     prepare_process(group[0].provider for group in groups.values())
-    codes: list[Exit] = []
-    for group in groups.values():
-        try:
-            provider = open_provider(group[0].provider)
-        except ProviderError as e:
-            complain(str(e), e.hint)
-            codes.append(code_of(e))
-            continue
-        try:
-            if look:
-                terminal.progress(f"{provider.name}: looking at the host")
-            report = provider.host_report() if look else None
-            host = judge(report) if report is not None else None
-            codes += action(Endpoint(provider, tuple(group), report, host))
-        except ProviderError as e:
-            complain(f"{provider.name}: {e}", e.hint)
-            codes.append(code_of(e))
-        finally:
-            provider.close()
-    return worst(codes)
-
-
-def attempt(vm: VmSpec, codes: list[Exit], what: Callable[[], Exit]) -> bool:
-    """Do something for one VM and note its exit code; False when the provider failed, which is said aloud."""
-    from provision.provider import ProviderError
-
+    endpoints = Endpoints(terminal, [])
     try:
-        codes.append(what())
+        for group in groups.values():
+            try:
+                endpoints.opened.append(_open(tuple(group), terminal, look=look))
+            except ProviderError as e:
+                complain(str(e), e.hint)
+                endpoints.codes.append(code_of(e))
+        yield endpoints
+    finally:
+        for endpoint in endpoints.opened:
+            endpoint.provider.close()
+
+
+def _open(vms: tuple[VmSpec, ...], terminal: Terminal, *, look: bool) -> Endpoint:
+    from hostcheck.judge import judge
+    from provision.provider import ProviderError
+    from provision.providers import open_provider
+
+    provider = open_provider(vms[0].provider)
+    if not look:
+        return Endpoint(provider, vms, None, None)
+    terminal.progress(f"{provider.name}: looking at the host")
+    try:
+        report = provider.host_report()
     except ProviderError as e:
-        complain(f"{vm.key}: {e}", e.hint)
-        codes.append(code_of(e))
-        return False
-    return True
+        provider.close()
+        raise ProviderError(f"{provider.name}: {e}", hint=e.hint, refused=e.refused) from e
+    return Endpoint(provider, vms, report, judge(report) if report is not None else None)
 
 
 def code_of(error: Exception) -> Exit:
     """3 for what cannot work here, 2 for a set-up that does not let us try."""
     return Exit.FAIL if getattr(error, "refused", False) else Exit.USAGE
+
+
+def tally(words: Sequence[str], total: int) -> str:
+    """`20 VMs: 12 created, 8 as wanted`, in the order in which the words first came; failures are what is left."""
+    counts: dict[str, int] = {}
+    for word in words:
+        counts[word] = counts.get(word, 0) + 1
+    parts = [f"{count} {word}" for word, count in counts.items()]
+    if failed := total - len(words):
+        parts.append(f"{failed} failed")
+    return f"{plural(total, 'VM')}: {', '.join(parts)}"

@@ -74,3 +74,11 @@ def connect_option(function: Callable[..., Any]) -> Callable[..., Any]:
         "-c", "--connect", metavar="URI",
         help="Endpoint to use instead of the manifests' Provider: a libvirt URI, vsphere://host or proxmox://host.",
     )(function)  # fmt: skip
+
+
+def parallel_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--parallel N`."""
+    return click.option(
+        "--parallel", type=click.IntRange(1, 256), default=4, show_default=True, metavar="N",
+        help="How many VMs to work on at the same time.",
+    )(function)  # fmt: skip

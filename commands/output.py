@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from typing import TypedDict
 
 import click
@@ -27,6 +28,8 @@ class Terminal:
     def __init__(self) -> None:
         #: a person watches stderr
         self.live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        #: where lines go while a display is drawn over and over; None: to stderr
+        self.screen: Callable[[str], None] | None = None
         self._shown = ""
         self._said = 0.0
 
@@ -49,8 +52,15 @@ class Terminal:
 
     def note(self, text: str) -> None:
         """Something worth knowing beside the result."""
+        if self.screen is not None:
+            self.screen(text)
+            return
         self._clear()
         click.echo(text, err=True)
+
+    def complaint(self, message: str, hint: str = "") -> None:
+        """A failure that does not end the run, as `commands.failures.complain` words it."""
+        self.note(f"nestproof: {message}" + (f"\n  {hint}" if hint else ""))
 
     def progress(self, text: str) -> None:
         """What is going on: one line that is written over on a terminal, now and then a line of its own elsewhere."""
@@ -59,7 +69,7 @@ class Terminal:
         if self.live:
             room = shutil.get_terminal_size((80, 24)).columns - 1
             click.echo("\r\x1b[K" + text[:room], err=True, nl=False, color=True)
-        elif _topic(text) != _topic(self._shown) or monotonic() - self._said > QUIET_SECONDS:
+        elif topic(text) != topic(self._shown) or monotonic() - self._said > QUIET_SECONDS:
             click.echo(text, err=True)
             self._said = monotonic()
         self._shown = text
@@ -70,6 +80,6 @@ class Terminal:
         self._shown = ""
 
 
-def _topic(line: str) -> str:
+def topic(line: str) -> str:
     """What a progress line is about, without the figures that change."""
     return line.partition(",")[0]

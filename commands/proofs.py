@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from commands.endpoints import Endpoint
+from commands.endpoints import Endpoint, Errand
 from commands.output import Terminal
 from commands.recording import Recorder, host_entry, vm_entry
 from hostcheck.chain import host_chain, vm_chain
+from hostcheck.exits import Exit, of_verdict
 from hostcheck.judge import judge
 from hostcheck.model import Chain
 from hostcheck.report import decode
 
 if TYPE_CHECKING:
     from provision.model import VmSpec
+    from provision.provider import Progress
+    from provision.proving import Heard
+
+LISTENERS = 64
+"""VMs that are listened to at once: it is only waiting."""
 
 
 class Proofs:
@@ -33,17 +39,35 @@ class Proofs:
             self.recorder.keep([host_entry(endpoint.report, endpoint.host.name)])
             self._hosts[endpoint.host.name] = host_chain(endpoint.host)
 
-    def hear(self, endpoint: Endpoint, vm: VmSpec, timeout: float | None) -> Chain:
-        """Ask the VM (unless `timeout` is None) and the provider, and join what they say with the host's judgement.
+    def errand(
+        self, timeout: float, parallel: int, *, fail_on_warn: bool, again: str, wants: Container[str] | None = None
+    ) -> Errand[Heard]:
+        """Ask VMs (all, or those in `wants`) for their proof. A VM that stays silent is an answer."""
+        from provision.proving import hear
 
-        Raises ProviderError when the provider fails; a VM that stays silent is an answer.
-        """
-        from provision.proving import hear, not_awaited
+        def work(endpoint: Endpoint, vm: VmSpec, progress: Progress, _: Progress) -> Heard:
+            return hear(endpoint.provider, vm, timeout, progress)
 
-        if timeout is None:
-            heard = not_awaited(endpoint.provider, vm)
-        else:
-            heard = hear(endpoint.provider, vm, timeout, lambda line: self._terminal.progress(f"{vm.key}: {line}"))
+        def done(endpoint: Endpoint, vm: VmSpec, heard: Heard) -> Exit:
+            return of_verdict(self._keep(endpoint, vm, heard).verdict, fail_on_warn=fail_on_warn)
+
+        return Errand(
+            "proof", work, done, max(parallel, LISTENERS), past="heard", next_steps=(f"nestproof verify {again}",),
+            wants=lambda vm: wants is None or vm.key in wants,
+        )  # fmt: skip
+
+    def not_awaited(self, endpoint: Endpoint, vm: VmSpec) -> None:
+        """Keep what the provider says of a VM that was not asked. A provider that fails is said aloud."""
+        from provision.provider import ProviderError
+        from provision.proving import not_awaited
+
+        try:
+            self._keep(endpoint, vm, not_awaited(endpoint.provider, vm))
+        except ProviderError as e:
+            self._terminal.complaint(f"{vm.key}: {e}", e.hint)
+
+    def _keep(self, endpoint: Endpoint, vm: VmSpec, heard: Heard) -> Chain:
+        """Join what the VM and its provider said with the host's judgement, and keep it."""
         host = endpoint.host
         entry = vm_entry(heard.view, host.name if host else "", heard.report, heard.arrival, heard.detail)
         self.recorder.keep([entry])

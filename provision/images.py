@@ -1,6 +1,7 @@
 """From the image that a manifest names to a local file that was verified: found, or fetched into a cache."""
 
 import hashlib
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,11 @@ from provision.provider import Progress, ProviderError
 
 FORMATS = ("qcow2", "raw")
 ALGORITHMS = ("md5", "sha1", "sha256", "sha512")
+
+_reading = threading.Lock()
+"""Many VMs start from one image: the first thread reads it, the others wait for what it finds."""
+_known: dict[tuple[int, ...], dict[str, str]] = {}
+"""Digests of files by what tells that a file is still the same: device, inode, size and times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +89,19 @@ def _verified(image: ImageSpec, path: Path) -> LocalImage:
 
 
 def _digests(path: Path, checksum: Checksum | None) -> dict[str, str]:
-    """SHA-256 and the checksum's own algorithm, in one pass."""
-    wanted = {"sha256"} | ({checksum.algorithm} if checksum else set())
+    """SHA-256 and the checksum's own algorithm. A file that has not changed since is not read again in this process."""
+    wanted = frozenset({"sha256"} | ({checksum.algorithm} if checksum else set()))
+    seen = path.stat()
+    key = (seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
+    with _reading:
+        known = _known.setdefault(key, {})
+        if missing := wanted - known.keys():
+            known.update(_read_digests(path, missing))
+        return known
+
+
+def _read_digests(path: Path, wanted: frozenset[str]) -> dict[str, str]:
+    """In one pass."""
     hashes = {name: hashlib.new(name, usedforsecurity=False) for name in wanted}
     with path.open("rb") as file:
         while block := file.read(1 << 20):

@@ -1,10 +1,12 @@
 """The few verbs of a provider. One module per provider under `provision.providers`; none prints.
 
-Everything is idempotent on (namespace, name); state lives with the VM, not on the caller's disk.
+Everything is idempotent on (namespace, name); state lives with the VM, not on the caller's disk. The verbs are called
+for many VMs at once from several threads, never twice at once for the same VM; `progress` may raise to stop one.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from hostcheck.model import Evidence, HostView, Judgement, Silence, VmView
@@ -41,6 +43,27 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """One setting that is not as wanted. Texts for people; a digest for what is long or secret."""
+
+    setting: str
+    observed: str
+    """Empty: not there."""
+    wanted: str
+
+
+class Power(StrEnum):
+    """What a running VM has to go through for a plan."""
+
+    UNTOUCHED = "untouched"
+    """It goes on, or was not running."""
+    OFF = "off"
+    """It is switched off and stays off."""
+    POWER_CYCLE = "power-cycle"
+    """Off and on again; a reboot from inside is not enough."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What an apply will do for one VM, in order, and what it takes from the manifest."""
 
@@ -52,6 +75,16 @@ class Plan:
     evidence: tuple[Evidence, ...]
     native: str
     """The provider's own language: domain XML for libvirt."""
+    differences: tuple[Difference, ...] = field(default=(), kw_only=True)
+    """Wanted against observed; empty for a VM that is made new or is as wanted."""
+    power: Power = field(default=Power.UNTOUCHED, kw_only=True)
+    loses_disk: bool = field(default=False, kw_only=True)
+    """What the VM wrote to its disk is lost."""
+
+    @property
+    def changes(self) -> bool:
+        """An apply does something."""
+        return any(step.action != "keep" for step in self.steps)
 
 
 Progress = Callable[[str], None]

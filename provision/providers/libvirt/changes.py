@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from provision.provider import Step
+from provision.provider import Power, Step
 from provision.providers.libvirt.record import Settings
 
 
@@ -43,6 +43,13 @@ def change_to(present: Present, wanted: Settings, *, power_on: bool) -> Change:
     return Change.START if power_on else Change.STOP
 
 
+def power(change: Change, present: Present, *, power_on: bool) -> Power:
+    """What the change does to a VM that runs."""
+    if not present.running or change in (Change.KEEP, Change.START):
+        return Power.UNTOUCHED
+    return Power.POWER_CYCLE if power_on else Power.OFF
+
+
 def shrinking(present: Present, wanted: Settings) -> str:
     """The disk that would have to get smaller, which none in use survives; empty when none would."""
     before = present.settings
@@ -75,7 +82,8 @@ def steps(
     beside = "".join(f", {name} {size} GiB" for name, size in extras.items())
     disk = Step("create", "disk", f"{wanted.disk_gib} GiB from the image{beside}")
     seed = Step("create", "seed", "cloud-init: the user's data and the agent")
-    differences = ", ".join(present.settings.differences(wanted)) if present.settings else ""
+    found = present.settings.differences(wanted) if present.settings else ()
+    differences = ", ".join(f"{d.setting} {d.observed or 'none'} → {d.wanted or 'none'}" for d in found)
     match change:
         case Change.CREATE:
             return (*fetch, disk, seed, Step("define", "domain"), *start)

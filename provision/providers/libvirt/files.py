@@ -9,6 +9,7 @@ The hard link counts the users of a base image: the kernel keeps the count, and 
 """
 
 import shutil
+import threading
 from pathlib import Path, PurePosixPath
 
 from provision import qemu_img
@@ -28,6 +29,8 @@ class FileStorage:
         self._root = root
         self._images = root / "images"
         self._parts = root / "parts"
+        #: held while a base image is made or taken into use, and while those that nobody uses are removed
+        self._bases = threading.Lock()
         shutil.rmtree(self._parts, ignore_errors=True)
 
     def places(self, key: VmKey) -> Places:
@@ -58,8 +61,9 @@ class FileStorage:
                 disk = part / "disk.qcow2"
                 qemu_img.create_copy(disk, image.path, image.format, layout.disk_gib, layout.preallocation)
             else:
-                base = self._base(image, progress)
-                (part / base.name).hardlink_to(base)
+                with self._bases:
+                    base = self._base(image, progress)
+                    (part / base.name).hardlink_to(base)
                 qemu_img.create_overlay(part / "disk.qcow2", base.name, image.format, layout.disk_gib)
             _adjust_extras(part, layout)
             (part / "seed.iso").write_bytes(seed)
@@ -80,10 +84,11 @@ class FileStorage:
 
     def remove(self, key: VmKey) -> tuple[str, ...]:
         removed = self._clear(key)
-        for base in sorted(self._images.glob("base-*")):
-            if base.stat().st_nlink == 1:
-                base.unlink()
-                removed += (f"base image {base.name}",)
+        with self._bases:
+            for base in sorted(self._images.glob("base-*")):
+                if base.stat().st_nlink == 1:
+                    base.unlink()
+                    removed += (f"base image {base.name}",)
         return removed
 
     def _clear(self, key: VmKey) -> tuple[str, ...]:

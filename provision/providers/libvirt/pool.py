@@ -6,6 +6,7 @@ Volumes are named `nestproof.<namespace>.<name>.disk.qcow2`, the same with `.see
 """
 
 import shlex
+import threading
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 from xml.etree import ElementTree as ET
@@ -33,6 +34,8 @@ class PoolStorage:
         self._connection = connection
         self._shown = shown
         self._opened: libvirt.virStoragePool | None = None
+        #: held while a base image is made or taken into use, and while those that nobody uses are removed
+        self._bases = threading.Lock()
 
     def places(self, key: VmKey) -> Places:
         directory = PurePosixPath(parse_xml(self._pool().XMLDesc()).findtext("target/path", "/"))
@@ -45,8 +48,9 @@ class PoolStorage:
 
     def create(self, key: VmKey, image: LocalImage, layout: Layout, seed: bytes, progress: Progress) -> None:
         self._clear((_disk(key), _seed(key)))
-        base = self._base(image, progress)
-        self._make(_disk(key), "qcow2", layout.disk_gib << 30, backing=(base.path(), image.format))
+        with self._bases:
+            base = self._base(image, progress)
+            self._make(_disk(key), "qcow2", layout.disk_gib << 30, backing=(base.path(), image.format))
         self._adjust_extras(key, layout)
         self._upload(self._make(_seed(key), "raw", len(seed)), seed)
 
@@ -72,6 +76,12 @@ class PoolStorage:
 
     def remove(self, key: VmKey) -> tuple[str, ...]:
         removed = self._clear((_disk(key), _seed(key), *self._extras(key)))
+        with self._bases:
+            return removed + self._remove_unused()
+
+    def _remove_unused(self) -> tuple[str, ...]:
+        """Base images that no disk is backed by."""
+        removed: tuple[str, ...] = ()
         volumes = {volume.name(): volume for volume in self._pool().listAllVolumes()}
         used = {
             parse_xml(volume.XMLDesc()).findtext("backingStore/path", "")

@@ -21,7 +21,7 @@ from provision.provider import Artefact, NoReport, Plan, Progress, ProviderError
 from provision.providers.libvirt import domains
 from provision.providers.libvirt.artefacts import artefacts
 from provision.providers.libvirt.capabilities import dry_run, read_offer
-from provision.providers.libvirt.changes import Change, Present, change_to, steps
+from provision.providers.libvirt.changes import Change, Present, change_to, power, steps
 from provision.providers.libvirt.checks import check_accounts, check_firmware, check_shrinking, check_size
 from provision.providers.libvirt.choose import NESTED, Choice, choose, where
 from provision.providers.libvirt.connection import connect, errors
@@ -108,6 +108,9 @@ class LibvirtProvider:
                 native=self._xml(vm, key, choice, fitting, wanted),
                 choice=choice,
                 fitting=fitting,
+                differences=present.settings.differences(wanted) if present.settings else (),
+                power=power(change, present, power_on=vm.power_on),
+                loses_disk=change is Change.REBUILD,
             )
 
     def apply(self, plan: Plan, progress: Progress) -> None:

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, fields
 from xml.etree import ElementTree as ET
 
 from provision.model import NetworkKind, NetworkSpec, VmSpec
+from provision.provider import Difference
 from provision.providers.libvirt.choose import Choice
 from provision.providers.libvirt.fitting import Fitting
 
@@ -46,10 +47,10 @@ class Settings:
     extra_disks: str = ""
     """`name:GiB`, each."""
 
-    def differences(self, wanted: "Settings") -> tuple[str, ...]:
-        """What has to change to become `wanted`, one readable phrase per setting."""
+    def differences(self, wanted: "Settings") -> tuple[Difference, ...]:
+        """What has to change to become `wanted`."""
         return tuple(
-            f"{field.name.replace('_', ' ')} {_short(old) or 'none'} → {_short(new) or 'none'}"
+            Difference(field.name.replace("_", " "), _short(old), _short(new))
             for field in fields(self)
             if (old := getattr(self, field.name)) != (new := getattr(wanted, field.name))
         )

@@ -1,0 +1,124 @@
+"""`nestproof plan`: what apply would do, to read, to keep, and to carry out later exactly so."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import click
+
+from commands.endpoints import Endpoint, Errand, opened, tally
+from commands.manifests import plural
+from commands.options import connect_option, files_argument, parallel_option
+from commands.output import Terminal
+from hostcheck.exits import Exit
+
+if TYPE_CHECKING:
+    from provision.model import VmSpec
+    from provision.provider import Plan, Progress
+
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Show what becomes of every field.")
+
+
+@click.command()
+@files_argument
+@connect_option
+@parallel_option
+@click.option("--show-native", is_flag=True, help="Also print what the provider is told, such as the domain XML.")
+@verbose_option
+def plan(files: tuple[str, ...], connect: str | None, parallel: int, show_native: bool, verbose: bool) -> int:
+    """Show what apply would do with the VMs of FILE..., and what becomes of each field. Changes nothing."""
+    from commands.manifests import wanted
+
+    terminal = Terminal()
+    vms = wanted(files, connect, terminal)
+    plans: dict[str, Plan] = {}
+
+    def look(endpoint: Endpoint, vm: VmSpec, _: Progress, __: Progress) -> Plan:
+        return endpoint.provider.plan(vm, endpoint.host)
+
+    def looked(_: Endpoint, vm: VmSpec, planned: Plan) -> Exit:
+        plans[vm.key] = planned
+        return Exit.OK
+
+    with opened(vms, terminal, look=True) as endpoints:
+        endpoints.each(Errand("plan", look, looked, parallel, doing="planning"))
+        code = endpoints.code
+    ordered = [plans[vm.key] for vm in vms if vm.key in plans]
+    herald = Herald(verbose=verbose)
+    for line in [line for each in ordered for line in herald.lines(each)] + herald.rest():
+        terminal.note(line)
+    for each in ordered:
+        terminal.result(plan_text(each, native=show_native))
+    if len(vms) > 1:
+        terminal.note(tally([intent(each) for each in ordered], len(vms)))
+    return code
+
+
+class Herald:
+    """Says what the user would not expect: emulation, and every field that is not honoured as it stands.
+
+    What is true of many VMs is said of the first of them, and in `rest` of how many more. Called by many threads.
+    """
+
+    def __init__(self, *, verbose: bool) -> None:
+        self._verbose = verbose
+        self._lock = threading.Lock()
+        self._told: dict[str, list[str]] = {}
+        self._notes: set[str] = set()
+
+    def lines(self, planned: Plan) -> list[str]:
+        """What has not been said yet."""
+        from provision.model import Handling
+
+        key = planned.vm.key
+        said = [(note, f"{key}: {note}") for note in planned.notes]
+        for account in planned.accounts:
+            if self._verbose or account.handling not in (Handling.HONOURED, Handling.INFORMATIVE):
+                line = f"{account.origin}: {account.path}: {account.handling.value}: {account.how}"
+                said.append((line, line))
+        with self._lock:
+            self._notes.update(planned.notes)
+            new = [line for text, line in said if text not in self._told]
+            for text, _ in said:
+                self._told.setdefault(text, []).append(key)
+        return new
+
+    def rest(self) -> list[str]:
+        """What `lines` has left out: the notes that are true of more VMs than the one they were said of."""
+        return [
+            f"the same of {plural(len(keys) - 1, 'other VM')}: {text}"
+            for text, keys in self._told.items()
+            if len(keys) > 1 and text in self._notes
+        ]
+
+
+def intent(planned: Plan) -> str:
+    """What apply would do, in a word or two."""
+    actions = {step.action for step in planned.steps}
+    if not planned.changes:
+        return "as wanted already"
+    if planned.loses_disk:
+        return "to rebuild"
+    if "create" in actions:
+        return "to create"
+    if "redefine" in actions:
+        return "to change"
+    return "to start" if "start" in actions else "to stop"
+
+
+def plan_text(planned: Plan, *, native: bool = False) -> str:
+    """One VM: what differs, the steps, and what they cost."""
+    from provision.provider import Power
+
+    lines = [planned.vm.key]
+    for difference in planned.differences:
+        lines.append(f"  {difference.setting}: {difference.observed or 'none'} → {difference.wanted or 'none'}")
+    lines += [f"  {step.action:8} {step.what}{f': {step.detail}' if step.detail else ''}" for step in planned.steps]
+    if planned.power is Power.POWER_CYCLE:
+        lines.append("  the VM runs: it is switched off and on again, a reboot from inside would not do")
+    elif planned.power is Power.OFF:
+        lines.append("  the VM runs: it is switched off")
+    if native:
+        lines += ["", planned.native]
+    return "\n".join(lines)
