@@ -52,12 +52,17 @@ def apply(
     \b
     nestproof apply vm.yaml --wait           exit 0 only if a guest ran inside the VM
     nestproof apply vm.yaml -c qemu:///system
+    nestproof apply plan.json                exactly what `nestproof plan -o plan.json` said, or nothing
     nestproof destroy vm.yaml                remove all of it again
     """
     from commands.manifests import wanted
+    from commands.planfile import hold_to, load
     from commands.proofs import Proofs
 
     terminal = Terminal()
+    saved = load(files)
+    if saved is not None:
+        files, connect = tuple(source.path for source in saved.sources), saved.connect
     vms = wanted(files, connect, terminal)
     proofs = Proofs(terminal)
     again = " ".join(files)
@@ -67,6 +72,8 @@ def apply(
 
     def bring_up(endpoint: Endpoint, vm: VmSpec, progress: Progress, say: Progress) -> Plan:
         planned = endpoint.provider.plan(vm, endpoint.host)
+        if saved is not None:
+            hold_to(saved.expected(vm.key), planned)
         for line in herald.lines(planned):
             say(line)
         endpoint.provider.apply(planned, progress)

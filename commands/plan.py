@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -25,10 +26,24 @@ verbose_option = click.option("-v", "--verbose", is_flag=True, help="Show what b
 @connect_option
 @parallel_option
 @click.option("--show-native", is_flag=True, help="Also print what the provider is told, such as the domain XML.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="PLAN.json",
+              help="Save the plan; `nestproof apply PLAN.json` carries out exactly it.")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
+              help="What to print on stdout.")  # fmt: skip
 @verbose_option
-def plan(files: tuple[str, ...], connect: str | None, parallel: int, show_native: bool, verbose: bool) -> int:
-    """Show what apply would do with the VMs of FILE..., and what becomes of each field. Changes nothing."""
+def plan(
+    files: tuple[str, ...], connect: str | None, parallel: int, show_native: bool, output: Path | None, form: str,
+    verbose: bool,
+) -> int:  # fmt: skip
+    """Show what apply would do with the VMs of FILE..., and what becomes of each field. Changes nothing.
+
+    
+    nestproof plan vm.yaml                   what differs, the steps, and what they cost a VM that runs
+    nestproof plan vm.yaml -o monday.json    keep it; no secret is in it
+    nestproof apply monday.json              exactly that, or nothing where the world has moved
+    """
     from commands.manifests import wanted
+    from commands.planfile import plan_file, save, text
 
     terminal = Terminal()
     vms = wanted(files, connect, terminal)
@@ -48,8 +63,16 @@ def plan(files: tuple[str, ...], connect: str | None, parallel: int, show_native
     herald = Herald(verbose=verbose)
     for line in [line for each in ordered for line in herald.lines(each)] + herald.rest():
         terminal.note(line)
-    for each in ordered:
-        terminal.result(plan_text(each, native=show_native))
+    if form == "json":
+        terminal.result(text(plan_file(ordered, files, connect)))
+    else:
+        for each in ordered:
+            terminal.result(plan_text(each, native=show_native))
+    if output is not None and len(ordered) == len(vms):
+        save(plan_file(ordered, files, connect), output)
+        terminal.note(f"saved: `nestproof apply {output}` carries it out")
+    elif output is not None:
+        terminal.note(f"{output} was not written: not every VM could be planned")
     if len(vms) > 1:
         terminal.note(tally([intent(each) for each in ordered], len(vms)))
     return code

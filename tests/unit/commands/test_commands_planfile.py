@@ -1,0 +1,107 @@
+"""Plans in files: read back as they were written, held to, and never with a secret in them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from vm_factory import image, tiny_image, wanted
+
+from commands.failures import Failure
+from commands.planfile import hold_to, load, plan_file, save, text
+from provision.model import Credentials, FieldAccount, Handling, Origin, VmSpec
+from provision.provider import Difference, Plan, Power, ProviderError, Step
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    path = tmp_path / "vm.yaml"
+    path.write_text("kind: VirtualMachine\n")
+    return path
+
+
+@pytest.fixture
+def planned(tmp_path: Path) -> Plan:
+    vm: VmSpec = wanted(image(tiny_image(tmp_path)))
+    secret = replace(vm.provider, credentials=Credentials("Secret x", password="hunter2"))
+    return Plan(
+        replace(vm, provider=secret, user_data="#cloud-config\npassword: hunter2\n"),
+        (Step("create", "disk", "1 GiB"), Step("start", "domain")),
+        (FieldAccount("VMClass spec.cpu", "1", Handling.HONOURED, "<vcpu>", Origin("vm.yaml", 3, 5)),),
+        ("emulated",), (), "<domain/>",
+        differences=(Difference("cpus", "1", "2"),), power=Power.POWER_CYCLE,
+    )  # fmt: skip
+
+
+def test_what_is_saved_is_loaded_and_held_to(manifest: Path, planned: Plan, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    save(plan_file([planned], [str(manifest)], "qemu:///embed"), path)
+    loaded = load([str(path)])
+    assert loaded is not None
+    assert loaded.connect == "qemu:///embed"
+    assert [source.path for source in loaded.sources] == [str(manifest)]
+    saved = loaded.expected("default/tiny")
+    assert saved is not None
+    assert (saved.intent, saved.power, saved.differences) == ("to create", Power.POWER_CYCLE, planned.differences)
+    hold_to(saved, planned)
+    hold_to(saved, replace(planned, notes=("another note",), accounts=()))  # what is said decides nothing
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"steps": (Step("keep", "domain"),)}, "it was to create, now it is as wanted already"),
+        ({"native": "<domain><vcpu/></domain>"}, "other settings"),
+        ({"differences": ()}, "other settings"),
+        ({"power": Power.OFF}, "other settings"),
+        ({"loses_disk": True}, "it was to create, now it is to rebuild"),
+    ],
+)
+def test_a_world_that_moved_is_refused(manifest: Path, planned: Plan, changes: dict[str, object], says: str) -> None:
+    saved = plan_file([planned], [str(manifest)], None).vms[0]
+    with pytest.raises(ProviderError, match=says) as caught:
+        hold_to(saved, replace(planned, **changes))  # type: ignore[arg-type]
+    assert caught.value.refused
+    assert "nothing was done" in str(caught.value)
+
+
+def test_a_vm_that_was_not_planned_is_refused(planned: Plan) -> None:
+    with pytest.raises(ProviderError, match="not in the plan file"):
+        hold_to(None, planned)
+
+
+def test_no_secret_is_written(manifest: Path, planned: Plan) -> None:
+    assert "hunter2" not in text(plan_file([planned], [str(manifest)], None))
+
+
+def test_a_manifest_that_changed_is_refused(manifest: Path, planned: Plan, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    save(plan_file([planned], [str(manifest)], None), path)
+    manifest.write_text("kind: VirtualMachine\n# more\n")
+    with pytest.raises(Failure, match=r"vm\.yaml: changed since .*plan\.json was made"):
+        load([str(path)])
+    manifest.unlink()
+    with pytest.raises(Failure, match="no such file"):
+        load([str(path)])
+
+
+def test_manifests_are_no_plans(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    assert load(["vm.yaml"]) is None
+    assert load(["a.json", "b.json"]) is None
+    assert load([str(path)]) is None
+    for content in ("", "[]", "{", '{"kind": "VMClass"}', '{"schema": "another"}'):
+        path.write_text(content)
+        assert load([str(path)]) is None
+
+
+def test_a_plan_that_cannot_be_used_is_one_line(tmp_path: Path, planned: Plan) -> None:
+    path = tmp_path / "x.json"
+    path.write_text('{"schema": "nestproof.plan/1", "vms": 3}')
+    with pytest.raises(Failure, match="a damaged plan") as caught:
+        load([str(path)])
+    assert "\n" not in str(caught.value)
+    path.write_text('{"schema": "nestproof.plan/9"}')
+    with pytest.raises(Failure, match=r"nestproof\.plan/9"):
+        load([str(path)])
+    with pytest.raises(Failure, match="standard input"):
+        plan_file([planned], ["-"], None)
