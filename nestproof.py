@@ -14,6 +14,7 @@ COMMANDS = {
     "plan": "commands.plan:plan",
     "apply": "commands.apply:apply",
     "verify": "commands.apply:verify",
+    "status": "commands.status:status",
     "destroy": "commands.destroy:destroy",
     "serve": "commands.serve:serve",
     "matrix": "commands.matrix:matrix",

@@ -1,0 +1,88 @@
+"""`nestproof status`: what was asked for, what is configured, what runs, and what was proven; and where they differ."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from commands.endpoints import Endpoint, Errand, opened
+from commands.options import connect_option, files_argument, parallel_option, store_option
+from commands.output import Terminal
+from hostcheck.exits import Exit
+
+if TYPE_CHECKING:
+    from commands.drift import VmStatus
+    from hostcheck.model import VmView
+    from provision.model import VmSpec
+    from provision.provider import Plan, Progress
+
+
+@click.command()
+@files_argument
+@connect_option
+@parallel_option
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
+              help="What to print on stdout.")  # fmt: skip
+@store_option
+def status(files: tuple[str, ...], connect: str | None, parallel: int, form: str) -> int:
+    """Show how the VMs of FILE... stand: asked, configured, running, proven. Changes nothing and asks no guest.
+
+    Drift is named wherever two of them differ: a setting that the manifest has changed since, a VM that somebody
+    edited, a running VM that still has its old CPU, a proof that failed. Exit code 0: no drift and proven; 3: drift, or
+    the proof failed; 5: never proven.
+
+    \b
+    nestproof status vm.yaml
+    nestproof apply vm.yaml                  removes drift
+    nestproof verify vm.yaml                 asks the guest for a fresh proof
+    """
+    from commands.drift import as_json, as_text
+    from commands.manifests import wanted
+
+    terminal = Terminal()
+    vms = wanted(files, connect, terminal)
+    found: dict[str, VmStatus] = {}
+
+    def look(endpoint: Endpoint, vm: VmSpec, _: Progress, __: Progress) -> tuple[Plan | str, VmView | None]:
+        from provision.provider import ProviderError
+
+        view = endpoint.provider.observe(vm)
+        try:
+            return endpoint.provider.plan(vm, endpoint.host), view
+        except ProviderError as e:  # what cannot be applied any more is shown all the same
+            return str(e), view
+
+    def looked(endpoint: Endpoint, vm: VmSpec, seen: tuple[Plan | str, VmView | None]) -> Exit:
+        from commands.drift import status_of
+
+        found[vm.key] = status_of(vm, endpoint.provider.name, *seen, _proof(vm.key))
+        return found[vm.key].exit
+
+    with opened(vms, terminal, look=True) as endpoints:
+        endpoints.each(Errand("status", look, looked, parallel, doing="looking"))
+        code = endpoints.code
+    ordered = [found[vm.key] for vm in vms if vm.key in found]
+    terminal.result(as_json(ordered) if form == "json" else as_text(ordered))
+    return code
+
+
+def _proof(name: str) -> tuple[str, float] | None:
+    """The verdict of the newest report of a VM, and when it came; None when there is none."""
+    from commands.judging import policy_in
+    from commands.recording import opened_store
+    from hostcheck.judge import judge
+    from hostcheck.model import Arrival
+    from hostcheck.report import ReportError, decode
+
+    with opened_store() as store:
+        for entry in store.history(name):
+            if entry.arrival is Arrival.DESTROYED:
+                return None
+            if entry.report is None:
+                continue
+            try:
+                return judge(decode(entry.report), name, policy_in()).runs_guests.verdict.value, entry.received
+            except ReportError:
+                return None
+    return None

@@ -1,0 +1,79 @@
+"""Drift: every way in which a VM can differ from what was asked, and none where it does not."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+from vm_factory import image, wanted
+
+from commands.drift import VmStatus, as_json, as_text, status_of
+from hostcheck.exits import Exit
+from hostcheck.model import Accelerator, Asked, VmView
+from provision.provider import Difference, Plan, Step
+
+VM = wanted(image(Path("/tiny.img")))
+KEEP = Plan(VM, (Step("keep", "domain"),), (), (), (), "<domain/>")
+VIEW = VmView("default/tiny", "libvirt x", True, Asked.ON, feature="svm", got=True, accelerator=Accelerator.KVM)
+PROVEN = ("PROVEN", 1_790_000_000.0)
+
+
+def seen(**changes: object) -> VmView:
+    return msgspec.structs.replace(VIEW, **changes)
+
+
+def stands(
+    planned: Plan | str = KEEP, view: VmView | None = VIEW, proof: tuple[str, float] | None = PROVEN
+) -> VmStatus:
+    return status_of(VM, "libvirt x", planned, view, proof)
+
+
+def test_all_as_asked() -> None:
+    status = stands()
+    assert (status.drift, status.exit, status.intent) == ((), Exit.OK, "as wanted already")
+    assert as_text([status]).splitlines()[1].split() == [
+        "default/tiny", "on", "on", "(svm)", "has", "svm", "PROVEN", "2026-09-21", "14:13Z",
+    ]  # fmt: skip
+
+
+def test_never_proven_is_incomplete() -> None:
+    assert stands(proof=None).exit is Exit.INCOMPLETE
+    assert stands(proof=("CAPABLE", 1.0)).exit is Exit.INCOMPLETE
+    assert "never" in as_text([stands(proof=None)])
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (stands(view=None), "does not exist"),
+        (stands(replace(KEEP, differences=(Difference("cpus", "1", "2"),))), "cpus: is 1, asked is 2"),
+        (stands(view=seen(asked=Asked.OFF)), "configured is off, asked is on"),
+        (stands(view=seen(running=False, got=None)), "it is off, asked is on"),
+        (stands(view=seen(got=False)), "the running VM lacks svm"),
+        (stands(proof=("MISCONFIGURED", 1.0)), "its newest proof failed: MISCONFIGURED"),
+        (stands("its image is gone"), "could not be applied again: its image is gone"),
+        (status_of(replace(VM, nested=False), "x", KEEP, seen(asked=Asked.OFF), None), "which nobody asked for"),
+        (status_of(replace(VM, power_on=False), "x", KEEP, VIEW, None), "it runs, asked is off"),
+    ],
+)
+def test_each_drift_is_named(status: VmStatus, says: str) -> None:
+    assert len(status.drift) == 1, status.drift
+    assert says in status.drift[0]
+    assert status.exit is Exit.FAIL
+    assert f"  drift: {status.drift[0]}" in as_text([status])
+
+
+def test_what_a_provider_does_not_say_is_no_drift() -> None:
+    assert stands(view=seen(asked=Asked.UNSTATED, got=None)).drift == ()
+    assert stands(proof=("UNKNOWN", 1.0)).drift == ()
+
+
+def test_off_and_asked_off_needs_no_proof() -> None:
+    view = seen(asked=Asked.OFF, got=False)
+    assert status_of(replace(VM, nested=False), "x", KEEP, view, None).exit is Exit.OK
+
+
+def test_json_has_every_field() -> None:
+    (vm,) = json.loads(as_json([stands()]))["vms"]
+    assert set(vm) == set(VmStatus.__struct_fields__)
