@@ -11,6 +11,7 @@ COMMANDS = {
     "explain": "commands.explain:explain",
     "enable": "commands.enable:enable",
     "lint": "commands.lint:lint",
+    "schema": "commands.schema:schema",
     "plan": "commands.plan:plan",
     "apply": "commands.apply:apply",
     "verify": "commands.apply:verify",

@@ -1,0 +1,57 @@
+"""The exported JSON Schema takes what we take and refuses what we refuse."""
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from ruamel.yaml import YAML
+
+from provision.manifests.jsonschema import every_kind, of_kind
+from provision.manifests.schemas import KINDS
+
+ROOT = Path(__file__).parents[3]
+FILES = [*sorted((ROOT / "examples").glob("*.yaml")), ROOT / "tests/fixtures/mission/complete.yaml"]
+
+
+def documents(path: Path) -> list[Any]:
+    return [document for document in YAML(typ="safe").load_all(path.read_text()) if document]
+
+
+def faults(document: object, schema: dict[str, Any]) -> list[str]:
+    return [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(document)]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_our_own_manifests_are_valid(path: Path) -> None:
+    for document in documents(path):
+        assert faults(document, every_kind()) == []
+        assert faults(document, of_kind(document["kind"])) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_schema_is_one(kind: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(of_kind(kind))
+    assert faults({"kind": kind, "apiVersion": "other/v1", "metadata": {"name": "x"}, "spec": {}}, of_kind(kind))
+
+
+def test_the_schema_of_all_is_one_and_knows_every_kind() -> None:
+    jsonschema.Draft202012Validator.check_schema(every_kind())
+    assert faults({"kind": "VMCalss"}, every_kind())
+    assert faults({}, every_kind())
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"cpus": 4}, "cpus"),
+        ({"cpu": "four"}, "four"),
+        ({"memory": "8 GB"}, "8 GB"),
+        ({"firmware": "efi?"}, "efi?"),
+        ({"performanceProfile": {"nestedVirtualisation": True}}, "nestedVirtualisation"),
+    ],
+)
+def test_what_is_misspelt_is_refused(change: dict[str, object], says: str) -> None:
+    spec = {"cpu": 4, "memory": "8Gi", "firmware": "UEFI"} | change
+    document = {"kind": "VMClass", "apiVersion": KINDS["VMClass"][0], "metadata": {"name": "x"}, "spec": spec}
+    assert says in " ".join(faults(document, every_kind()))
