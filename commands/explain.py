@@ -10,24 +10,40 @@ from commands.failures import Failure
 
 if TYPE_CHECKING:
     from hostcheck.checks import Check
+    from provision.manifests.rulebook import Rule
 
 
 @click.command()
-@click.argument("check", required=False)
+@click.argument("check", required=False, metavar="[CHECK|RULE]")
 def explain(check: str | None) -> None:
-    """Say what CHECK asks, why it matters, how it is judged, and how to mend it; without CHECK, list all."""
+    """Say what CHECK asks, why it matters, how it is judged, and how to mend it; or the same of a RULE of lint.
+
+    Without either, list all of them.
+    """
     from hostcheck.checks import catalogue
+    from provision.manifests.rulebook import RULES
 
     known = {entry.id: entry for entry in catalogue()}
     if check is None:
         for entry in known.values():
             click.echo(f"{entry.id:26} {entry.severity:9} {entry.question}")
+        for rule in RULES.values():
+            click.echo(f"{rule.id:26} {rule.severity:9} {rule.why}")
+        return
+    if check in RULES:
+        click.echo("\n".join(_rule_text(RULES[check])))
         return
     if check not in known:
-        near = difflib.get_close_matches(check, known, 1)
+        near = difflib.get_close_matches(check, [*known, *RULES], 1)
         hint = f"did you mean {near[0]}?" if near else "`nestproof explain` lists them all"
-        raise Failure(f"there is no check called {check!r}", hint=hint)
+        raise Failure(f"there is no check or rule called {check!r}", hint=hint)
     click.echo("\n".join(_text(known[check])))
+
+
+def _rule_text(rule: "Rule") -> list[str]:
+    stops = {"error": "nothing is applied", "warning": "apply goes on", "note": "advice, shown by lint alone"}
+    lines = [rule.id, "", *_wrapped(f"A rule of nestproof lint: {rule.severity} ({stops[rule.severity]})."), ""]
+    return lines + _named("Why", rule.why) + _named("What to do", rule.change)
 
 
 def _text(entry: "Check") -> list[str]:

@@ -12,18 +12,30 @@ from hostcheck.exits import Exit
 @connect_option
 @click.option("--fail-on", type=click.Choice(["fail", "warn"]), default="fail", show_default=True,
               help="With warn, warnings exit with 4.")  # fmt: skip
-def lint(files: tuple[str, ...], connect: str | None, fail_on: str) -> int:
+@click.option("--provider", "providers", multiple=True, metavar="TYPE",
+              help="Also show what this type of provider (libvirt, vsphere, proxmox) makes of every field that is set; "
+              "repeatable.")  # fmt: skip
+def lint(files: tuple[str, ...], connect: str | None, fail_on: str, providers: tuple[str, ...]) -> int:
     """Check the documents of FILE... one by one and together, without reaching any hypervisor.
 
     Each line names file, line and column, what is wrong, what was expected, and for warnings why it matters.
+    `nestproof explain RULE` says more of the rule in brackets.
+
+    
+    nestproof lint examples/
+    nestproof lint vm.yaml --provider vsphere --provider proxmox    before moving to another hypervisor
     """
+    from commands.fields import check_types, fields_text
     from commands.manifests import count, plural, read
     from provision.model import Severity
 
+    check_types(providers)
     terminal = Terminal()
     _, problems = read(files, connect)
     for problem in problems:
         terminal.result(str(problem))
+    for provider in providers:
+        terminal.result(fields_text(files, provider))
     errors, warnings, notes = (count(problems, severity) for severity in Severity)
     terminal.note(f"{plural(errors, 'error')}, {plural(warnings, 'warning')}, {plural(notes, 'note')}")
     if errors:

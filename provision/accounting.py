@@ -5,7 +5,7 @@ A table maps field patterns to a handling and the words for it. A pattern is, mo
 one key spelt out), `Kind path.**` (everything below; the longest wins).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from provision import accounting_libvirt, accounting_proxmox, accounting_vsphere
 from provision.model import FieldAccount, Handling, SetField, VmSpec
@@ -26,8 +26,13 @@ def account(vm: VmSpec, provider_type: str) -> tuple[FieldAccount, ...]:
     Raises KeyError for a provider type without a table and for a field that its table forgets; a test walks every
     field of every schema so that no table does.
     """
+    return account_fields(vm.fields, provider_type)
+
+
+def account_fields(fields: Iterable[SetField], provider_type: str) -> tuple[FieldAccount, ...]:
+    """The same for any fields, whatever provider they were written for. Raises KeyError as `account` does."""
     table = TABLES[provider_type]
-    return tuple(_account(field, table) for field in vm.fields)
+    return tuple(_account(field, table) for field in fields)
 
 
 def look_up(table: Table, schema: str, path: str = "", value: str | None = None) -> tuple[Handling, str]:

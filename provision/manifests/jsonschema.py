@@ -3,6 +3,7 @@
 Generated from the models that manifests are validated with, so that an editor never knows other fields than we do.
 """
 
+from fractions import Fraction
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -23,7 +24,7 @@ class _Generator(GenerateJsonSchema):
 
     def encode_default(self, dft: Any) -> Any:
         """A whole mapping as a default says no more than those of its fields do."""
-        if isinstance(dft, BaseModel):
+        if isinstance(dft, BaseModel | Fraction):
             raise PydanticSerializationError("not shown")
         return super().encode_default(dft)
 

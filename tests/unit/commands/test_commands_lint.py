@@ -1,0 +1,49 @@
+"""`lint --provider` and `explain` of rules, as a user meets them."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from commands.failures import Failure
+from commands.fields import check_types, fields_text
+from nestproof import cli
+from provision.accounting import TABLES
+from provision.manifests.rulebook import RULES
+
+EXAMPLE = str(Path(__file__).parents[3] / "examples/nested-vm.yaml")
+
+
+@pytest.mark.parametrize("provider", TABLES)
+def test_every_field_that_is_set_has_a_line_the_worst_first(provider: str) -> None:
+    head, *lines = fields_text([EXAMPLE], provider).strip().splitlines()
+    assert head.startswith(f"On {provider}: {len(lines)} fields")
+    assert any("nestedVirtualization" in line for line in lines)
+    order = ["refused", "unsupported", "approximated", "honoured", "informative"]
+    handlings = [order.index(line.split()[0]) for line in lines]
+    assert handlings == sorted(handlings)
+
+
+def test_user_data_is_not_shown() -> None:
+    assert "cloud-config" not in fields_text([EXAMPLE], "libvirt")
+
+
+def test_an_unknown_provider_is_one_line() -> None:
+    with pytest.raises(Failure, match="no provider type 'libvrit'") as caught:
+        check_types(["libvrit"])
+    assert caught.value.hint == "did you mean libvirt?"
+    check_types(list(TABLES))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_is_explained(rule: str) -> None:
+    result = CliRunner().invoke(cli, ["explain", rule], standalone_mode=False)
+    assert result.exception is None
+    assert result.output.startswith(f"{rule}\n")
+    assert "Why:" in result.output
+    assert "What to do:" in result.output
+
+
+def test_rules_stand_in_the_list() -> None:
+    listed = CliRunner().invoke(cli, ["explain"], standalone_mode=False).output
+    assert all(rule in listed for rule in RULES)
