@@ -83,7 +83,7 @@ def test_a_near_miss_is_suggested(tmp_path: Path) -> None:
 def test_debug_shows_where(tmp_path: Path) -> None:
     result = nestproof("--debug", "explain", "nothing", state=tmp_path)
     assert result.returncode == 2
-    assert "Traceback" in result.stderr and "there is no check called" in result.stderr
+    assert "Traceback" in result.stderr and "there is no check or rule called" in result.stderr
 
 
 def test_a_damaged_store_is_one_line_and_is_left_alone(tmp_path: Path) -> None:
