@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,6 +99,8 @@ def tpm(root: Path, name: str) -> "subprocess.Popen[bytes]":
     code = "import time; time.sleep(120)"
     process = subprocess.Popen([sys.executable, "-c", code, "swtpm", "socket", f"path={root}/run/swtpm/{name}.sock"])
     (root / f"run/swtpm/{name}-swtpm.pid").write_text(str(process.pid))
+    while not Path(f"/proc/{process.pid}/cmdline").read_bytes():  # the kernel fills it in after exec has succeeded
+        time.sleep(0.01)
     return process
 
 
