@@ -24,7 +24,7 @@ const counted = (number) => (number < 10000 ? String(number) : number.toLocaleSt
 
 let data = null;
 let places = null;
-let haystacks = null;
+let lowered = null;
 
 const unpack = async (text) => {
   const packed = atob(text), bytes = new Uint8Array(packed.length);
@@ -67,19 +67,25 @@ const moment = (seconds) =>
 const mark = (status, word) =>
   [make("span", { class: "i", "aria-hidden": "true" }, data.symbols[status]), ` ${word}`];
 
-/* What is searched: made once, when it is first needed or when the page has time. */
-const haystack = () => {
-  const lower = data.strings.map((text) => text.toLowerCase());
-  const causes = data.profiles.map((profile) => {
-    if (profile[BROKEN] < 0) return "";
-    const said = data.said[profile[CELLS][profile[BROKEN]]];
-    return `${data.labels[profile[BROKEN]]} ${said[SUMMARY]} ${said[CHECK]}`.toLowerCase();
-  });
-  haystacks ??= data.rows.map((row) => {
-    const machine = row[MACHINE];
-    const own = machine ? `${lower[machine[CPU]]} ${lower[machine[KERNEL]]} ${lower[machine[SYSTEM]]}` : "";
-    return `${row[LABEL].toLowerCase()} ${lower[row[HOST]]} ${lower[row[PROVIDER]]} ${lower[row[PRODUCT]]} ` +
-      `${lower[row[VERDICT]]} ${causes[row[PROFILE]]} ${own}`;
-  });
-  return haystacks;
+/* Searching: what a word is found in, by the numbers of the texts, so that each text is looked through once. */
+const lower = () => {
+  lowered ??= {
+    names: data.rows.map((row) => row[LABEL].toLowerCase()),
+    strings: data.strings.map((text) => text.toLowerCase()),
+    said: data.said.map((said) => `${said[SUMMARY]} ${said[CHECK]}`.toLowerCase()),
+    labels: data.labels.map((label) => label.toLowerCase()),
+  };
+  return lowered;
+};
+
+const finder = (word) => {
+  const { names, strings, said, labels } = lower();
+  const [text, cause, link] = [strings, said, labels].map((each) => each.map((one) => one.includes(word)));
+  const causeOf = (profile) => {
+    const broken = profile[BROKEN];
+    return broken >= 0 && (link[broken] || cause[profile[CELLS][broken]]);
+  };
+  const machineOf = (machine) => machine && (text[machine[CPU]] || text[machine[KERNEL]] || text[machine[SYSTEM]]);
+  return (row, at) => names[at].includes(word) || text[row[HOST]] || text[row[PROVIDER]] || text[row[PRODUCT]] ||
+    text[row[VERDICT]] || causeOf(data.profiles[row[PROFILE]]) || machineOf(row[MACHINE]);
 };

@@ -49,8 +49,7 @@ const writeHash = () => {
 const filtering = () => state.outcomes.size > 0 || state.kind || state.provider || state.change || state.problem >= 0 || state.words;
 
 const selected = () => {
-  const words = state.words.toLowerCase().split(/\s+/).filter(Boolean);
-  const hay = words.length ? haystack() : null;
+  const finders = state.words.toLowerCase().split(/\s+/).filter(Boolean).map(finder);
   const problem = state.problem >= 0 ? new Set(data.problems[state.problem][2]) : null;
   const provider = state.provider ? data.strings.indexOf(state.provider) : -2;
   const change = state.change ? data.changes.indexOf(state.change) : -2;
@@ -63,7 +62,7 @@ const selected = () => {
     if (provider !== -2 && row[PROVIDER] !== provider) continue;
     if (change !== -2 && row[CHANGE] !== change) continue;
     if (problem && !problem.has(at)) continue;
-    if (hay && !words.every((word) => hay[at].includes(word))) continue;
+    if (!finders.every((finds) => finds(row, at))) continue;
     found.push(at);
   }
   return sorted(found);

@@ -5,6 +5,8 @@ const showView = () => {
     if (link.getAttribute("href") === `#${state.view}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  const bar = byId("views"), current = bar.querySelector("[aria-current]");
+  if (bar.scrollWidth > bar.clientWidth) bar.scrollLeft = current.offsetLeft - 40; // a phone shows some of them at a time
 };
 
 const goTo = (view) => {
@@ -133,7 +135,7 @@ const begin = async () => {
   if (!state.at) scrollTo(0, 0); // the browser went to where the view was while all of them were shown
   listen();
   document.documentElement.dataset.ready = "true";
-  (window.requestIdleCallback || setTimeout)(() => haystack()); // while nobody types yet
+  setTimeout(lower, 0); // while nobody types yet
 };
 
 begin();
