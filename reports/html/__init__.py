@@ -19,7 +19,7 @@ from hostcheck.model import Link, Status
 from reports.comparison import Change
 from reports.coverage import coverage
 from reports.documented import Capability
-from reports.html.data import data_block
+from reports.html.data import data_blocks
 from reports.html.plots import plots
 from reports.html.topology import topology
 from reports.html.words import LEGEND, VERDICTS
@@ -63,7 +63,7 @@ def render(matrix: Matrix) -> str:
     """The matrix as one HTML document; the same matrix gives the same bytes."""
     small = len(matrix.rows) <= SMALL
     measured = performance(matrix.rows)
-    data_type, data = data_block(matrix)
+    data, details = data_blocks(matrix)
     found = matrix.comparison.differences if matrix.comparison else ()
     return _environment().get_template("page.html.j2").render(
         matrix=matrix,
@@ -80,8 +80,8 @@ def render(matrix: Matrix) -> str:
         claim_source=CLAIM_SOURCE,
         coverage=coverage(matrix.rows),
         changed=tuple(difference for difference in found if difference.change not in QUIET),
-        data_type=data_type,
         data=data,
+        details=details,
         style=_asset("report.css"),
         script=_script(),
     )  # fmt: skip

@@ -1,4 +1,7 @@
-"""What the page's script reads: the whole matrix as one block of JSON, compressed where it is large.
+"""What the page's script reads: the matrix as two blocks of JSON, compressed where they are large.
+
+The first has what the table shows and is read when the page is opened. The second has what is behind it (findings,
+evidence, remedies), is several times as large, and is read when somebody first asks for it.
 
 Machines of a fleet say the same things, so everything that is said is kept once and named by its number. All text is
 sanitised here; the script puts it into the page as text alone.
@@ -16,7 +19,7 @@ from markupsafe import Markup
 from hostcheck.checks import catalogue
 from hostcheck.model import LINK_LABELS, ChainLink, Evidence, Finding, Link, Machine, Remedy, Status, Timing, Verdict
 from reports.comparison import Change, Comparison
-from reports.html.words import EXPECTED, VERDICTS
+from reports.html.words import EXPECTED
 from reports.matrix import Matrix
 from reports.observations import CHECKS
 from reports.pen import SYMBOLS
@@ -53,12 +56,15 @@ class Block:
 
     def __init__(self) -> None:
         self.strings = Pool(sanitize)
-        self.evidence: Pool = Pool(_evidence)
+        self.texts: Pool = Pool(sanitize)
+        self.evidence: Pool = Pool(self._evidence)
         self.remedies: Pool = Pool(_remedy)
         self.links: Pool = Pool(self._link)
         self.findings: Pool = Pool(self._finding)
         self.answers: Pool = Pool(lambda a: [a[0].value, OUTCOMES.index(outcome_of(a[0])), sanitize(a[1])])
         self.profiles: Pool = Pool(lambda profile: profile)
+        self.bases: Pool = Pool(lambda base: base)
+        self.base_of: dict[tuple[str, ...], tuple[int, ...]] = {}
         self.checks: set[str] = set()
 
     def row(self, row: Row, change: int) -> list[Any]:
@@ -69,7 +75,6 @@ class Block:
             tuple(self.links.number(cell.link) for cell in row.cells),
             tuple(self.strings.number(cell.word) for cell in row.cells),
             broken,
-            tuple(self.findings.number(finding) for finding in row.others),
         )
         return [
             row.label,
@@ -89,6 +94,16 @@ class Block:
             change,
         ]
 
+    def others(self, row: Row) -> list[int]:
+        """The number of a list of findings that was met before, then where this row's differ: position, finding."""
+        found = row.others
+        numbers = tuple(self.findings.number(finding) for finding in found)
+        base = self.base_of.setdefault(tuple(finding.check for finding in found), numbers)
+        differing = (
+            n for at, (one, two) in enumerate(zip(numbers, base, strict=True)) if one != two for n in (at, one)
+        )
+        return [self.bases.number(base), *differing]
+
     def _sentence(self, row: Row) -> int:
         said = row.sentence.replace(row.label, NAME)
         found = self.strings.numbers.get(said)
@@ -104,14 +119,17 @@ class Block:
 
     def _finding(self, finding: Finding) -> list[Any]:
         self.checks.add(finding.check)
-        said = [STATUSES.index(finding.status), sanitize(finding.headline), sanitize(finding.check)]
-        return [*said, *self._behind(finding), sanitize(finding.follows)]
+        text = [self.texts.number(t) for t in (finding.headline, finding.check, finding.follows)]
+        return [STATUSES.index(finding.status), *text, *self._behind(finding)]
 
     def _behind(self, said: ChainLink | Finding) -> tuple[list[int], list[int]]:
         return (
             [self.evidence.number(item) for item in said.evidence],
             [self.remedies.number(remedy) for remedy in said.remedies],
         )
+
+    def _evidence(self, item: Evidence) -> list[Any]:
+        return [self.texts.number(item.source), sanitize(item.text, newlines=True)]
 
     def _machine(self, machine: Machine | None) -> list[Any] | int:
         if machine is None:
@@ -122,18 +140,29 @@ class Block:
         return [*text, *figures, [_flag(flag) for flag in flags], _timing(machine.exit), _timing(machine.inner_exit)]
 
 
-def page_data(matrix: Matrix) -> dict[str, Any]:
-    """Everything that the script shows, as plain JSON values."""
+def page_data(matrix: Matrix) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Everything that the script shows, as plain JSON values: what the table shows, and what is behind it."""
     block = Block()
     changes = _changes(matrix.comparison)
     rows = [block.row(row, changes.get(row.anchor, -1)) for row in matrix.rows]
+    others = [block.others(row) for row in matrix.rows]
     places = {row.anchor: number for number, row in enumerate(matrix.rows)}
     problems = [
         [LINKS.index(p.link) if p.link else -1, sanitize(p.cause), [places[row.anchor] for row in p.rows]]
         for p in matrix.problems
     ]
     known = {check.id: [check.question, check.why, check.judged] for check in catalogue() if check.id in block.checks}
-    return {
+    behind = {
+        "expected": [EXPECTED[link] for link in LINKS],
+        "checks": known,
+        "texts": block.texts.items,
+        "evidence": block.evidence.items,
+        "remedies": block.remedies.items,
+        "findings": block.findings.items,
+        "bases": block.bases.items,
+        "others": others,
+    }
+    shown = {
         "sentence": sanitize(matrix.sentence),
         "version": sanitize(matrix.provenance.version),
         "made": round(matrix.provenance.time),
@@ -142,42 +171,46 @@ def page_data(matrix: Matrix) -> dict[str, Any]:
         "outcomes": OUTCOMES,
         "changes": CHANGES,
         "verdicts": list(Verdict),
-        "meanings": VERDICTS,
         "links": LINKS,
         "labels": [LINK_LABELS[link] for link in LINKS],
-        "expected": [EXPECTED[link] for link in LINKS],
         "groups": [[group.title, len(group.links)] for group in GROUPS],
-        "checks": known,
         "strings": block.strings.items,
-        "evidence": block.evidence.items,
-        "remedies": block.remedies.items,
         "said": block.links.items,
-        "findings": block.findings.items,
         "answers": block.answers.items,
         "profiles": block.profiles.items,
         "problems": problems,
         "rows": rows,
     }
+    return shown, behind
 
 
-def data_block(matrix: Matrix) -> tuple[str, Markup]:
-    """The type of the script element and its content; the same matrix gives the same bytes."""
-    text = json.dumps(page_data(matrix), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+@dataclass(frozen=True, slots=True)
+class DataBlock:
+    """A script element that is data: its type and its content."""
+
+    type: str
+    content: Markup
+
+
+def data_blocks(matrix: Matrix) -> tuple[DataBlock, DataBlock]:
+    """What the table shows, and what is behind it; the same matrix gives the same bytes."""
+    shown, behind = page_data(matrix)
+    return _block(shown), _block(behind)
+
+
+def _block(value: dict[str, Any]) -> DataBlock:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     if len(text) <= PLAIN_BYTES:
         for char in "<>&\u2028\u2029":  # nothing in it can end the element, whatever a machine said
             text = text.replace(char, f"\\u{ord(char):04x}")
-        return "application/json", Markup(text)  # noqa: S704 - no markup is left in it
+        return DataBlock("application/json", Markup(text))  # noqa: S704 - no markup is left in it
     packed = gzip.compress(text.encode(), compresslevel=6, mtime=0)
-    return "application/octet-stream", Markup(base64.b64encode(packed).decode())  # noqa: S704 - base64
+    return DataBlock("application/octet-stream", Markup(base64.b64encode(packed).decode()))  # noqa: S704 - base64
 
 
 def _changes(comparison: Comparison | None) -> dict[str, int]:
     found = comparison.differences if comparison else ()
     return {difference.anchor: CHANGES.index(difference.change) for difference in found if difference.anchor}
-
-
-def _evidence(item: Evidence) -> list[str]:
-    return [sanitize(item.source), sanitize(item.text, newlines=True)]
 
 
 def _remedy(remedy: Remedy) -> list[Any]:

@@ -16,7 +16,7 @@ const button = (text, action, attributes = {}) => {
 
 const [LABEL, ANCHOR, KIND, HOST, PROVIDER, PRODUCT, OUTCOME, VERDICT, SENTENCE, RUNS, NESTS, PROFILE, MACHINE, EMULATED,
   CHANGE] = Array(15).keys();
-const [CELLS, WORDS, BROKEN, OTHERS] = Array(4).keys();
+const [CELLS, WORDS, BROKEN] = Array(3).keys();
 const [STATUS, SUMMARY, CHECK, EVIDENCE, REMEDIES, FOLLOWS] = Array(6).keys();
 const [CPU, KERNEL, SYSTEM, UNDER, CPUS, MEMORY, LOOKED, FLAGS, EXIT, INNER] = Array(10).keys();
 const OUTCOME_CLASSES = ["works", "degraded", "broken", "unknown"];
@@ -33,10 +33,19 @@ const unpack = async (text) => {
   return JSON.parse(await new Response(stream).text());
 };
 
-const load = async () => {
-  const node = byId("data");
-  data = node.type === "application/json" ? JSON.parse(node.textContent) : await unpack(node.textContent);
-  node.remove(); // what it said is in memory now
+const take = async (id) => {
+  const node = byId(id), text = node.textContent, plain = node.type === "application/json";
+  node.remove(); // what it says is in memory from here on
+  return plain ? JSON.parse(text) : unpack(text);
+};
+const load = async () => { data = await take("data"); };
+
+/* What is behind the table: read when it is first asked for. */
+let details = null;
+let reading = null;
+const loadDetails = () => {
+  reading ??= take("details").then((found) => { details = found; });
+  return reading;
 };
 
 const anchorOf = (row) => row[ANCHOR] || `${row[KIND] ? "vm" : "host"}/${row[LABEL]}`;
@@ -49,7 +58,15 @@ const saidOf = (row, link) => data.said[profileOf(row)[CELLS][link]];
 const wordOf = (row, link) => data.strings[profileOf(row)[WORDS][link]];
 const brokenOf = (row) => profileOf(row)[BROKEN];
 const sentenceOf = (row) => data.strings[row[SENTENCE]].replaceAll("\u0001", row[LABEL]);
-const findingsOf = (row) => profileOf(row)[OTHERS].map((number) => data.findings[number]);
+const findingsOf = (row) => {
+  const [base, ...differing] = details.others[data.rows.indexOf(row)], numbers = [...details.bases[base]];
+  for (let at = 0; at < differing.length; at += 2) numbers[differing[at]] = differing[at + 1];
+  return numbers.map((number) => {
+    const [status, headline, check, follows, evidence, remedies] = details.findings[number];
+    return [status, details.texts[headline], details.texts[check], evidence, remedies, details.texts[follows]];
+  });
+};
+const evidenceOf = (number) => [details.texts[details.evidence[number][0]], details.evidence[number][1]];
 const verdictOf = (answer) => answer[0].replaceAll("_", " ");
 const textOf = (row, field) => data.strings[row[field]];
 const machineText = (row, field) => (row[MACHINE] ? data.strings[row[MACHINE][field]] : "");

@@ -27,7 +27,7 @@ const addCopyButtons = (root) => {
 };
 
 const remedyNodes = (number) => {
-  const [title, where, commands, then, proved, needs, risk, applies] = data.remedies[number];
+  const [title, where, commands, then, proved, needs, risk, applies] = details.remedies[number];
   const head = make("p", { class: "remedy" }, make("span", { class: "where" }, where), ` ${title}`);
   if (applies) head.append(make("small", {}, ` (${applies})`));
   const blocks = commands.map((text) => make("div", { class: "command" }, make("pre", {}, make("code", {}, text))));
@@ -45,7 +45,7 @@ const remediesNodes = (numbers) => (numbers.length ? [make("ul", { class: "remed
   make("li", {}, ...(at ? [make("p", { class: "or" }, "or instead")] : []), ...remedyNodes(number))))] : []);
 
 const evidenceNodes = (numbers) => (numbers.length ? [make("dl", { class: "evidence" }, ...numbers.flatMap((number) => {
-  const [source, text] = data.evidence[number];
+  const [source, text] = evidenceOf(number);
   return [make("dt", {}, make("code", {}, source)), make("dd", {}, make("pre", {}, text))];
 }))] : []);
 
@@ -55,7 +55,7 @@ const key = (status, word, cause = false) =>
 const term = (name, ...value) => make("div", {}, make("dt", {}, name), make("dd", {}, ...value));
 
 const checkNodes = (id) => {
-  const known = data.checks[id];
+  const known = details.checks[id];
   if (!known) return [];
   return [make("dl", { class: "terms why" }, term("Asks", known[0]), term("Why", known[1]), term("Judged", known[2]))];
 };
@@ -64,7 +64,7 @@ const linkNodes = (row, link) => {
   const said = saidOf(row, link), cause = brokenOf(row) === link, word = wordOf(row, link);
   return [
     make("p", { class: "state" }, key(said[STATUS], said[STATUS] === 3 ? "n/a" : word, cause), " ", make("code", {}, said[CHECK])),
-    make("dl", { class: "terms" }, term("Expected", data.expected[link]), term("Found", said[SUMMARY])),
+    make("dl", { class: "terms" }, term("Expected", details.expected[link]), term("Found", said[SUMMARY])),
     ...section("Evidence", evidenceNodes(said[EVIDENCE])),
     ...section("To mend it", remediesNodes(said[REMEDIES])),
     ...section("About this check", checkNodes(said[CHECK])),
@@ -147,6 +147,18 @@ const parse = (at) => {
   return { row: rowAt(anchor), link: data.links.indexOf(link) };
 };
 
+const drawBody = async (row, link) => {
+  if (!details) {
+    panelBody.replaceChildren(make("p", { class: "hint" }, "Reading the evidence …"));
+    const asked = state.at;
+    await loadDetails();
+    if (state.at !== asked) return; // something else was opened meanwhile, or nothing
+  }
+  panelBody.replaceChildren(...(link < 0 ? overviewNodes(row) : linkNodes(row, link)));
+  panelBody.scrollTop = 0;
+  addCopyButtons(panelBody);
+};
+
 const open = (at, focus) => {
   const { row, link } = parse(at);
   if (!row) return false;
@@ -154,9 +166,7 @@ const open = (at, focus) => {
   state.at = link < 0 ? anchorOf(row) : `${anchorOf(row)}:${data.links[link]}`;
   panelTitle.replaceChildren(make("bdi", {}, row[LABEL]), link < 0 ? "" : ` · ${data.labels[link]}`);
   drawStrip(row, link);
-  panelBody.replaceChildren(...(link < 0 ? overviewNodes(row) : linkNodes(row, link)));
-  panelBody.scrollTop = 0;
-  addCopyButtons(panelBody);
+  drawBody(row, link);
   byId("before").disabled = link < 0;
   byId("after").disabled = link === data.links.length - 1;
   showPanel();
@@ -203,13 +213,13 @@ const asMarkdown = () => {
   const lines = [`**${inert(sentenceOf(row))}**`];
   if (shown >= 0) {
     const said = saidOf(row, shown);
-    lines.push(`${inert(data.labels[shown])} (${inert(said[CHECK])}): ${data.statuses[said[STATUS]]}`, `Expected: ${inert(data.expected[shown])}`, `Found: ${inert(said[SUMMARY])}`);
+    lines.push(`${inert(data.labels[shown])} (${inert(said[CHECK])}): ${data.statuses[said[STATUS]]}`, `Expected: ${inert(details.expected[shown])}`, `Found: ${inert(said[SUMMARY])}`);
     for (const number of said[EVIDENCE]) {
-      const [source, text] = data.evidence[number];
+      const [source, text] = evidenceOf(number);
       lines.push(`${inert(source)}:`, text.split("\n").map((line) => `    ${line}`).join("\n"));
     }
     said[REMEDIES].forEach((number, at) => {
-      const [title, where, commands, then] = data.remedies[number];
+      const [title, where, commands, then] = details.remedies[number];
       lines.push(`${at ? "Or instead" : "To mend it"} (${where}): ${inert(title)}`);
       if (commands.length) lines.push(commands.join("\n").split("\n").map((line) => `    ${line}`).join("\n"));
       if (then) lines.push(`Then: ${inert(then)}`);

@@ -111,7 +111,7 @@ const listen = () => {
   byId("close").addEventListener("click", hide);
   byId("before").addEventListener("click", () => step(-1));
   byId("after").addEventListener("click", () => step(1));
-  byId("markdown").addEventListener("click", (event) => copyText(event.currentTarget, asMarkdown(), panelBody));
+  byId("markdown").addEventListener("click", (event) => details && copyText(event.currentTarget, asMarkdown(), panelBody));
   addEventListener("hashchange", follow);
   if (!table) return;
   table.addEventListener("keydown", onTableKey);
@@ -121,6 +121,7 @@ const listen = () => {
 
 const begin = async () => {
   await load();
+  if (byId("details").type === "application/json") await loadDetails(); // small enough to be read at once
   if (data.rows.length > 2000) state.size = 50; // a page is drawn anew for every letter that is typed
   addCopyButtons(byId("problems"));
   makeTools();

@@ -39,7 +39,7 @@ def without_assets(form: str, text: str) -> str:
     if form != "html":
         return text
     text = re.sub(r"<(style|script)>.*?</\1>", r"<\1></\1>", text, flags=re.S)
-    text = re.sub(r'(<script type="[^"]+" id="data">).*?(</script>)', r"\1\2", text, flags=re.S)
+    text = re.sub(r'(<script type="[^"]+" id="(?:data|details)">).*?(</script>)', r"\1\2", text, flags=re.S)
     return re.sub(r"'sha256-[^']+'", "'sha256'", text)
 
 

@@ -204,10 +204,11 @@ def test_the_templates_never_vouch_for_text() -> None:
 def test_nothing_ends_the_data_block(fleet_of: Callable[[int], list[Chain]]) -> None:
     for chains in ([everywhere(text) for text in HOSTILE], fleet_of(2000)):
         html = render(build(chains, PROVENANCE))
-        (kind, block) = re.findall(r'<script type="([^"]+)" id="data">(.*?)</script>', html, re.S)[0]
-        assert "<" not in block
-        text = gzip.decompress(base64.b64decode(block)) if kind == "application/octet-stream" else block
-        assert len(json.loads(text)["rows"]) == len(chains)
+        for name, key in (("data", "rows"), ("details", "others")):
+            ((kind, block),) = re.findall(f'<script type="([^"]+)" id="{name}">(.*?)</script>', html, re.S)
+            assert "<" not in block
+            text = gzip.decompress(base64.b64decode(block)) if kind == "application/octet-stream" else block
+            assert len(json.loads(text)[key]) == len(chains)
 
 
 def test_a_large_page_is_summaries_and_a_block(fleet_of: Callable[[int], list[Chain]]) -> None:
