@@ -99,8 +99,8 @@ def performance(rows: Iterable[Row]) -> Performance:
 
 
 def credible(timing: Timing | None) -> Timing | None:
-    """A time that a report may well claim is not always one that can be: above zero, and below a second."""
-    return timing if timing is not None and 0 < timing.median < 1e9 else None
+    """A time that a report may well claim is not always one that can be: a nanosecond or more, and below a second."""
+    return timing if timing is not None and 1 <= timing.median < 1e9 else None
 
 
 def _peers(cpu: str, under: str, points: Sequence[Point]) -> Peers:

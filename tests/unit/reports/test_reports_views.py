@@ -16,7 +16,7 @@ from chain_factory import (
     vm,
     vm_without_nesting,
 )
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hostcheck.model import Answer, Chain, Link, Machine, Status, Timing, Verdict
@@ -161,6 +161,8 @@ def test_an_emulated_cpu_is_measured_for_nothing() -> None:
 
 
 @given(st.floats(allow_nan=False), st.floats(allow_nan=False))
+@example(1.0, 5e-324)
+@example(1.0, 999999999.0)
 def test_figures_that_cannot_be_are_not_drawn(exit_ns: float, inner_ns: float) -> None:
     machine = Machine(1.0, "x", exit=Timing(exit_ns), inner_exit=Timing(inner_ns))
     found = performance(rows(msgspec.structs.replace(host(), machine=machine)))
