@@ -18,6 +18,8 @@ _REFERENCE = (_HONOURED, "followed to the document it names")
 _FOR_PEOPLE = (_INFORMATIVE, "for people: changes nothing on a VM")
 _FOR_KUBERNETES = (_INFORMATIVE, "for Kubernetes: nestproof runs no pod")
 _OTHER_PROVIDER = (_INFORMATIVE, "for another provider: this VM is on libvirt")
+_ADDRESS = (_HONOURED, "network-config on the cloud-init seed; the NIC is found by its MAC")
+_DNS = (_APPROXIMATED, "network-config on the cloud-init seed, beside a static address; by DHCP the network's own")
 _PLACEMENT = (_UNSUPPORTED, "libvirt manages one host: there is nowhere else to place a VM")
 
 _METADATA: dict[str, tuple[Handling, str]] = {
@@ -145,10 +147,8 @@ _VM: dict[str, tuple[Handling, str]] = {
         "taken as the name of a libvirt network; with no network at all: user-mode networking",
     ),
     "VirtualMachine spec.networks[].networkRef.**": _REFERENCE,
-    "VirtualMachine spec.networks[].**": (
-        _UNSUPPORTED,
-        "addresses come from the network's DHCP; set them in cloud-init",
-    ),
+    "VirtualMachine spec.networks[].macAddress": (_HONOURED, "<mac> of the interface"),
+    "VirtualMachine spec.networks[].**": _ADDRESS,
     "VirtualMachine spec.disks[].name": (_HONOURED, "the serial number of a disk of its own: /dev/disk/by-id/virtio-…"),
     "VirtualMachine spec.disks[].sizeGiB": (_HONOURED, "an empty qcow2 on the virtio bus; it grows, it never shrinks"),
     "VirtualMachine spec.disks[].type": (_UNSUPPORTED, _MEDIUM),
@@ -205,11 +205,23 @@ _PROVIDER: dict[str, tuple[Handling, str]] = {
 
 _NETWORK: dict[str, tuple[Handling, str]] = {
     "VMNetworkAttachment spec.network.libvirt.networkName": (_HONOURED, "<interface type='network'>"),
+    "VMNetworkAttachment spec.network.libvirt.bridge.name": (_HONOURED, "<interface type='bridge'>"),
+    "VMNetworkAttachment spec.network.libvirt.model": (_HONOURED, "<model> of the interface"),
+    "VMNetworkAttachment spec.network.libvirt.driver.queues": (_HONOURED, "<driver queues> of the interface"),
+    "VMNetworkAttachment spec.network.libvirt.filterRef.filter": (_HONOURED, "<filterref> of the interface"),
+    "VMNetworkAttachment spec.network.mtu": (_HONOURED, "<mtu> of the interface"),
     "VMNetworkAttachment spec.network.libvirt.**": (_UNSUPPORTED, "the libvirt network itself decides"),
     "VMNetworkAttachment spec.network.vsphere.**": _OTHER_PROVIDER,
     "VMNetworkAttachment spec.network.proxmox.**": _OTHER_PROVIDER,
     "VMNetworkAttachment spec.network.**": (_UNSUPPORTED, "the libvirt network itself decides"),
-    "VMNetworkAttachment spec.ipAllocation.**": (_UNSUPPORTED, "addresses come from the network's DHCP"),
+    "VMNetworkAttachment spec.ipAllocation.type": (_UNSUPPORTED, "addresses are static or by the network's DHCP"),
+    "VMNetworkAttachment spec.ipAllocation.type=DHCP": (_HONOURED, "the guest asks the network's DHCP"),
+    "VMNetworkAttachment spec.ipAllocation.type=Static": _ADDRESS,
+    "VMNetworkAttachment spec.ipAllocation.staticConfig.address": _ADDRESS,
+    "VMNetworkAttachment spec.ipAllocation.staticConfig.gateway": _ADDRESS,
+    "VMNetworkAttachment spec.ipAllocation.dnsConfig.servers[]": _DNS,
+    "VMNetworkAttachment spec.ipAllocation.dnsConfig.searchDomains[]": _DNS,
+    "VMNetworkAttachment spec.ipAllocation.**": (_UNSUPPORTED, "set it in cloud-init"),
     "VMNetworkAttachment spec.security.**": (_UNSUPPORTED, "nestproof sets no network filters"),
     "VMNetworkAttachment spec.qos.**": (_UNSUPPORTED, _NOT_BUILT),
     "VMNetworkAttachment spec.metadata.**": _FOR_PEOPLE,

@@ -294,8 +294,13 @@ class _Join:
                 return (networks.plain("default", default, provider.type, self.document.origin),)
             if provider.type == "libvirt":
                 self.broken(rulebook.NO_NETWORKS, ("spec",), "networks is not set")
-        nics = (self.network(provider, i, network) for i, network in enumerate(self.spec.networks))
-        return tuple(nic for nic in nics if nic is not None)
+        found = (self.network(provider, i, network) for i, network in enumerate(self.spec.networks))
+        nics = tuple(nic for nic in found if nic is not None)
+        if all(nic.address is None for nic in nics):
+            return nics
+        # The guest finds them by their MACs, also those that go on with DHCP.
+        macs = (nic.mac or networks.own_mac(self.document.key, i, provider.type) for i, nic in enumerate(nics))
+        return tuple(replace(nic, mac=mac) for nic, mac in zip(nics, macs, strict=True))
 
     def default_network(self, provider: ProviderSpec) -> str | None:
         found = None
@@ -327,8 +332,6 @@ class _Join:
             self.broken(rulebook.STATIC_PREFIX, (*loc, "ipAddress"), f"{network.ip_address} has no prefix")
         address = networks.address(network, attachment)
         mac = network.mac_address.lower().replace("-", ":") if network.mac_address else None
-        if address is not None and mac is None:
-            mac = networks.own_mac(self.document.key, index, provider.type)
         return replace(nic, mac=mac, address=address)
 
     def text(self, found: secrets.Text | Problem | None) -> secrets.Text | None:

@@ -7,6 +7,8 @@ for, or the account says why not. The guests are a boot sector under QEMU's emul
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 from libvirt_lab import Lab
@@ -222,13 +224,22 @@ def test_extra_disks_and_what_is_added_while_it_runs(place: Lab) -> None:
 
 def test_networks_of_a_daemon(daemon: Lab) -> None:
     networks = (
-        "  networks:\n  - {name: bridged}\n  - {name: lan, networkRef: {name: lan}, macAddress: '52:54:00:AB:CD:EF'}\n"
+        "  networks:\n  - {name: bridged, ipAddress: 192.0.2.9, prefix: 26, gateway: 192.0.2.1}\n  - {name: lan, networkRef: {name: lan}, macAddress: '52:54:00:AB:CD:EF'}\n"
         f"---\n{HEAD}VMNetworkAttachment\nmetadata: {{name: lan}}\n"
         "spec: {network: {libvirt: {bridge: {name: nestbr0}, model: e1000e}}}\n"
     )
     try:
         found = outcome(daemon, vm_of(daemon, SMALL, networks))
-        assert found.settings["VirtualMachine spec.networks[0].name"].found == "network bridged virtio"
+        first = found.settings["VirtualMachine spec.networks[0].name"]
+        mac = first.asked.split()[-1]
+        assert first.found == first.asked == f"network bridged virtio {mac}"
+        assert found.accounts["VirtualMachine spec.networks[0].ipAddress"].handling is HONOURED
+        domain = daemon.provider._connection.lookupByName("default.other")  # type: ignore[attr-defined]
+        seed = ET.fromstring(domain.XMLDesc()).find("devices/disk/target[@dev='vdb']/../source")
+        assert seed is not None
+        carried = Path(seed.get("file", "")).read_bytes()
+        for words in (mac, '"addresses": ["192.0.2.9/26"]', '"via": "192.0.2.1"', '"dhcp4": true'):
+            assert words.encode() in carried, words
         second = found.settings["VirtualMachine spec.networks[1].name"]
         assert second.found == second.asked == "bridge nestbr0 e1000e 52:54:00:ab:cd:ef"
     finally:

@@ -111,16 +111,20 @@ def collector(directory: Path) -> Iterator[tuple[int, list[tuple[str, dict[str, 
         server.server_close()
 
 
-def seed(directory: Path, part: str, user: str) -> Path:
-    """Return a NoCloud seed with a user's cloud-config and the agent's part."""
+def seed(directory: Path, part: str, user: str, network: bytes | None = None) -> Path:
+    """Return a NoCloud seed with a user's cloud-config, the agent's part and a network configuration."""
     needs(("genisoimage", "genisoimage"))
     message = MIMEMultipart()
     message.attach(MIMEText(user, "cloud-config", "utf-8"))
     message.attach(MIMEText(part, "cloud-boothook", "utf-8"))
     (directory / "user-data").write_text(message.as_string())
     (directory / "meta-data").write_text("instance-id: i-1\nlocal-hostname: nested\n")
+    files = ["user-data", "meta-data"]
+    if network is not None:
+        (directory / "network-config").write_bytes(network)
+        files.append("network-config")
     subprocess.run(
-        ["genisoimage", "-quiet", "-o", "seed.iso", "-V", "cidata", "-J", "-R", "user-data", "meta-data"],
+        ["genisoimage", "-quiet", "-o", "seed.iso", "-V", "cidata", "-J", "-R", *files],
         cwd=directory, check=True, timeout=60,
     )  # fmt: skip
     return directory / "seed.iso"

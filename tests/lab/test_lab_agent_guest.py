@@ -18,8 +18,15 @@ from lab_sysvinit import guest
 from truth_session import SHELL, Session
 
 from agent.cloudinit import PORT, user_data_part
+from provision.model import GuestAddress, NetworkKind, NetworkSpec, Origin
+from provision.network_config import network_config
 
 pytestmark = pytest.mark.lab
+STATIC = NetworkSpec(
+    "lan", "lan", NetworkKind.NETWORK, Origin("vm.yaml", 1, 1), mac="52:54:00:12:34:56",
+    address=GuestAddress("10.0.2.77/24", "10.0.2.2", ("10.0.2.3",), ("example.org",)),
+)  # fmt: skip
+"""Not the address that QEMU's own DHCP would give; the report by HTTPS comes through it."""
 IMAGE = REPOSITORY / ".cache/guest/debian-12.qcow2"
 SERIAL = ["virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_console"]
 
@@ -28,7 +35,8 @@ def test_debian_with_cloud_init_and_systemd(tmp_path: Path) -> None:
     needs(("qemu-system-x86_64", "qemu-system-x86"), ("qemu-img", "qemu-utils"))
     if not IMAGE.exists():
         pytest.skip("the guest image is missing: python3 deploy/guest_image.py --output .cache/guest/debian-12.qcow2")
-    user = "#cloud-config\nruncmd: [[sh, -c, 'echo the user was here >/dev/console']]\n"
+    said = "echo $(ip -br -4 address show scope global) $(ip -4 route show default); echo the user was here"
+    user = f"#cloud-config\nruncmd: [[sh, -c, '({said}) >/dev/console']]\n"
     with collector(tmp_path) as (port, came):
         part = user_data_part(
             "team/nested-1",
@@ -44,8 +52,8 @@ def test_debian_with_cloud_init_and_systemd(tmp_path: Path) -> None:
         command = qemu(
             tmp_path,
             "-drive", f"file={overlay},if=virtio,format=qcow2",
-            "-drive", f"file={seed(tmp_path, part, user)},if=virtio,format=raw,readonly=on",
-            "-netdev", "user,id=net,restrict=off", "-device", "virtio-net-pci,netdev=net",
+            "-drive", f"file={seed(tmp_path, part, user, network_config([STATIC]))},if=virtio,format=raw,readonly=on",
+            "-netdev", "user,id=net,restrict=off", "-device", f"virtio-net-pci,netdev=net,mac={STATIC.mac}",
         )  # fmt: skip
         with running(command, tmp_path):
             first = whole(lambda: read_frame(tmp_path / "port"))
@@ -57,6 +65,7 @@ def test_debian_with_cloud_init_and_systemd(tmp_path: Path) -> None:
                 time.sleep(0.5)
             assert "the user was here" in console.read_text("utf-8", "replace")
             assert "a guest of a guest ran" in console.read_text("utf-8", "replace")
+            assert " UP 10.0.2.77/24 default via 10.0.2.2 " in console.read_text("utf-8", "replace"), "static, no DHCP"
     assert {token for token, _ in came} == {"Bearer of-this-vm"}
     for report in (first, again, pushed):
         assert report["subject"]["vm"] == "team/nested-1"

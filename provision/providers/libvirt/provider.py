@@ -38,6 +38,7 @@ from provision.providers.libvirt.pool import PoolStorage
 from provision.providers.libvirt.record import Record, Settings, settings_of
 from provision.providers.libvirt.storage import Layout, Storage, VmKey
 from provision.providers.libvirt.tpm import own_authority
+from provision.network_config import network_config
 from provision.seed import meta_data, seed_iso, user_data_multipart
 
 CONSOLE = "console:/dev/ttyS0"
@@ -225,7 +226,8 @@ def _seed(vm: VmSpec) -> bytes:
     user_data = user_data_multipart(
         vm.user_data, user_data_part(vm=vm.key, send=(CONSOLE,), kept=cache_dir() / "agent")
     )
-    return seed_iso(user_data, meta_data(vm.namespace, vm.name, user_data, vm.meta_data))
+    meta = meta_data(vm.namespace, vm.name, user_data, vm.meta_data)
+    return seed_iso(user_data, meta, network_config(vm.networks))
 
 
 def _check_cloud_init(vm: VmSpec) -> None:
@@ -237,4 +239,6 @@ def _check_cloud_init(vm: VmSpec) -> None:
 
 def _cloud_init_digest(vm: VmSpec) -> str:
     """Over the user's own part only: a newer agent is no reason to throw a disk away."""
-    return hashlib.sha256(f"{vm.user_data or ''}\0{vm.meta_data or ''}".encode()).hexdigest()
+    network = network_config(vm.networks)  # cloud-init takes addresses up once, like all of its data
+    said = f"{vm.user_data or ''}\0{vm.meta_data or ''}".encode() + (b"\0" + network if network else b"")
+    return hashlib.sha256(said).hexdigest()

@@ -197,6 +197,10 @@ def test_a_static_address_has_a_mac_to_be_found_by() -> None:
     plain = VM.replace("{name: default}", "{name: default, ipAddress: 192.0.2.7}")
     vm, problems = joins(PROVIDER, CLASS, IMAGE, plain)
     assert vm.networks[0].address == GuestAddress("192.0.2.7/24")
+    assert joins(PROVIDER, CLASS, IMAGE, VM)[0].networks[0].mac is None, "the hypervisor's choice"
+    mixed, _ = joins(PROVIDER, CLASS, IMAGE, plain.replace("}]", "}, {name: other}]"))
+    assert [bool(nic.address) for nic in mixed.networks] == [True, False]
+    assert len({nic.mac for nic in mixed.networks} - {None}) == 2, "also the one that goes on with DHCP"
     assert "static-address-prefix" in rules(problems)
 
 
