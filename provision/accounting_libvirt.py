@@ -170,7 +170,10 @@ _VM: dict[str, tuple[Handling, str]] = {
         _HONOURED,
         "on the cloud-init seed, beside the agent's part",
     ),
-    "VirtualMachine spec.userData.ignition.**": (_UNSUPPORTED, _NOT_BUILT),
+    "VirtualMachine spec.userData.ignition.**": (
+        _HONOURED,
+        "QEMU's fw_cfg opt/com.coreos/config, and in it the agent as one file and one unit",
+    ),
     "VirtualMachine spec.metaData.cloudInit.inline": (_HONOURED, "on the cloud-init seed"),
     "VirtualMachine spec.metaData.cloudInit.secretRef.**": (_HONOURED, "on the cloud-init seed"),
     "VirtualMachine spec.placement.**": _PLACEMENT,

@@ -5,13 +5,14 @@ for, or the account says why not. The guests are a boot sector under QEMU's emul
 """
 
 import io
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from libvirt_lab import Lab
+from libvirt_lab import Lab, processes
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed (pip install 'nestproof[libvirt]')")
 
@@ -222,9 +223,39 @@ def test_extra_disks_and_what_is_added_while_it_runs(place: Lab) -> None:
     assert others(place) == set()
 
 
+def test_ignition_goes_by_fw_cfg_and_not_by_the_command_line(place: Lab) -> None:
+    ignition = (
+        '  userData: {ignition: {inline: \'{"ignition": {"version": "3.3.0"}, "passwd": {"users": []}}\'}}\n'
+        "  metaData: {cloudInit: {inline: 'a: b'}}\n"
+    )
+    vm = vm_of(place, SMALL, ignition)
+    try:
+        found = outcome(place, vm)
+        assert found.accounts["VirtualMachine spec.userData.ignition.inline"].handling is HONOURED
+        assert found.accounts["VirtualMachine spec.metaData.cloudInit.inline"].handling is UNSUPPORTED
+        domain = place.provider._connection.lookupByName("default.other")  # type: ignore[attr-defined]
+        live = ET.fromstring(domain.XMLDesc())
+        assert live.find("devices/disk/target[@dev='vdb']") is None, "a seed that nobody reads"
+        entry = live.find("sysinfo[@type='fwcfg']/entry[@name='opt/com.coreos/config']")
+        assert entry is not None and not entry.text
+        config = json.loads(Path(entry.get("file", "")).read_bytes())
+        assert config["passwd"] == {"users": []}
+        assert [unit["name"] for unit in config["systemd"]["units"]] == ["nestproof-install.service"]
+        (command,) = processes(f"name=opt/com.coreos/config,file={entry.get('file')}")
+        assert "passwd" not in command
+        assert not place.provider.plan(vm).changes
+        broken = replace(vm, ignition='{"ignition": {"version": "3.3.0"}, "storage": []}')
+        with pytest.raises(ProviderError, match=r"^<stdin>:\d+:\d+: storage of the Ignition config is not a mapping"):
+            place.provider.plan(broken)
+    finally:
+        place.provider.destroy("default", "other")
+    assert others(place) == set()
+
+
 def test_networks_of_a_daemon(daemon: Lab) -> None:
     networks = (
-        "  networks:\n  - {name: bridged, ipAddress: 192.0.2.9, prefix: 26, gateway: 192.0.2.1}\n  - {name: lan, networkRef: {name: lan}, macAddress: '52:54:00:AB:CD:EF'}\n"
+        "  networks:\n  - {name: bridged, ipAddress: 192.0.2.9, prefix: 26, gateway: 192.0.2.1}\n"
+        "  - {name: lan, networkRef: {name: lan}, macAddress: '52:54:00:AB:CD:EF'}\n"
         f"---\n{HEAD}VMNetworkAttachment\nmetadata: {{name: lan}}\n"
         "spec: {network: {libvirt: {bridge: {name: nestbr0}, model: e1000e}}}\n"
     )

@@ -19,7 +19,8 @@ def devices_element(vm: VmSpec, fitting: Fitting, places: Places) -> ET.Element:
     top = ET.Element("devices")
     _limited(_disk(top, places.disk, "qcow2", "vda"), fitting.iops)
     # Not a CD-ROM: q35 would put it on AHCI, for which Debian's cloud kernel has no driver.
-    ET.SubElement(_disk(top, places.seed, "raw", "vdb"), "readonly")
+    if vm.ignition is None:
+        ET.SubElement(_disk(top, places.seed, "raw", "vdb"), "readonly")
     for device, extra in zip(extra_devices(len(fitting.disks)), fitting.disks, strict=True):
         disk = _limited(_disk(top, places.extra_disk(extra.name), "qcow2", device), fitting.iops)
         ET.SubElement(disk, "serial").text = extra.name[:SERIAL]

@@ -13,6 +13,9 @@ from provision.providers.libvirt.offer import ARCHITECTURE, DOMAIN_TYPE, MACHINE
 from provision.providers.libvirt.places import Places, domain_name, domain_uuid
 from provision.providers.libvirt.record import Record
 
+IGNITION = "opt/com.coreos/config"
+"""The name that Ignition looks for (its documentation, "supported platforms", QEMU)."""
+
 
 def domain_xml(vm: VmSpec, choice: Choice, fitting: Fitting, machine: Machine, places: Places, record: Record) -> str:
     """The domain, for VIR_DOMAIN_DEFINE_VALIDATE."""
@@ -30,6 +33,10 @@ def domain_xml(vm: VmSpec, choice: Choice, fitting: Fitting, machine: Machine, p
     hot_add = {"current": str(vm.cpus)} if fitting.cpus_max > vm.cpus else {}
     _text(domain, "vcpu", str(fitting.cpus_max), **hot_add)
     _tuning(domain, fitting)
+    if vm.ignition is not None:
+        # A file, because what stands here itself would stand on QEMU's command line.
+        info = ET.SubElement(domain, "sysinfo", type="fwcfg")
+        ET.SubElement(info, "entry", name=IGNITION, file=str(places.seed))
     domain.append(_os(vm, machine))
     domain.append(_features(vm, fitting, machine))
     domain.append(cpu)

@@ -9,6 +9,8 @@ from provision.providers.libvirt.endpoint import Endpoint
 
 OLDEST = 6_000_000
 """libvirt 6.0: what is older was never tried."""
+FW_CFG = 6_005_000
+"""`<sysinfo type='fwcfg'>`."""
 FIRMWARE_FEATURES = 7_002_000
 """`<firmware><feature name='secure-boot'>`: before, Secure Boot is asked for by `<loader secure='yes'>`."""
 UNDEFINE_TPM = 8_009_000
@@ -29,6 +31,11 @@ class Machine:
     """Its libvirt keeps VMs in cgroups, without which there are no limits and shares: a system daemon does."""
     pooled: bool = False
     """Disks are volumes of a pool, which libvirt makes and nobody else."""
+
+    @property
+    def fw_cfg(self) -> bool:
+        """A guest's firmware can be handed a file."""
+        return self.version >= FW_CFG
 
     @property
     def firmware_features(self) -> bool:

@@ -1,7 +1,6 @@
 """The libvirt provider: plan, apply, observe, fetch the report, destroy."""
 
 import contextlib
-import hashlib
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -9,10 +8,8 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
-from agent.cloudinit import user_data_part
 from hostcheck.local import local_report
 from hostcheck.model import Accelerator, Evidence, Judgement, Silence, VmView
-from hostcheck.paths import cache_dir
 from hostcheck.report import Report
 from provision import images
 from provision.accounting import account
@@ -31,6 +28,7 @@ from provision.providers.libvirt.domain import domain_xml
 from provision.providers.libvirt.endpoint import Endpoint, parse_endpoint
 from provision.providers.libvirt.files import FileStorage
 from provision.providers.libvirt.fitting import Fitting, answered, fit
+from provision.providers.libvirt.guest_data import check_guest_data, guest_data, guest_digest, without_seed
 from provision.providers.libvirt.hearing import Listener
 from provision.providers.libvirt.machine import Machine, read_machine
 from provision.providers.libvirt.observe import view
@@ -38,12 +36,6 @@ from provision.providers.libvirt.pool import PoolStorage
 from provision.providers.libvirt.record import Record, Settings, settings_of
 from provision.providers.libvirt.storage import Layout, Storage, VmKey
 from provision.providers.libvirt.tpm import own_authority
-from provision.network_config import network_config
-from provision.seed import meta_data, seed_iso, user_data_multipart
-
-CONSOLE = "console:/dev/ttyS0"
-"""Where the agent also writes its report, for when the port does not carry it."""
-USER_DATA = "VirtualMachine spec.userData.cloudInit.inline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +79,15 @@ class LibvirtProvider:
             offer = kvm if choice.accelerator is Accelerator.KVM else tcg
             check_firmware(vm, offer)
             fitting = fit(vm, choice, offer, self._machine)
-            accounts = answered(account(vm, "libvirt"), fitting)
+            accounts = without_seed(vm, answered(account(vm, "libvirt"), fitting))
             check_accounts(accounts)
             if choice.accelerator is Accelerator.KVM:
                 choice = replace(choice, evidence=(*choice.evidence, self._dry_run(vm, choice)))
-            _check_cloud_init(vm)
+            check_guest_data(vm, self._machine)
             image = images.locate(vm.image)
             if image:
                 check_size(vm, image)
-            wanted = settings_of(vm, choice, fitting, image.sha256 if image else "", _cloud_init_digest(vm))
+            wanted = settings_of(vm, choice, fitting, image.sha256 if image else "", guest_digest(vm))
             present = self._present(key)
             check_shrinking(vm, present, wanted)
             change = change_to(present, wanted, power_on=vm.power_on)
@@ -123,7 +115,7 @@ class LibvirtProvider:
         with errors(self._endpoint):
             image = images.resolve(vm.image, progress)
             check_size(vm, image)
-            wanted = settings_of(vm, choice, fitting, image.sha256, _cloud_init_digest(vm))
+            wanted = settings_of(vm, choice, fitting, image.sha256, guest_digest(vm))
             present = self._present(key)
             check_shrinking(vm, present, wanted)
             change = change_to(present, wanted, power_on=vm.power_on)
@@ -133,7 +125,7 @@ class LibvirtProvider:
                     progress("removing what was there")
                     domains.remove(domain, self._machine)
                 progress("making disk and seed")
-                self._storage.create(key, image, layout, _seed(vm), progress)
+                self._storage.create(key, image, layout, guest_data(vm), progress)
                 domain = None
             elif change in (Change.RECONFIGURE, Change.STOP) and domain is not None and domain.isActive():
                 progress("shutting down")
@@ -220,25 +212,3 @@ class LibvirtProvider:
 
 def _layout(vm: VmSpec, fitting: Fitting) -> Layout:
     return Layout(vm.disk_gib, fitting.preallocation, fitting.disks)
-
-
-def _seed(vm: VmSpec) -> bytes:
-    user_data = user_data_multipart(
-        vm.user_data, user_data_part(vm=vm.key, send=(CONSOLE,), kept=cache_dir() / "agent")
-    )
-    meta = meta_data(vm.namespace, vm.name, user_data, vm.meta_data)
-    return seed_iso(user_data, meta, network_config(vm.networks))
-
-
-def _check_cloud_init(vm: VmSpec) -> None:
-    try:
-        _seed(vm)
-    except ValueError as e:
-        raise ProviderError(f"{where(vm, USER_DATA)}: {e}", refused=True) from e
-
-
-def _cloud_init_digest(vm: VmSpec) -> str:
-    """Over the user's own part only: a newer agent is no reason to throw a disk away."""
-    network = network_config(vm.networks)  # cloud-init takes addresses up once, like all of its data
-    said = f"{vm.user_data or ''}\0{vm.meta_data or ''}".encode() + (b"\0" + network if network else b"")
-    return hashlib.sha256(said).hexdigest()

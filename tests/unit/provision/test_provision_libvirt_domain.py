@@ -71,6 +71,7 @@ CASES: dict[str, tuple[VmSpec, Choice, Places, Machine]] = {
     "secure-boot-networks": (replace(SECURE, networks=(net("default"), net("storage"))), TCG, FILES, MACHINE),
     "secure-boot-old-libvirt": (SECURE, TCG, FILES, OLD),
     "windows-vbs": (replace(SECURE, vbs=True, vtd=True, tpm=True), INTEL, POOL, MACHINE),
+    "ignition": (replace(VM, ignition="{}"), TCG, FILES, MACHINE),
     "fitted": (FITTED, TCG, POOL, MACHINE),
 }
 
