@@ -159,6 +159,22 @@ def test_a_vm_that_is_not_ours_is_left_alone(cluster: PveLab) -> None:
         cluster.pve.call("forget", 777)
 
 
+def test_a_copy_that_somebody_makes_of_our_vm_is_theirs(cluster: PveLab) -> None:
+    """A clone in the web interface takes notes and tags along: it must survive our destroy."""
+    cluster.apply(cluster.vm())
+    config = {key: value for key, value in cluster.pve.vm("default.tiny")["config"].items() if key != "scsi0"}
+    cluster.pve.call("add_vm", 777, "mine", node="pve1", config={**config, "name": "mine"})
+    try:
+        assert actions(cluster.provider.plan(cluster.vm())) == ["keep VM"]
+        cluster.apply(cluster.vm(cpus=2))
+        assert cluster.provider.destroy("default", "tiny")
+        assert cluster.pve.vm("mine") is not None
+        assert cluster.provider.observe(cluster.vm()) is None
+    finally:
+        cluster.pve.call("forget", 777)
+        cluster.pve.call("sweep")
+
+
 def test_everything_that_a_class_can_ask_for(cluster: PveLab) -> None:
     iommu = cluster.version != PVE_7
     nic = net("vmbr1", NetworkKind.BRIDGE, mac="bc:24:11:00:00:05", vlan=30, firewall=True, rate_limit_mbs=10, mtu=1400)

@@ -93,8 +93,8 @@ def _offered(node: Node) -> list[ChainLink]:
     source = f"GET /nodes/{node.name}/capabilities/qemu/cpu-flags"
     if node.offers is None:
         summary = (
-            f"Proxmox VE {node.version} does not show whether KVM lets guests nest (that needs qemu-server 9.1.13): "
-            f"nestproof check ssh://root@{node.name} does"
+            f"Proxmox VE {node.version} does not show whether KVM lets guests nest (qemu-server 9.1.13 does, "
+            f"where KVM answers): nestproof check ssh://root@{node.name} does"
         )
         return [ChainLink(Link.OFFERED, Status.UNKNOWN, summary, OFFERED)]
     if node.offers:

@@ -105,8 +105,8 @@ def find(api: Api, namespace: str, name: str, resources: Sequence[Resource] | No
                 hint=f"bring {resource.node} back, or move the VM to another node if it is gone for good",
             )
         guest = read(api, resource.node, resource.vmid)
-        if guest is None:
-            continue
+        if guest is None or (guest.record is not None and guest.record.vmid != guest.vmid):
+            continue  # it went away, or is a copy that somebody made of ours
         if guest.record is None or (guest.record.namespace, guest.record.name) != (namespace, name):
             raise ProviderError(
                 f"{guest.at} ({resource.name}) exists already and was not made by nestproof for {namespace}/{name}",

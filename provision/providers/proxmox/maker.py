@@ -68,7 +68,7 @@ class Maker:
         """A new VM with its disks, not started, without its seed. Of two that two runs made, the older one stays."""
         vm, node, source = plan.vm, plan.node, plan.source
         made = Record(
-            namespace=vm.namespace, name=vm.name, version=version_of("nestproof"), image=wanted.image,
+            namespace=vm.namespace, name=vm.name, vmid=0, version=version_of("nestproof"), image=wanted.image,
             cloud_init=wanted.cloud_init,
         )  # fmt: skip
         if source.template is not None:
@@ -95,11 +95,17 @@ class Maker:
         storage = media.for_disks(node, vm).storage
         values = {
             **wanted.settings, **wanted.nics, **config.image_disk(vm, storage, volume),
-            **config.new_disks(vm, storage, {}), "description": record.description(made),
+            **config.new_disks(vm, storage, {}),
         }  # fmt: skip
         progress(f"making the VM on {node.name}")
         number, upid = self._numbers.create(
-            lambda free: self._api.post(f"nodes/{node.name}/qemu", vmid=free, pool=vm.placement.resource_pool, **values)
+            lambda free: self._api.post(
+                f"nodes/{node.name}/qemu",
+                vmid=free,
+                pool=vm.placement.resource_pool,
+                description=record.description(with_fields(made, vmid=free)),
+                **values,
+            )
         )
         self._done(tasks.follow(self._api, upid, f"VM {number}", progress), progress)
         return number
@@ -113,7 +119,7 @@ class Maker:
                 f"nodes/{template.node}/qemu/{template.vmid}/clone",
                 newid=free,
                 name=wanted.settings["name"],
-                description=record.description(made),
+                description=record.description(with_fields(made, vmid=free)),
                 full=int(full),
                 storage=vm.placement.datastore if full else None,
                 target=node.name if node.name != template.node else None,

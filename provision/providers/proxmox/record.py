@@ -23,6 +23,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     namespace: str
     name: str
+    vmid: int
+    """The VM that it was written for: a copy that somebody makes of that VM takes the record along and is not ours."""
     version: str
     """Of the nestproof that wrote it."""
     image: str

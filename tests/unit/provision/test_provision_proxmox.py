@@ -238,7 +238,9 @@ def test_any_text_of_a_server_is_compared_without_an_exception(old: str, new: st
 
 @given(st.from_regex(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True), st.text(max_size=60))
 def test_a_record_comes_back_out_of_any_notes(name: str, around: str) -> None:
-    record = Record(namespace="default", name=name, version="1", image="template 9", cloud_init="x", seed="a:iso/b.iso")
+    record = Record(
+        namespace="default", name=name, vmid=100, version="1", image="template 9", cloud_init="x", seed="a:iso/b.iso"
+    )
     assert read_record(f"{around}\n{description(record)}{around}") == record
 
 
