@@ -39,7 +39,7 @@ _CLASS: dict[str, tuple[Handling, str]] = {
         "virtualHW.version asks for an upgrade of the virtual hardware",
     ),
     **{
-        f"VMClass spec.extraConfig.{key}": (_REFUSED, _INSTEAD)
+        f"VMClass spec.extraConfig.{key}": (_UNSUPPORTED, _INSTEAD)
         for key in ("vhv.enable", "vhv.allowNestedPageTables", "vvtd.enable", "vbs.enable")
     },
     "VMClass spec.extraConfig.virtualHW.version": (_HONOURED, "UpgradeVM_Task, before anything else is set"),

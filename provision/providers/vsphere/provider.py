@@ -76,6 +76,10 @@ class Situation:
         return self.found.differences(self.wanted)
 
 
+MAKING = ("create", "rebuild", "reconfigure")
+"""Changes that set something."""
+
+
 def open_endpoint(spec: ProviderSpec) -> "VsphereProvider":
     """Log in. Raises ProviderError."""
     return VsphereProvider(connect(spec))
@@ -109,7 +113,7 @@ class VsphereProvider:
             accounts=account(vm, "vsphere"),
             notes=(*notes(vm), *networks.notes(situation.inventory, vm)),
             evidence=_evidence(situation),
-            native=self._native(vm, situation, seed),
+            native=self._native(vm, situation, seed) if change in MAKING else "",
             stops=situation.running and change in ("rebuild", "reconfigure", "stop"),
         )
 
@@ -337,7 +341,7 @@ class VsphereProvider:
         ref = situation.vm
         if change in ("create", "rebuild"):
             ref = self._clone(vm, situation, progress)
-        if change in ("create", "rebuild", "reconfigure"):
+        if change in MAKING:
             self._configure(vm, ref, progress)
         if vm.power_on and change != "keep":
             self._start(ref, progress)

@@ -79,7 +79,9 @@ class Settings:
         return tuple(
             f"{field.name.replace('_', ' ')} {_short(old) or 'none'} → {_short(new)}"
             for field in fields(self)
-            if (new := getattr(wanted, field.name)) and (old := getattr(self, field.name)) != new
+            if (new := getattr(wanted, field.name))
+            and (old := getattr(self, field.name)) != new
+            and (old or field.name not in NEW_VM)  # a template has no mark of ours
         )
 
     def needs_new_vm(self, wanted: "Settings") -> bool:
