@@ -15,7 +15,7 @@ from vcsim_server import VCenter, start
 from vm_factory import IMAGE, net
 from vsphere_lab import VsphereLab, provider_spec, template
 
-from provision.model import Credentials, ImageSpec, NetworkKind
+from provision.model import Credentials, ImageSpec, LibraryItem, NetworkKind
 from provision.provider import ProviderError
 from provision.providers import open_provider
 
@@ -68,6 +68,18 @@ def test_certificates(lab: VsphereLab, monkeypatch: pytest.MonkeyPatch, tmp_path
     open_provider(spec).close()
     monkeypatch.setenv("GOVC_TLS_KNOWN_HOSTS", str(tmp_path / "none"))
     assert "GOVC_TLS_KNOWN_HOSTS" in str(refused(lab.vc))
+
+
+def test_the_endpoint_of_govc_with_its_user(lab: VsphereLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOVC_URL", f"https://user:pass@127.0.0.1:{lab.vc.port}/sdk")
+    spec = provider_spec(lab.vc, credentials=None)
+    opened = open_provider(replace(spec, endpoint="vsphere://"))
+    assert opened.name == f"vsphere 127.0.0.1:{lab.vc.port}"
+    opened.close()
+    monkeypatch.delenv("GOVC_URL")
+    with pytest.raises(ProviderError, match="not an endpoint of vSphere") as caught:
+        open_provider(replace(spec, endpoint="vsphere://"))
+    assert "GOVC_URL" in caught.value.hint
 
 
 def test_nobody_answers() -> None:
@@ -224,9 +236,9 @@ def test_an_image_that_is_no_template_and_a_missing_one(lab: VsphereLab) -> None
     with pytest.raises(ProviderError, match=r"^vm\.yaml:20:3: there is no template 'gone'") as caught:
         lab.provider.plan(lab.vm(source=template("gone")))
     assert "debian-12" in caught.value.hint
-    ova = ImageSpec("ova", None, "https://images.example/a.ova", "", None, IMAGE)
-    with pytest.raises(ProviderError, match="makes VMs from templates, and image ova is none") as caught:
-        lab.provider.plan(lab.vm(source=ova))
+    item = ImageSpec("item", None, None, "", None, IMAGE, library_item=LibraryItem("library", "debian"))
+    with pytest.raises(ProviderError, match="makes VMs from templates and OVAs: image item is neither") as caught:
+        lab.provider.plan(lab.vm(source=item))
     assert caught.value.refused
 
 

@@ -18,7 +18,7 @@ from pyVmomi import VmomiSupport, vim, vmodl
 from hostcheck import clock
 from provision.model import Credentials, ProviderSpec
 from provision.provider import ProviderError
-from provision.providers.vsphere.endpoint import Endpoint, parse_endpoint
+from provision.providers.vsphere.endpoint import Endpoint, govc_url, parse_endpoint
 from provision.providers.vsphere.faults import explain
 from provision.providers.vsphere.trust import PATIENCE, tls_context
 
@@ -47,13 +47,18 @@ def connect(spec: ProviderSpec) -> "Connection":
         text = Path(known).expanduser().read_text(encoding="utf-8") if known else ""
     except (OSError, UnicodeDecodeError) as e:
         raise ProviderError(f"GOVC_TLS_KNOWN_HOSTS: {known}: {getattr(e, 'strerror', None) or 'not text'}") from e
-    endpoint = parse_endpoint(spec.endpoint, text)
-    if spec.credentials is None or not (spec.credentials.username and spec.credentials.password):
+    written, credentials = spec.endpoint, spec.credentials
+    if written.rstrip("/") == "vsphere:" and (url := os.environ.get("GOVC_URL")):
+        written, user, password = govc_url(url)
+        if credentials is None and user:
+            credentials = Credentials("environment (GOVC_URL)", username=user, password=password)
+    endpoint = parse_endpoint(written, text)
+    if credentials is None or not (credentials.username and credentials.password):
         raise ProviderError(
             f"{at}{endpoint.shown}: no user name and password are given",
             hint="set GOVC_USERNAME and GOVC_PASSWORD, or credentialSecretRef in the Provider",
         )
-    return Connection(endpoint, spec.credentials, spec.ca, insecure=spec.insecure)
+    return Connection(endpoint, credentials, spec.ca, insecure=spec.insecure)
 
 
 class Connection:
@@ -66,9 +71,10 @@ class Connection:
         self._view: Any = None
         self._stub: Any = None
         try:
+            self.context = tls_context(endpoint, ca, insecure=insecure)
             self._stub = SmartStubAdapter(
                 host=endpoint.host, port=endpoint.port, path=endpoint.path,
-                sslContext=tls_context(endpoint, ca, insecure=insecure), httpConnectionTimeout=PATIENCE,
+                sslContext=self.context, httpConnectionTimeout=PATIENCE,
             )  # fmt: skip
             self.content: Any = vim.ServiceInstance("ServiceInstance", self._stub).RetrieveContent()
             self._log_in()

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from provision.provider import ProviderError
 
-FORMS = "expected vsphere://HOST[:PORT][/DATACENTER] or https://HOST[:PORT]/sdk"
+FORMS = "expected vsphere://HOST[:PORT][/DATACENTER] or https://HOST[:PORT]/sdk; vsphere:// alone takes GOVC_URL"
 LENGTHS = {40: "sha1", 64: "sha256"}
 """Hexadecimal digits of a thumbprint -> the digest it is of."""
 
@@ -26,6 +26,14 @@ class Endpoint:
         """For people; carries no user and no password."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == 443 else f"{host}:{self.port}"
+
+
+def govc_url(text: str) -> tuple[str, str, str]:
+    """Endpoint, user and password of a GOVC_URL, which may be a bare host name; empty where it has none."""
+    url = urlsplit(text if "://" in text else f"https://{text}")
+    user, separator, host = url.netloc.rpartition("@")
+    name, _, password = user.partition(":") if separator else ("", "", "")
+    return url._replace(netloc=host).geturl(), unquote(name), unquote(password)
 
 
 def parse_endpoint(written: str, known_hosts: str = "") -> Endpoint:

@@ -22,6 +22,7 @@ from provision.providers.vsphere.hosts import VsphereEstate
 from provision.providers.vsphere.inventory import HOST, Inventory, Place, read_inventory
 from provision.providers.vsphere.notes import notes
 from provision.providers.vsphere.observe import VM, view
+from provision.providers.vsphere.ova import import_template
 from provision.providers.vsphere.properties import Read, read_all, read_some
 from provision.providers.vsphere.readback import settings_of
 from provision.providers.vsphere.settings import OWNER, WHOLE, Settings
@@ -78,6 +79,12 @@ class Situation:
 
 MAKING = ("create", "rebuild", "reconfigure")
 """Changes that set something."""
+
+
+UNKNOWN: Any = vim.vm.ConfigInfo(
+    version="vmx-99", hardware=vim.vm.VirtualHardware(numCPU=0, memoryMB=0, device=[]), extraConfig=[]
+)
+"""Of an OVA that is not imported yet: what it has is seen, and held against the gates, when it is."""
 
 
 def open_endpoint(spec: ProviderSpec) -> "VsphereProvider":
@@ -159,9 +166,8 @@ class VsphereProvider:
                 raise ProviderError(
                     f"it does not exist at {self._connection.endpoint.shown}", hint="apply the manifests"
                 )
-            options = {str(o.key): str(o.value) for o in found.get("config.extraConfig") or ()}
             try:
-                report = guestinfo.report(options)
+                report = guestinfo.report(settings.options(found.get("config.extraConfig")))
             except ValueError as e:
                 raise ProviderError(f"its report cannot be read: {e}") from e
             if report is not None:
@@ -182,18 +188,31 @@ class VsphereProvider:
             if ref is None:
                 return ()
             try:
-                found = self._read(ref, ("name", "runtime.powerState"))
+                found = self._read(ref, ("name", "runtime.powerState", "config.extraConfig"))
                 if found is None:
                     return ()
                 if str(found.get("runtime.powerState")) != "poweredOff":
                     self._run(ref, "switching it off", ref.PowerOffVM_Task, _quiet)
+                image = settings.options(found.get("config.extraConfig")).get(settings.IMAGE, "")
                 self._run(ref, "removing it", ref.Destroy_Task, _quiet)
-                return (f"VM {found.name} with its disks",)
+                return (f"VM {found.name} with its disks", *self._remove_unused(image))
             except TaskLost:
                 continue
         raise ProviderError(
             f"{self._connection.endpoint.shown}: vCenter lost its tasks {AGAIN} times", hint="try again"
         )
+
+    def _remove_unused(self, image: str) -> tuple[str, ...]:
+        """The template that was made from an OVA goes with the last VM that was cloned from it."""
+        if not image.startswith(settings.OVA):
+            return ()
+        paths = {vim.VirtualMachine: ("name", "config.extraConfig", "config.template")}
+        machines: list[Read] = self._explained(lambda: read_all(self._connection, paths))
+        users = (m for m in machines if not m.get("config.template"))
+        if any(settings.options(m.get("config.extraConfig")).get(settings.IMAGE) == image for m in users):
+            return ()
+        self._remove_import(Inventory(machines), image)
+        return (f"template {image}",)
 
     def close(self) -> None:
         """Log out; VMs go on."""
@@ -211,8 +230,7 @@ class VsphereProvider:
         found = self._read(ref, ("name", "config.extraConfig"))
         if found is None:
             return None
-        options = {str(o.key): str(o.value) for o in found.get("config.extraConfig") or ()}
-        if options.get(OWNER) != f"{namespace}/{name}":
+        if settings.options(found.get("config.extraConfig")).get(OWNER) != f"{namespace}/{name}":
             raise ProviderError(f"VM {found.name} has the identity of {namespace}/{name} but was not made by nestproof")
         return ref
 
@@ -232,14 +250,14 @@ class VsphereProvider:
         template = self._template(vm, inventory)
         place = inventory.place(vm.placement, nested=vm.nested)
         self._check_name(vm, place)
-        read = self._read(template.ref, ("config",))
+        read = self._read(template.ref, ("config",)) if template is not None else Read(None, {"config": UNKNOWN})
         config = read.get("config") if read else None
         if config is None:
-            raise ProviderError(f"{_at(vm, IMAGE)}: the configuration of template {template.name} cannot be read")
+            raise ProviderError(f"{_at(vm, IMAGE)}: the configuration of its template cannot be read")
         there = self._surroundings(vm, config, place.host)
         wanted = settings.wanted(vm, place.host, there.fields)
         return Situation(inventory, there, wanted, settings.present(config, vm, names), None, config,
-                         False, False, template.ref, place)  # fmt: skip
+                         False, False, template.ref if template else None, place)  # fmt: skip
 
     def _of_vm(self, vm: VmSpec, ref: Any, found: Read, inventory: Inventory, names: dict[str, str]) -> Situation:
         config, host = found.get("config"), inventory.by_ref(found.get("runtime.host"))
@@ -249,16 +267,24 @@ class VsphereProvider:
         wanted = settings.wanted(vm, there.host, there.fields)
         present = settings.present(config, vm, names)
         running = str(found.get("runtime.powerState")) == "poweredOn"
-        template = self._template(vm, inventory).ref if present.needs_new_vm(wanted) else None
-        place = inventory.place(vm.placement, nested=vm.nested) if template is not None else None
+        anew = present.needs_new_vm(wanted)
+        read = self._template(vm, inventory) if anew else None
+        template = read.ref if read is not None else None
+        place = inventory.place(vm.placement, nested=vm.nested) if anew else None
         whole = settings.options_of(config).get(WHOLE) == "yes"
         return Situation(inventory, there, wanted, present, ref, config, running, whole, template, place)
 
-    def _template(self, vm: VmSpec, inventory: Inventory) -> Read:
+    def _template(self, vm: VmSpec, inventory: Inventory) -> Read | None:
+        """What the VM is cloned from; None for an OVA that is not imported, or not wholly, yet."""
+        if vm.image.url:
+            name = settings.source_of(vm.image)
+            found = [m for m in inventory.of(vim.VirtualMachine) if m.name == name and m.get("config.template")]
+            return found[0] if found else None
         if not vm.image.template:
             raise ProviderError(
-                f"{vm.image.origin}: on vSphere nestproof makes VMs from templates, and image {vm.image.name} is none",
-                hint="make it a template once (govc import.ova, govc vm.markastemplate), and set vsphere.templateName",
+                f"{vm.image.origin}: on vSphere nestproof makes VMs from templates and OVAs: "
+                f"image {vm.image.name} is neither",
+                hint="make it a template once (govc library.deploy, govc vm.markastemplate): vsphere.templateName",
                 refused=True,
             )
         try:
@@ -326,6 +352,10 @@ class VsphereProvider:
         situation = self._look(vm)
         self._check(vm, situation)
         change = _change(situation, vm)
+        if change in ("create", "rebuild") and situation.template is None:
+            self._import(vm, situation, progress)
+            situation = self._look(vm)
+            self._check(vm, situation)
         for group in networks.to_open(situation.inventory, vm):
             self._open(group, progress)
         if situation.running and change in ("rebuild", "reconfigure", "stop"):
@@ -346,6 +376,22 @@ class VsphereProvider:
         if vm.power_on and change != "keep":
             self._start(ref, progress)
 
+    def _import(self, vm: VmSpec, situation: Situation, progress: Progress) -> None:
+        """Make the template of an OVA. What a killed run left of it is removed first."""
+        assert situation.place is not None
+        inventory, place = situation.inventory, situation.place
+        self._remove_import(inventory, settings.source_of(vm.image))
+        store = place.datastore or inventory.only(vim.Datastore, "datastore").ref
+        import_template(self._connection, vm.image, place, store, progress)
+
+    def _remove_import(self, inventory: Inventory, name: str) -> None:
+        for machine in inventory.of(vim.VirtualMachine):
+            if machine.name == name:
+                found = self._read(machine.ref, ("config.extraConfig",))
+                if settings.IMPORTED not in settings.options(found.get("config.extraConfig") if found else None):
+                    raise ProviderError(f"VM {name} exists already and was not made by nestproof", hint="rename it")
+                self._run(machine.ref, f"removing {name}", machine.ref.Destroy_Task, _quiet)
+
     def _clone(self, vm: VmSpec, situation: Situation, progress: Progress) -> Any:
         assert situation.place is not None
         template, place = situation.template, situation.place
@@ -355,7 +401,7 @@ class VsphereProvider:
         spec = clone_spec(vm, place, disk)
         start: Callable[[], Any] = lambda: template.CloneVM_Task(place.folder.ref, settings.key_of(vm), spec)  # noqa: E731
         try:
-            return self._run(template, f"cloning {vm.image.template}", start, progress)
+            return self._run(template, f"cloning {settings.source_of(vm.image)}", start, progress)
         except ProviderError as e:
             # A clone that a killed run began has come to its end meanwhile
             if isinstance(e.__cause__, vim.fault.DuplicateName) and (made := self._find(vm.namespace, vm.name)):
@@ -387,10 +433,8 @@ class VsphereProvider:
     def _native(self, vm: VmSpec, situation: Situation, variables: dict[str, str]) -> str:
         lines = []
         if situation.vm is None and situation.place is not None:
-            place = situation.place
-            lines.append(
-                f"CloneVM_Task {vm.image.template} -> {place.folder.name}/{settings.key_of(vm)} on {place.host.name}"
-            )
+            place, source = situation.place, settings.source_of(vm.image)
+            lines.append(f"CloneVM_Task {source} -> {place.folder.name}/{settings.key_of(vm)} on {place.host.name}")
         return "\n".join([*lines, "ReconfigVM_Task", shown(self._spec(vm, situation, variables))])
 
     def _stop(self, ref: Any, progress: Progress) -> None:
@@ -483,7 +527,9 @@ def _steps(change: str, situation: Situation, vm: VmSpec, groups: tuple[Read, ..
     match change:
         case "create" | "rebuild":
             place = situation.place
-            at = f"of template {vm.image.template}" + (f" on host {place.host.name}" if place else "")
+            at = f"of template {settings.source_of(vm.image)}" + (f" on host {place.host.name}" if place else "")
+            if vm.image.url and situation.template is None:
+                opening = (Step("import", "template", f"the OVA of image {vm.image.name}, once"), *opening)
             again = (*stop, Step("replace", "VM", f"what was written to its disks is lost: {differences}"))
             return (*opening, *(again if change == "rebuild" else ()), Step("create", "VM", at), configure, *start)
         case "reconfigure":
@@ -500,7 +546,9 @@ def _evidence(situation: Situation) -> tuple[Evidence, ...]:
     host, there = situation.there.host, situation.there
     return (
         Evidence(f"capability.nestedHVSupported of {host.name}", str(host.nested).lower()),
-        Evidence("virtual hardware", f"vmx-{there.hardware:02}"),
+        Evidence(
+            "virtual hardware", f"vmx-{there.hardware:02}" if situation.config is not UNKNOWN else "as in the OVA"
+        ),
         Evidence("API version", there.api),
     )
 

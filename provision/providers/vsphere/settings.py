@@ -11,7 +11,7 @@ from typing import Any
 
 from pyVmomi import vim
 
-from provision.model import ExtraDisk, Firmware, VmSpec
+from provision.model import ExtraDisk, Firmware, ImageSpec, VmSpec
 from provision.providers.vsphere.gates import HostFacts, version_of
 
 OWNER = "nestproof.vm"
@@ -19,6 +19,10 @@ IMAGE = "nestproof.image"
 CLOUD_INIT = "nestproof.cloud-init"
 DISKS = "nestproof.disks"
 VERSION = "nestproof.version"
+OVA = "nestproof-image-"
+"""Of the names of templates that were made from an OVA."""
+IMPORTED = "nestproof.imported"
+"""The key by which such a template is known as ours."""
 WHOLE = "nestproof.whole"
 """Set by the last reconfiguration: without it a run was killed half way."""
 NEW_VM = ("image", "cloud_init")
@@ -29,6 +33,14 @@ THREADS = {"avoid": "none", "require": "any"}
 """hyperThreadingPolicy -> flags.htSharing; all others are `any`, vSphere's default."""
 CONFLICTING = ("vhv.", "vvtd.", "vbs.", "vpmc.", "firmware", "uefi.", "numvcpus", "memsize", "guestinfo.", "nestproof.")
 """Keys that vSphere drops in silence, because a field of its API is for them, and those that are ours to set."""
+
+
+def source_of(image: ImageSpec) -> str:
+    """The name of the template that a VM is cloned from; of an OVA, the same for the same address and checksum."""
+    if image.template or not image.url:
+        return image.template or ""
+    text = f"{image.url}\n{image.checksum.digest if image.checksum else ''}"
+    return OVA + hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def key_of(vm: VmSpec) -> str:
@@ -117,14 +129,14 @@ def wanted(vm: VmSpec, host: HostFacts, known: frozenset[str]) -> Settings:
         disks=" ".join(_disk(disk) for disk in vm.disks),
         extra_config=" ".join(f"{k}={v}" for k, v in sorted(sent_options(vm).items())),
         hardware=upgrade_to(vm),
-        image=vm.image.template or "",
+        image=source_of(vm.image),
         cloud_init=_cloud_init_digest(vm),
     )
 
 
 def present(config: Any, asked: VmSpec, portgroups: Mapping[str, str]) -> Settings:
     """What a VM is, by its `config`; `portgroups` are the names of networks by their keys and ids."""
-    options = options_of(config)
+    marks = options_of(config)
     flags, devices = config.flags, config.hardware.device
     disks = [d for d in devices if isinstance(d, vim.vm.device.VirtualDisk)]
     nics = [d for d in devices if isinstance(d, vim.vm.device.VirtualEthernetCard)]
@@ -149,11 +161,11 @@ def present(config: Any, asked: VmSpec, portgroups: Mapping[str, str]) -> Settin
         memory_reservation=str(_of(config.memoryAllocation, "reservation", 0)),
         memory_limit=str(_of(config.memoryAllocation, "limit", -1)),
         networks=_nics(nics, asked, portgroups) if asked.networks else "",
-        disks=options.get(DISKS, ""),
-        extra_config=" ".join(f"{k}={options[k]}" for k in sorted(ours) if k in options),
+        disks=marks.get(DISKS, ""),
+        extra_config=" ".join(f"{k}={marks[k]}" for k in sorted(ours) if k in marks),
         hardware=str(version_of(config.version or "")) if upgrade_to(asked) else "",
-        image=options.get(IMAGE, ""),
-        cloud_init=options.get(CLOUD_INIT, ""),
+        image=marks.get(IMAGE, ""),
+        cloud_init=marks.get(CLOUD_INIT, ""),
     )
 
 
@@ -164,7 +176,12 @@ def open_settings(found: Settings, wish: Settings) -> Settings:
 
 def options_of(config: Any) -> dict[str, str]:
     """extraConfig as a mapping."""
-    return {str(o.key): str(o.value) for o in config.extraConfig or ()}
+    return options(config.extraConfig)
+
+
+def options(values: Any) -> dict[str, str]:
+    """extraConfig, which may not have been read, as a mapping."""
+    return {str(o.key): str(o.value) for o in values or ()}
 
 
 def sent_options(vm: VmSpec) -> dict[str, str]:

@@ -18,6 +18,7 @@ from provision.providers.vsphere.settings import (
     gib,
     instance_uuid,
     sent_options,
+    source_of,
 )
 
 CARDS: dict[str, Any] = {
@@ -42,7 +43,7 @@ def clone_spec(vm: VmSpec, place: Place, disk: Any) -> Any:
         )  # fmt: skip
         locator = vim.vm.RelocateSpec.DiskLocator(diskId=disk.key, datastore=store, diskBackingInfo=backing)
         location.disk = [locator]
-    marks = {OWNER: vm.key, IMAGE: vm.image.template or ""}
+    marks = {OWNER: vm.key, IMAGE: source_of(vm.image)}
     config = vim.vm.ConfigSpec(instanceUuid=instance_uuid(vm.namespace, vm.name), extraConfig=option_values(marks))
     return vim.vm.CloneSpec(location=location, powerOn=False, template=False, config=config)
 

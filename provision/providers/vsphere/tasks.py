@@ -38,24 +38,28 @@ def run(connection: Connection, entity: Any, what: str, start: Callable[[], Any]
 
 
 def _follow(connection: Connection, task: Any, what: str, progress: Progress) -> Any:
+    try:
+        progress(what)
+        return _result(connection, task, what, progress)
+    except vmodl.fault.ManagedObjectNotFound as e:
+        raise TaskLost from e
+    except KeyboardInterrupt:
+        _cancel(connection, task)
+        raise
+
+
+def _result(connection: Connection, task: Any, what: str, progress: Progress) -> Any:
     pause, told = SHORT, 0
-    progress(what)
     while True:
-        try:
-            info = connection.read(lambda: task.info)
-            if info.state == "success":
-                return info.result
-            if info.state == "error":
-                raise explain(info.error, f"{connection.endpoint.shown}: {what}") from info.error
-            if (info.progress or 0) > told:
-                told = info.progress or 0
-                progress(f"{what}: {told} %")
-            time.sleep(pause)
-        except vmodl.fault.ManagedObjectNotFound as e:
-            raise TaskLost from e
-        except KeyboardInterrupt:
-            _cancel(connection, task)
-            raise
+        info = connection.read(lambda: task.info)
+        if info.state == "success":
+            return info.result
+        if info.state == "error":
+            raise explain(info.error, f"{connection.endpoint.shown}: {what}") from info.error
+        if (info.progress or 0) > told:
+            told = info.progress or 0
+            progress(f"{what}: {told} %")
+        time.sleep(pause)
         pause = min(pause * 1.5, LONG)
 
 

@@ -191,6 +191,7 @@ func addTemplate(t Template) error {
 	vm.Config.Version, vm.Config.Firmware = t.Hardware, t.Firmware
 	setVM(vm)
 	if !t.Plain {
+		leavePool(vm)
 		vm.MarkAsTemplate(&types.MarkAsTemplate{This: vm.Self})
 	}
 	return nil

@@ -55,6 +55,8 @@ func (v *vcenter) own(method *simulator.Method) func(http.ResponseWriter) {
 			}
 			return v.reconfigure(vm, req.Spec)
 		})
+	case *types.MarkAsTemplate:
+		leavePool(vm)
 	case *types.UpgradeVM_Task:
 		return simple(func() fault { return v.upgrade(vm, req) })
 	case *types.PowerOnVM_Task:
@@ -72,6 +74,16 @@ func (v *vcenter) own(method *simulator.Method) func(http.ResponseWriter) {
 		return func(w http.ResponseWriter) { answerTask(w, method.Name, v.startClone(vm, req)) }
 	}
 	return nil
+}
+
+// leavePool takes a VM that becomes a template out of its resource pool, where it would be found after its end.
+func leavePool(vm *simulator.VirtualMachine) {
+	if vm.ResourcePool == nil {
+		return
+	}
+	if pool, is := simulator.Map.Get(*vm.ResourcePool).(*simulator.ResourcePool); is {
+		simulator.Map.RemoveReference(pool, &pool.Vm, vm.Self)
+	}
 }
 
 // startClone is the one task that outlives its request.

@@ -12,7 +12,7 @@ from vm_factory import IMAGE, net, wanted
 
 from provision.model import GuestAddress, ImageSpec, NetworkKind, VmSpec
 from provision.provider import ProviderError
-from provision.providers.vsphere.endpoint import Endpoint, parse_endpoint
+from provision.providers.vsphere.endpoint import Endpoint, govc_url, parse_endpoint
 from provision.providers.vsphere.guestinfo import LIMIT, REPORT, report, variables
 
 SHA1 = ":".join(["AB"] * 20)
@@ -145,3 +145,16 @@ def test_no_value_of_a_guest_does_more_than_be_refused(value: str) -> None:
         report({REPORT: value, f"{REPORT}.encoding": "gzip+base64"})
     except ValueError as e:
         assert str(e)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("vc.example", ("https://vc.example", "", "")),
+        ("https://vc.example/sdk", ("https://vc.example/sdk", "", "")),
+        ("https://u%40d:p%3Aw@vc.example:8443/sdk", ("https://vc.example:8443/sdk", "u@d", "p:w")),
+        ("user:pass@vc.example", ("https://vc.example", "user", "pass")),
+    ],
+)
+def test_the_url_of_govc(text: str, found: tuple[str, str, str]) -> None:
+    assert govc_url(text) == found

@@ -1,0 +1,145 @@
+"""An OVA as the image: imported once, cloned from, and gone with the last VM that was made from it."""
+
+import functools
+import hashlib
+import http.server
+import io
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from vcsim_server import start
+from vm_factory import IMAGE
+from vsphere_lab import VsphereLab
+
+from provision.model import Checksum, Firmware, ImageSpec
+from provision.provider import ProviderError
+
+OVF = """<?xml version="1.0" encoding="UTF-8"?>
+<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1"
+ xmlns:rasd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData"
+ xmlns:vssd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_VirtualSystemSettingData">
+ <References><File ovf:href="disk.vmdk" ovf:id="file1" ovf:size="{size}"/></References>
+ <DiskSection><Info>disks</Info>
+  <Disk ovf:capacity="2" ovf:capacityAllocationUnits="byte * 2^30" ovf:diskId="vmdisk1" ovf:fileRef="file1"/>
+ </DiskSection>
+ <VirtualSystem ovf:id="vm"><Info>a VM</Info><Name>debian</Name>
+  <OperatingSystemSection ovf:id="100"><Info>Linux</Info></OperatingSystemSection>
+  <VirtualHardwareSection><Info>hardware</Info>
+   <System><vssd:ElementName>hw</vssd:ElementName><vssd:InstanceID>0</vssd:InstanceID>
+    <vssd:VirtualSystemType>vmx-{hardware}</vssd:VirtualSystemType></System>
+   <Item><rasd:ElementName>cpu</rasd:ElementName><rasd:InstanceID>1</rasd:InstanceID>
+    <rasd:ResourceType>3</rasd:ResourceType><rasd:VirtualQuantity>1</rasd:VirtualQuantity></Item>
+   <Item><rasd:ElementName>memory</rasd:ElementName><rasd:InstanceID>2</rasd:InstanceID>
+    <rasd:ResourceType>4</rasd:ResourceType><rasd:VirtualQuantity>512</rasd:VirtualQuantity></Item>
+   <Item><rasd:ElementName>SCSI</rasd:ElementName><rasd:InstanceID>3</rasd:InstanceID>
+    <rasd:ResourceSubType>lsilogic</rasd:ResourceSubType><rasd:ResourceType>6</rasd:ResourceType></Item>
+   <Item><rasd:ElementName>disk</rasd:ElementName><rasd:HostResource>ovf:/disk/vmdisk1</rasd:HostResource>
+    <rasd:InstanceID>4</rasd:InstanceID><rasd:Parent>3</rasd:Parent><rasd:ResourceType>17</rasd:ResourceType></Item>
+  </VirtualHardwareSection>
+ </VirtualSystem>
+</Envelope>
+"""
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A web server for images: its address and its directory."""
+    place = tmp_path_factory.mktemp("site")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(place)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", place
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VsphereLab]:
+    found = VsphereLab.of(start(tmp_path_factory.mktemp("ova"), templates=[]))
+    yield found
+    found.close()
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NESTPROOF_CACHE", str(tmp_path / "cache"))
+
+
+def ova(site: tuple[str, Path], name: str, *, hardware: int = 19, disk: bytes = b"vmdk" * 1000) -> ImageSpec:
+    address, place = site
+    with tarfile.open(place / name, "w", format=tarfile.USTAR_FORMAT) as archive:
+        for path, data in (("vm.ovf", OVF.format(size=len(disk), hardware=hardware).encode()), ("disk.vmdk", disk)):
+            entry = tarfile.TarInfo(path)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    digest = hashlib.sha256((place / name).read_bytes()).hexdigest()
+    return ImageSpec("debian", None, f"{address}/{name}", "", Checksum("sha256", digest), IMAGE)
+
+
+def test_an_ova_is_imported_once_and_goes_with_its_last_vm(lab: VsphereLab, site: tuple[str, Path]) -> None:
+    vm = lab.vm(source=ova(site, "debian.ova"), firmware=Firmware.BIOS)
+    plan = lab.provider.plan(vm)
+    assert [step.action for step in plan.steps] == ["import", "create", "configure", "start"]
+    assert lab.machines() == [], "a plan has no side effects"
+    lab.provider.apply(plan, lambda _: None)
+    seen = lab.provider.observe(vm)
+    assert seen is not None
+    assert (seen.running, seen.got, [s for s in seen.settings if s.differs]) == (True, True, [])
+    assert [step.action for step in lab.provider.plan(vm).steps] == ["keep"]
+    other = lab.vm(name="other", source=vm.image, firmware=Firmware.BIOS)
+    lab.vc.calls()
+    assert [step.action for step in lab.apply(other).steps] == ["create", "configure", "start"]
+    assert "ImportVApp" not in lab.vc.calls()
+    assert len(lab.provider.destroy("default", "tiny")) == 1
+    assert len(lab.provider.destroy("default", "other")) == 2
+    assert lab.machines() == []
+
+
+def test_what_the_ova_brings_is_held_against_the_gates_when_it_is_there(
+    lab: VsphereLab, site: tuple[str, Path]
+) -> None:
+    vm = lab.vm(source=ova(site, "old.ova", hardware=8), firmware=Firmware.BIOS)
+    with pytest.raises(ProviderError, match="nested virtualization needs virtual hardware vmx-09") as caught:
+        lab.apply(vm)
+    assert caught.value.refused
+    (template,) = lab.machines()
+    assert template.config.template
+    template.Destroy_Task()
+
+
+def test_a_half_imported_template_is_begun_anew(lab: VsphereLab, site: tuple[str, Path]) -> None:
+    vm = lab.vm(source=ova(site, "half.ova"), firmware=Firmware.BIOS)
+    lab.vc.fail("MarkAsTemplate", "InvalidState")
+    with pytest.raises(ProviderError, match="importing it"):
+        lab.apply(vm)
+    assert len(lab.machines()) == 1
+    lab.apply(vm)
+    assert sorted(m.config.template for m in lab.machines()) == [False, True]
+    lab.provider.destroy("default", "tiny")
+    assert lab.machines() == []
+
+
+def test_what_is_no_ova_is_one_line(lab: VsphereLab, site: tuple[str, Path]) -> None:
+    address, place = site
+    (place / "text.ova").write_text("hello")
+    with tarfile.open(place / "empty.ova", "w") as archive:
+        archive.addfile(tarfile.TarInfo("readme"))
+    good = ova(site, "good.ova")
+    for url, checksum, says in (
+        (f"{address}/text.ova", None, "it is no OVA"),
+        (f"{address}/empty.ova", None, r"there is no descriptor \(\.ovf\) in it"),
+        (f"{address}/gone.ova", None, "404"),
+        (str(good.url), Checksum("sha256", "00" * 32), "wrong checksum"),
+    ):
+        source = ImageSpec("debian", None, url, "", checksum, IMAGE)
+        with pytest.raises(ProviderError, match=rf"^vm\.yaml:20:3: image debian: .*{says}") as caught:
+            lab.apply(lab.vm(source=source, firmware=Firmware.BIOS))
+        assert "\n" not in str(caught.value)
+    assert lab.machines() == []
