@@ -24,7 +24,7 @@ from vcsim_server import ESXI_8, VCenter, start  # noqa: E402 - the server of th
 
 from provision.model import Credentials, ProviderSpec  # noqa: E402
 from provision.providers.vsphere.hosts import HOST  # noqa: E402
-from provision.providers.vsphere.observe import VM  # noqa: E402
+from provision.providers.vsphere.observe import FLEET  # noqa: E402
 from provision.providers.vsphere.provider import open_estate  # noqa: E402
 
 
@@ -42,7 +42,7 @@ def straightforward(vc: VCenter) -> int:
     instance = SmartConnect(host="127.0.0.1", port=vc.port, user="user", pwd="pass", sslContext=context)
     content = instance.RetrieveContent()
     found = 0
-    for kind, paths in ((vim.HostSystem, HOST), (vim.VirtualMachine, VM)):
+    for kind, paths in ((vim.HostSystem, HOST), (vim.VirtualMachine, FLEET)):
         view = content.viewManager.CreateContainerView(content.rootFolder, [kind], True)
         for managed in view.view:
             for path in paths:

@@ -242,6 +242,13 @@ def test_an_image_that_is_no_template_and_a_missing_one(lab: VsphereLab) -> None
     assert caught.value.refused
 
 
+def test_an_esxi_host_alone_is_told_to_clone_nothing(lab: VsphereLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab.provider._connection.content.about, "apiType", "HostAgent")  # type: ignore[attr-defined]
+    with pytest.raises(ProviderError, match="an ESXi host alone clones no templates") as caught:
+        lab.provider.plan(lab.vm())
+    assert caught.value.refused
+
+
 def test_user_data_that_does_not_fit_is_refused_at_its_place(lab: VsphereLab) -> None:
     import random
 

@@ -1,6 +1,6 @@
 """Every host and every VM of a vCenter in a handful of requests, whatever their number."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ from provision.provider import Progress, ProviderError
 from provision.providers.vsphere.connection import Connection
 from provision.providers.vsphere.faults import explain
 from provision.providers.vsphere.inventory import unusable
-from provision.providers.vsphere.observe import VM, could_move, cpuid_bits, feature_of, product, view
+from provision.providers.vsphere.observe import FLEET, VM, could_move, cpuid_bits, feature_of, product, view
 from provision.providers.vsphere.properties import Read, read_all, read_some
 
 HOST = ("name", "parent", "capability.nestedHVSupported", "capability.vPMCSupported", "hardware.cpuFeature",
@@ -49,14 +49,14 @@ class VsphereEstate:
         if not self._hosts:
             self._look(progress)
         progress("looking at its VMs")
-        found = self._all({vim.VirtualMachine: VM})
         if name:
             last = name.rstrip("/").rpartition("/")[2]
-            found = [vm for vm in found if last in (vm.name, vm.id)]
-            if not found:
+            named = [vm.ref for vm in self._all({vim.VirtualMachine: ("name",)}) if last in (vm.name, vm.id)]
+            if not named:
                 raise ProviderError(f"it has no VM {name!r}", hint="--vm all shows every VM")
+            found = self._explained(lambda: read_some(self._connection, named, VM))
         else:
-            found = [vm for vm in found if not vm.get("config.template")]
+            found = [vm for vm in self._all({vim.VirtualMachine: FLEET}) if not vm.get("config.template")]
         clusters = {str(ref._moId): c for c in self._compute for ref in c.get("host") or ()}
         return tuple(self._view(vm, clusters) for vm in sorted(found, key=lambda vm: vm.name))
 
@@ -92,8 +92,11 @@ class VsphereEstate:
         return tuple(str(s.clusterId.id) for o in found for s in o.get("kmipServers") or ())
 
     def _all(self, wanted: dict[Any, Iterable[str]]) -> list[Read]:
+        return self._explained(lambda: read_all(self._connection, wanted))
+
+    def _explained(self, what: Callable[[], list[Read]]) -> list[Read]:
         try:
-            return read_all(self._connection, wanted)
+            return what()
         except (vim.fault.VimFault, vmodl.MethodFault) as e:
             raise explain(e, self._connection.endpoint.shown) from e
 

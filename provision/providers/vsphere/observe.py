@@ -7,9 +7,11 @@ from hostcheck.model import Asked, Evidence, Needs, Remedy, VmView, Where
 from provision.providers.vsphere.gates import release_of, version_of
 from provision.providers.vsphere.properties import Read
 
-VM = ("name", "config.nestedHVEnabled", "config.version", "config.template", "config.flags", "config.firmware",
-      "config.extraConfig", "runtime.powerState", "runtime.host", "runtime.featureRequirement",
-      "runtime.minRequiredEVCModeKey", "capability.nestedHVSupported", "config.latencySensitivity")  # fmt: skip
+FLEET = ("name", "config.nestedHVEnabled", "config.version", "config.template", "runtime.powerState", "runtime.host",
+         "runtime.minRequiredEVCModeKey", "capability.nestedHVSupported")  # fmt: skip
+"""Of every VM of a fleet: what decides, and nothing that is long."""
+VM = (*FLEET, "config.extraConfig", "runtime.featureRequirement")
+"""Of one VM that is asked for."""
 FEATURES = {"intel": "vmx", "amd": "svm"}
 VIRTUALIZATION = ("hv.capable", "cpuid.vmx", "cpuid.svm")
 """Feature keys that speak of it; vSphere documents them as opaque, so they are evidence and never the judge."""

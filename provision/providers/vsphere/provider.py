@@ -247,6 +247,12 @@ class VsphereProvider:
             found = self._read(ref, ("config", "runtime.powerState", "runtime.host"))
             if found is not None and found.get("config") is not None:
                 return self._of_vm(vm, ref, found, inventory, names)
+        if self._connection.content.about.apiType == "HostAgent":
+            raise ProviderError(
+                f"{self._connection.endpoint.shown}: an ESXi host alone clones no templates",
+                hint="give the vCenter that manages it as the endpoint",
+                refused=True,
+            )
         template = self._template(vm, inventory)
         place = inventory.place(vm.placement, nested=vm.nested)
         self._check_name(vm, place)
