@@ -31,11 +31,11 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Peers:
-    """Machines with the same CPU at the same height: all on bare metal, or all under the same hypervisor."""
+    """Machines with the same CPU in the same place: all on bare metal, or all under the same hypervisor."""
 
     cpu: str
-    under: str
-    """The hypervisor; empty on bare metal."""
+    where: str
+    """`bare metal`, `under` a hypervisor, or with a KVM that works without vmx and svm."""
     points: tuple[Point, ...]
     exit: float | None
     """Median of the machines' medians, in nanoseconds; None where none was measured."""
@@ -43,7 +43,7 @@ class Peers:
 
     @property
     def title(self) -> str:
-        return f"{self.cpu}, {f'under {self.under}' if self.under else 'bare metal'}"
+        return f"{self.cpu}, {self.where}"
 
     @property
     def added(self) -> float | None:
@@ -92,9 +92,12 @@ def performance(rows: Iterable[Row]) -> Performance:
         elif row.chain.emulated_cpu:
             emulated += 1
         else:
-            key = (machine.cpu or "a CPU without a name", machine.under)
+            where = f"under {machine.under}" if machine.under else "bare metal"
+            if not row.chain.feature:
+                where = "with KVM in software"  # kvm_pvm: its exits are of another kind
+            key = (machine.cpu or "a CPU without a name", where)
             groups[key].append(Point(row, credible(machine.exit), credible(machine.inner_exit)))
-    peers = [_peers(cpu, under, points) for (cpu, under), points in groups.items()]
+    peers = [_peers(cpu, where, points) for (cpu, where), points in groups.items()]
     return Performance(tuple(sorted(peers, key=lambda p: (-len(p.points), p.title))), emulated, unmeasured)
 
 
@@ -103,9 +106,9 @@ def credible(timing: Timing | None) -> Timing | None:
     return timing if timing is not None and 1 <= timing.median < 1e9 else None
 
 
-def _peers(cpu: str, under: str, points: Sequence[Point]) -> Peers:
+def _peers(cpu: str, where: str, points: Sequence[Point]) -> Peers:
     exits = [point.exit.median for point in points if point.exit]
     inner = [point.inner.median for point in points if point.inner]
     return Peers(
-        cpu, under, tuple(points), median(exits) if exits else None, median(inner) if inner else None
+        cpu, where, tuple(points), median(exits) if exits else None, median(inner) if inner else None
     )  # fmt: skip

@@ -154,6 +154,15 @@ def test_peers_have_the_same_cpu_and_the_slow_one_is_named() -> None:
     assert [(point.row.label, round(factor, 1)) for point, factor in found[0].outliers] == [("slow", 2.5)]
 
 
+def test_kvm_in_software_is_no_peer_of_kvm_in_hardware() -> None:
+    soft = msgspec.structs.replace(measured("soft", 1100.0), feature="")
+    found = performance(rows(measured("hard", 1000.0), soft)).peers
+    assert [(peers.title, len(peers.points)) for peers in found] == [
+        ("EPYC, bare metal", 1),
+        ("EPYC, with KVM in software", 1),
+    ]
+
+
 def test_an_emulated_cpu_is_measured_for_nothing() -> None:
     chain = msgspec.structs.replace(pvm_host(), machine=Machine(1.0, "x", exit=Timing(5.0)), emulated_cpu=True)
     found = performance(rows(chain))
