@@ -43,6 +43,9 @@ def built() -> Path:
                     "GOCACHE": str(program.parent / "go")}  # fmt: skip
         subprocess.run(["go", "build", "-o", part, "."], cwd=SOURCE, env=os.environ | settings, check=True, timeout=900)
         part.rename(program)
+        for old in program.parent.glob("vcsim-*"):
+            if old != program:
+                old.unlink(missing_ok=True)
     return program
 
 
