@@ -44,7 +44,8 @@ def cloud_init(vm: str, collector: str | None, ca_file: Path | None) -> None:
     With --collector the part holds the token of that one VM: give it to nobody else.
     """
     from agent.cloudinit import user_data_part
-    from commands.collecting import ca_of, report_url, token_of
+    from commands.collecting import ca_of, token_of
+    from provision.manifests.access import report_url
 
     if collector is not None and not vm:
         raise Failure("--collector needs --vm: the token is of one VM")

@@ -126,7 +126,9 @@ def verify(
     files: tuple[str, ...], connect: str | None, timeout: float, parallel: int, fail_on: str,
     verbose: bool, reports: tuple[tuple[str, Path], ...],
 ) -> int:  # fmt: skip
-    """Ask the VMs of FILE... for a fresh proof, and read back what they really have. Changes nothing.
+    """Ask the VMs of FILE... for a fresh proof, and read back what they really have. Changes no setting of theirs.
+
+    Once the first report has come, a seed on Proxmox VE is of no more use and is taken out of its drive.
 
     For VMs that apply created; any time, as often as you like. The exit code is that of `apply --wait`.
     """

@@ -2,17 +2,17 @@
 
 import secrets
 import socket
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from commands.failures import Failure
 from hostcheck.paths import state_dir
 from hostcheck.process import ProcessError, run
+from provision.model import VmSpec
 from reports.collector.tokens import FILE_NAME, TokenError, Tokens
 
 CERTIFICATE, KEY, PASSWORD = "collector.pem", "collector.key", "collector.password"
 DAYS = "3650"
-RECEIVES = "/report"
 
 
 def tokens() -> Tokens:
@@ -30,12 +30,11 @@ def token_of(kind: str, name: str) -> str:
     return tokens().of(kind, name)
 
 
-def report_url(collector: str) -> str:
-    """Where reports go, from what a user writes. Raises Failure."""
-    parts = urlsplit(collector)
-    if parts.scheme != "https" or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise Failure(f"{collector}: a collector is https://HOST[:PORT]; the token would travel in clear otherwise")
-    return collector.rstrip("/") if parts.path.rstrip("/").endswith(RECEIVES) else collector.rstrip("/") + RECEIVES
+def enrolled(vm: VmSpec) -> VmSpec:
+    """The VM with its token and the certificate to trust, where it names a collector. Raises Failure."""
+    if vm.collector is None:
+        return vm
+    return replace(vm, collector=replace(vm.collector, token=token_of("vm", vm.key), ca=ca_of(None)))
 
 
 def ca_of(path: Path | None) -> str | None:

@@ -24,6 +24,10 @@ def wanted(files: tuple[str, ...], connect: str | None, terminal: Terminal) -> l
         raise Failure(f"{plural(errors, 'error')} in {' '.join(files)}: nothing was done")
     if not vms:
         raise Failure(f"there is no VirtualMachine in {' '.join(files)}")
+    if any(vm.collector for vm in vms):
+        from commands.collecting import enrolled
+
+        vms = [enrolled(vm) for vm in vms]
     return vms
 
 

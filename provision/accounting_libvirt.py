@@ -137,6 +137,10 @@ _IMAGE: dict[str, tuple[Handling, str]] = {
 
 _VM: dict[str, tuple[Handling, str]] = {
     "VirtualMachine metadata.annotations.nestproof.org/accel": (_HONOURED, "KVM or QEMU's emulator: <domain type>"),
+    "VirtualMachine metadata.annotations.nestproof.org/collector": (
+        _HONOURED,
+        "the agent also sends its reports there, with a token of this VM",
+    ),
     "VirtualMachine metadata.annotations.nestproof.org/cpu": (_HONOURED, "<cpu mode>, proven by QEMU's own CPU object"),
     "VirtualMachine spec.providerRef.**": _REFERENCE,
     "VirtualMachine spec.classRef.**": _REFERENCE,

@@ -146,6 +146,10 @@ _IMAGE: dict[str, tuple[Handling, str]] = {
 
 _VM: dict[str, tuple[Handling, str]] = {
     "VirtualMachine metadata.annotations.nestproof.org/accel": (_HONOURED, "KVM, or QEMU's emulator: kvm: 0"),
+    "VirtualMachine metadata.annotations.nestproof.org/collector": (
+        _HONOURED,
+        "the agent also sends its reports there, with a token of this VM",
+    ),
     "VirtualMachine metadata.annotations.nestproof.org/cpu": (
         _APPROXIMATED,
         "cpu: host either way; another model is named by the class's extraConfig key proxmox.cpu",

@@ -129,6 +129,10 @@ _VM: dict[str, tuple[Handling, str]] = {
         _INFORMATIVE,
         "for libvirt: vSphere emulates no CPU",
     ),
+    "VirtualMachine metadata.annotations.nestproof.org/collector": (
+        _HONOURED,
+        "the agent also sends its reports there, with a token of this VM",
+    ),
     "VirtualMachine metadata.annotations.nestproof.org/cpu": (_INFORMATIVE, "for libvirt: EVC decides on vSphere"),
     "VirtualMachine spec.providerRef.**": _REFERENCE,
     "VirtualMachine spec.classRef.**": _REFERENCE,

@@ -243,6 +243,18 @@ class ExtraDisk:
 
 
 @dataclass(frozen=True, slots=True)
+class Collector:
+    """Where a VM's agent also sends its reports by HTTPS (annotation `nestproof.org/collector` of a VirtualMachine)."""
+
+    url: str
+    """`https://HOST[:PORT]/report`."""
+    token: str = field(default="", repr=False)
+    """Of this one VM; empty until it is enrolled."""
+    ca: str | None = field(default=None, repr=False)
+    """PEM of the only authority to trust; None: the system's."""
+
+
+@dataclass(frozen=True, slots=True)
 class Gpus:
     """Graphics processors passed through to a VM."""
 
@@ -311,6 +323,7 @@ class VmSpec:
     extra_config: Mapping[str, str] = field(default_factory=dict)
     """The class's keys of the provider's own configuration, such as VMX keys on vSphere."""
     gpus: Gpus | None = None
+    collector: Collector | None = None
     disk_iops: int | None = None
     storage_class: str | None = None
     """Of the image's disk: a vSphere storage policy."""

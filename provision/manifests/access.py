@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from provision.manifests.leaves import hide_password
 from provision.manifests.secrets import Entries
 from provision.model import Credentials, Placement, Problem, ProviderSpec
 
@@ -47,6 +48,8 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """Keys of a Secret: VirtRigaud's spelling first."""
 CA_KEYS = ("ca.crt", "ca")
+RECEIVES = "/report"
+"""Where a collector takes reports."""
 
 
 def type_of(uri: str, otherwise: str = "libvirt") -> str:
@@ -141,3 +144,12 @@ def _userinfo(endpoint: str) -> str:
 
 def _user(endpoint: str) -> str:
     return unquote(_userinfo(endpoint).partition(":")[0])
+
+
+def report_url(collector: str) -> str:
+    """The address that reports are posted to, from what a user writes. Raises ValueError, for people."""
+    parts = urlsplit(collector)
+    if parts.scheme != "https" or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ValueError(f"{hide_password(collector)} is not https://HOST[:PORT]")
+    whole = collector.rstrip("/")
+    return whole if whole.endswith(RECEIVES) else whole + RECEIVES

@@ -40,6 +40,7 @@ from provision.manifests.text import near, shown
 from provision.manifests.tree import Loc
 from provision.model import (
     AccelPolicy,
+    Collector,
     CpuPolicy,
     ExtraDisk,
     Firmware,
@@ -62,7 +63,8 @@ T = TypeVar("T")
 ANNOTATIONS = "nestproof.org/"
 ACCEL = "nestproof.org/accel"
 CPU = "nestproof.org/cpu"
-KNOWN_ANNOTATIONS = (ACCEL, CPU)
+COLLECTOR = "nestproof.org/collector"
+KNOWN_ANNOTATIONS = (ACCEL, CPU, COLLECTOR)
 """Of a VirtualMachine."""
 
 
@@ -136,6 +138,7 @@ class _Join:
         a_class = self.follow(("spec", "classRef"), self.spec.class_ref, VMClass)
         image = self.image(provider)
         accel = self.accel()
+        collector = self.collector()
         cpu = self.cpu()
         nics = self.networks(provider)
         texts = cloudinit.GuestTexts(self.documents, self.document, self.environment)
@@ -170,6 +173,7 @@ class _Join:
             secure_boot=security.secure_boot,
             power_on=self.spec.power_state in (None, "On"),
             accel=accel,
+            collector=collector,
             cpu=cpu,
             user_data=user_data.text if user_data else None,
             meta_data=meta_data.text if meta_data else None,
@@ -285,6 +289,16 @@ class _Join:
         except ValueError:
             self.broken(rulebook.ACCEL, ("metadata", "annotations", ACCEL), f'"{shown(given)}" is no accelerator')
             return AccelPolicy.KVM
+
+    def collector(self) -> Collector | None:
+        given = self.annotations.get(COLLECTOR)
+        if given is None:
+            return None
+        try:
+            return Collector(access.report_url(given))
+        except ValueError as e:
+            self.broken(rulebook.COLLECTOR, ("metadata", "annotations", COLLECTOR), str(e))
+            return None
 
     def networks(self, provider: ProviderSpec | None) -> tuple[NetworkSpec, ...]:
         if provider is None or provider.type not in networks.KINDS:

@@ -197,10 +197,16 @@ CPU = Rule(
     "the CPUs to show a guest are host-model and host-passthrough",
     "correct the annotation or remove it: host-model is the default",
 )
+COLLECTOR = Rule(
+    "collector",
+    _ERROR,
+    "a report travels with the VM's token, so only by HTTPS, to the host that is named",
+    "write nestproof.org/collector: https://HOST[:PORT]",
+)
 ANNOTATION = Rule(
     "unknown-annotation",
     _WARNING,
-    "nestproof reads only nestproof.org/accel and nestproof.org/cpu, on VirtualMachine",
+    "nestproof reads only nestproof.org/accel, nestproof.org/cpu and nestproof.org/collector, on VirtualMachine",
     "correct or remove it",
 )
 USERDATA_TWICE = Rule("userdata-twice", _ERROR, "only one text can be handed over", "keep inline or secretRef")

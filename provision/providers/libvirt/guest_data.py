@@ -2,8 +2,7 @@
 
 import hashlib
 
-from agent.cloudinit import user_data_part
-from hostcheck.paths import cache_dir
+from provision.agent_part import agent_part
 from provision.ignition import ignition_config
 from provision.model import FieldAccount, Handling, VmSpec
 from provision.network_config import network_config
@@ -30,7 +29,7 @@ CLOUD_INIT_ONLY = (
 
 def guest_data(vm: VmSpec) -> bytes:
     """The seed's image, or the Ignition config. Raises ValueError for what the guest would ignore or refuse."""
-    part = user_data_part(vm=vm.key, send=(CONSOLE,), kept=cache_dir() / "agent")
+    part = agent_part(vm, (CONSOLE,))
     if vm.ignition is not None:
         config = ignition_config(vm.ignition, part)
         return config + b"\n" * (-len(config) % SECTOR)

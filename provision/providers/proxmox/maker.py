@@ -8,8 +8,7 @@ from importlib.metadata import version as version_of
 
 from msgspec.structs import replace as with_fields
 
-from agent.cloudinit import user_data_part
-from hostcheck.paths import cache_dir
+from provision.agent_part import agent_part
 from provision.model import VmSpec
 from provision.network_config import network_config
 from provision.provider import Progress, ProviderError
@@ -253,7 +252,7 @@ def seed_of(vm: VmSpec, keys: Mapping[str, str]) -> bytes:
     Raises ValueError for user-data or meta-data that cloud-init would ignore.
     """
     with _building:
-        part = user_data_part(vm=vm.key, send=(f"console:{DEVICE}",), kept=cache_dir() / "agent")
+        part = agent_part(vm, (f"console:{DEVICE}",))
     user_data = user_data_multipart(vm.user_data, part)
     meta = meta_data(vm.namespace, vm.name, user_data, vm.meta_data)
     return seed_iso(user_data, meta, network_config(vm.networks, config.macs(keys)))

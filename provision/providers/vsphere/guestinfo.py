@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Mapping
 
 from agent.channels.guestinfo import KEY as REPORT
-from agent.cloudinit import user_data_part
+from provision.agent_part import agent_part
 from provision.model import VmSpec
 from provision.seed import meta_data, user_data_multipart
 
@@ -27,7 +27,7 @@ def variables(vm: VmSpec) -> dict[str, str]:
     found = {REPORT: "", f"{REPORT}.encoding": ""}
     if vm.ignition is not None:
         return found | _packed("ignition.config.data", vm.ignition.encode(), "gzip+base64")
-    user_data = user_data_multipart(vm.user_data, user_data_part(vm=vm.key, send=("guestinfo",), every=AGAIN))
+    user_data = user_data_multipart(vm.user_data, agent_part(vm, ("guestinfo",), AGAIN))
     meta = json.loads(meta_data(vm.namespace, vm.name, user_data, vm.meta_data))
     if network := _network(vm):
         meta["network"] = base64.b64encode(json.dumps(network, sort_keys=True).encode()).decode()

@@ -1,12 +1,16 @@
 """Passwords and addresses of the collector."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from vm_factory import image, wanted
 
-from commands.collecting import password, report_url
+from commands.collecting import enrolled, password
 from commands.failures import Failure
 from commands.serve import _address, _loopback
+from provision.agent_part import agent_part
+from provision.model import Collector
 
 
 @pytest.mark.parametrize(
@@ -35,8 +39,19 @@ def test_addresses() -> None:
     for wrong in ("8443", ":8443", "host", "host:", "host:99999", "host:x"):
         with pytest.raises(Failure, match="not ADDRESS:PORT"):
             _address(wrong)
-    assert report_url("https://np.example:8443/") == "https://np.example:8443/report"
-    assert report_url("https://np.example/report") == "https://np.example/report"
-    for wrong in ("http://np.example", "np.example", "https://", "https://u:p@np.example", "https://np.example/?x"):
-        with pytest.raises(Failure, match="a collector is https"):
-            report_url(wrong)
+
+
+def test_a_vm_is_enrolled_with_its_own_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NESTPROOF_STATE", str(tmp_path))
+    plain = wanted(image(tmp_path / "i"))
+    assert enrolled(plain) is plain
+    named = replace(plain, collector=Collector("https://np.example/report"))
+    first, second = enrolled(named), enrolled(replace(named, name="other"))
+    assert first.collector is not None
+    assert second.collector is not None
+    assert first.collector.token != second.collector.token
+    assert first.collector.token not in repr(first)
+    part = agent_part(first, ("console:/dev/ttyS0",))
+    assert "--send console:/dev/ttyS0,https://np.example/report" in part
+    assert first.collector.token in part
+    assert "np.example" not in agent_part(plain, ("console:/dev/ttyS0",))

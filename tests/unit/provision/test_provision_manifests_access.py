@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from manifest_texts import CLASS, IMAGE, PROVIDER, VM, joined, read, rules
 
-from provision.manifests import resolve
+from provision.manifests import access, resolve
 from provision.model import (
     Credentials,
     GuestAddress,
@@ -212,3 +212,18 @@ def test_ignition() -> None:
         assert "ignition" in faults(PROVIDER, CLASS, IMAGE, VM + text % wrong), wrong[:40]
     both = '  userData: {ignition: {inline: "{}"}, cloudInit: {inline: "#cloud-config"}}\n'
     assert "ignition-with-cloud-init" in faults(PROVIDER, CLASS, IMAGE, VM + both)
+
+
+def test_a_collector_is_an_https_address() -> None:
+    assert access.report_url("https://np.example:8443/") == "https://np.example:8443/report"
+    assert access.report_url("https://np.example/report") == "https://np.example/report"
+    for wrong in (
+        "http://np.example",
+        "np.example",
+        "https://",
+        "https://u:hunter2@np.example",
+        "https://np.example/?x",
+    ):
+        with pytest.raises(ValueError, match="is not https://HOST") as caught:
+            access.report_url(wrong)
+        assert "hunter2" not in str(caught.value)

@@ -11,6 +11,7 @@ from provision.manifests import load, resolve
 from provision.model import (
     AccelPolicy,
     Checksum,
+    Collector,
     CpuPolicy,
     ExtraDisk,
     Firmware,
@@ -79,7 +80,9 @@ def test_everything_that_is_set_arrives() -> None:
         IMAGE.replace("path: disk.qcow2", f"url: 'https://h/i.raw', format: raw, checksum: {HEX}"),
         NETWORK,
         VM.replace(
-            "{name: v}", "{name: v, annotations: {nestproof.org/accel: tcg, nestproof.org/cpu: host-passthrough}}"
+            "{name: v}",
+            "{name: v, annotations: {nestproof.org/accel: tcg, nestproof.org/cpu: host-passthrough, "
+            "nestproof.org/collector: 'https://np.example'}}",
         ).replace("[{name: default}]", "[{name: a}, {name: b, networkRef: {name: lan}}]")
         + '  disks: [{name: data, sizeGiB: 3, type: ssd}]\n  tags: [x]\n  powerState: "Off"\n'
         + "  resources: {cpu: 3, memoryMiB: 700}\n  metaData: {cloudInit: {inline: 'a: b'}}\n",
@@ -92,6 +95,7 @@ def test_everything_that_is_set_arrives() -> None:
     assert vm.limits == Limits(2000, 1000, 5, 2048, 954)
     assert (vm.disks, vm.tags, vm.graceful_off) == ((ExtraDisk("data", 3, "ssd"),), ("x",), False)
     assert [(n.name, n.source, n.kind) for n in vm.networks] == [("a", "a", "network"), ("b", "br-lan", "network")]
+    assert vm.collector == Collector("https://np.example/report")
     assert (vm.accel, vm.cpu, vm.meta_data) == (AccelPolicy.TCG, CpuPolicy.HOST_PASSTHROUGH, "a: b")
     assert (vm.image.url, vm.image.format, vm.image.checksum) == ("https://h/i.raw", "raw", Checksum("sha256", HEX))
 
@@ -142,6 +146,10 @@ def test_a_relative_image_path_starts_at_its_manifest(tmp_path: Path) -> None:
         (
             (PROVIDER, CLASS, IMAGE, VM.replace("{name: v}", "{name: v, annotations: {nestproof.org/accel: hvf}}")),
             'metadata.annotations.nestproof.org/accel: "hvf" is no accelerator: the accelerators are kvm,',
+        ),
+        (
+            (PROVIDER, CLASS, IMAGE, VM.replace("{name: v}", "{name: v, annotations: {nestproof.org/collector: np}}")),
+            "metadata.annotations.nestproof.org/collector: np is not https://HOST[:PORT]: a report travels with",
         ),
         (
             (PROVIDER, CLASS, IMAGE, VM.replace("{name: v}", "{name: v, annotations: {nestproof.org/cpu: host}}")),
