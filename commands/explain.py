@@ -10,6 +10,7 @@ from commands.failures import Failure
 
 if TYPE_CHECKING:
     from hostcheck.checks import Check
+    from hostcheck.told import Told
     from provision.manifests.rulebook import Rule
 
 
@@ -21,20 +22,27 @@ def explain(check: str | None) -> None:
     Without either, list all of them.
     """
     from hostcheck.checks import catalogue
+    from hostcheck.told import TOLD
     from provision.manifests.rulebook import RULES
 
+    told = {entry.id: entry for entry in TOLD}
     known = {entry.id: entry for entry in catalogue()}
     if check is None:
         for entry in known.values():
             click.echo(f"{entry.id:26} {entry.severity:9} {entry.question}")
+        for each in told.values():
+            click.echo(f"{each.id:26} {'':9} {each.question}")
         for rule in RULES.values():
             click.echo(f"{rule.id:26} {rule.severity:9} {rule.why}")
         return
     if check in RULES:
         click.echo("\n".join(_rule_text(RULES[check])))
         return
+    if check in told:
+        click.echo("\n".join(_told_text(told[check])))
+        return
     if check not in known:
-        near = difflib.get_close_matches(check, [*known, *RULES], 1)
+        near = difflib.get_close_matches(check, [*known, *told, *RULES], 1)
         hint = f"did you mean {near[0]}?" if near else "`nestproof explain` lists them all"
         raise Failure(f"there is no check or rule called {check!r}", hint=hint)
     click.echo("\n".join(_text(known[check])))
@@ -44,6 +52,11 @@ def _rule_text(rule: "Rule") -> list[str]:
     stops = {"error": "nothing is applied", "warning": "apply goes on", "note": "advice, shown by lint alone"}
     lines = [rule.id, "", *_wrapped(f"A rule of nestproof lint: {rule.severity} ({stops[rule.severity]})."), ""]
     return lines + _named("Why", rule.why) + _named("What to do", rule.change)
+
+
+def _told_text(entry: "Told") -> list[str]:
+    lines = [entry.id, "", *_wrapped(entry.question), "", *_wrapped(entry.why), "", "How it is judged:"]
+    return lines + _wrapped(entry.judged, 2)
 
 
 def _text(entry: "Check") -> list[str]:

@@ -11,6 +11,7 @@ from hostcheck.checks import TOPICS, Check, catalogue
 from hostcheck.model import Remedy, Severity
 from hostcheck.policy import THRESHOLDS, Thresholds
 from hostcheck.remedies.book import book
+from hostcheck.told import TOLD
 
 SEVERITIES = {
     Severity.BLOCKS: "guests do not run, or do not nest; only such a check can fail, and its failure is a verdict",
@@ -65,6 +66,9 @@ def markdown() -> str:
         parts += ["", f"# {doc.strip()}"]
         for entry in catalogue():
             parts += _section(entry) if entry.topic == topic else []
+    parts += ["", "# What providers tell", "", "No check of a report, and no link to one: read back from a provider."]
+    for told in TOLD:
+        parts += ["", f"## {told.id}", "", f"**{told.question}** {told.why}", "", f"- Judged: {told.judged}"]
     parts += ["", "# Remedies", "", "Words in capitals are filled in for the machine."]
     for name, recipe in book().items():
         parts += _remedy(name, recipe.general)

@@ -1,5 +1,6 @@
 """`lint --provider` and `explain` of rules, as a user meets them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,11 +8,14 @@ from click.testing import CliRunner
 
 from commands.failures import Failure
 from commands.fields import check_types, fields_text
+from hostcheck.checks import catalogue
+from hostcheck.told import TOLD, Told
 from nestproof import cli
 from provision.accounting import TABLES
 from provision.manifests.rulebook import RULES
 
-EXAMPLE = str(Path(__file__).parents[3] / "examples/nested-vm.yaml")
+ROOT = Path(__file__).parents[3]
+EXAMPLE = str(ROOT / "examples/nested-vm.yaml")
 
 
 @pytest.mark.parametrize("provider", TABLES)
@@ -44,6 +48,26 @@ def test_every_rule_is_explained(rule: str) -> None:
     assert "What to do:" in result.output
 
 
+@pytest.mark.parametrize("told", TOLD, ids=lambda told: told.id)
+def test_what_providers_tell_is_explained(told: Told) -> None:
+    output = CliRunner().invoke(cli, ["explain", told.id], standalone_mode=False).output
+    assert output.startswith(f"{told.id}\n")
+    assert "How it is judged:" in output
+
+
+def test_every_finding_of_a_provider_has_an_explanation() -> None:
+    """Ids in quotation marks in the sources that make findings of their own."""
+    sources = [ROOT / "hostcheck/chain.py", ROOT / "hostcheck/checks/prerequisites.py"]
+    sources += (ROOT / "provision/providers").rglob("*.py")
+    made = {
+        found
+        for path in sources
+        for found in re.findall(r'(?:Finding\(|ChainLink\([^"]*)"([a-z]+\.[a-z-]+)"', path.read_text())
+    }
+    assert made
+    assert made <= {told.id for told in TOLD} | {check.id for check in catalogue()}
+
+
 def test_rules_stand_in_the_list() -> None:
     listed = CliRunner().invoke(cli, ["explain"], standalone_mode=False).output
-    assert all(rule in listed for rule in RULES)
+    assert all(rule in listed for rule in [*RULES, *(told.id for told in TOLD)])

@@ -12,6 +12,8 @@ from hostcheck.checks import Check, catalogue
 from hostcheck.checks.document import markdown
 from hostcheck.policy import THRESHOLDS
 from hostcheck.remedies.book import book
+from hostcheck.told import TOLD
+from provision.manifests.rulebook import RULES
 
 DOCUMENT = Path(__file__).parents[3] / "docs/checks.md"
 
@@ -24,7 +26,7 @@ def test_every_link_of_the_document_leads_somewhere() -> None:
     text = markdown()
     anchors = {line[3:].lower().replace(".", "") for line in text.splitlines() if line.startswith("## ")}
     assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
-    assert len(re.findall(r"^## ", text, re.M)) == len(catalogue()) + len(book()) + 2
+    assert len(re.findall(r"^## ", text, re.M)) == len(catalogue()) + len(TOLD) + len(book()) + 2
 
 
 def test_every_threshold_is_documented() -> None:
@@ -47,4 +49,5 @@ def test_explain(check: Check) -> None:
 
 def test_explain_lists_all() -> None:
     lines = CliRunner().invoke(explain, []).output.splitlines()
-    assert [line.split()[0] for line in lines] == [check.id for check in catalogue()]
+    ids = [*(check.id for check in catalogue()), *(told.id for told in TOLD), *RULES]
+    assert [line.split()[0] for line in lines] == ids
