@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 timeout_option = click.option(
     "--timeout", type=click.FloatRange(1), default=900.0, show_default=True, metavar="SECONDS",
-    help="How long to wait for a VM's proof.",
+    help="How long to wait for a VM's proof; up to three times as long while its console shows it getting on.",
 )  # fmt: skip
 fail_on_option = click.option(
     "--fail-on", type=click.Choice(["fail", "warn"]), default="fail", show_default=True,

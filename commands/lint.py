@@ -1,5 +1,7 @@
 """`nestproof lint`: what is wrong or doubtful in manifests, before anything is touched."""
 
+from pathlib import Path
+
 import click
 
 from commands.options import connect_option, files_argument
@@ -15,11 +17,17 @@ from hostcheck.exits import Exit
 @click.option("--provider", "providers", multiple=True, metavar="TYPE",
               help="Also show what this type of provider (libvirt, vsphere, proxmox) makes of every field that is set; "
               "repeatable.")  # fmt: skip
-def lint(files: tuple[str, ...], connect: str | None, fail_on: str, providers: tuple[str, ...]) -> int:
+@click.option("--policy", "policy_file", type=click.Path(path_type=Path), metavar="FILE",
+              help="Waivers of warnings and notes, as nestproof check takes them.  [default: nestproof.toml in "
+              "$XDG_CONFIG_HOME/nestproof]")  # fmt: skip
+def lint(
+    files: tuple[str, ...], connect: str | None, fail_on: str, providers: tuple[str, ...], policy_file: Path | None
+) -> int:
     """Check the documents of FILE... one by one and together, without reaching any hypervisor.
 
     Each line names file, line and column, what is wrong, what was expected, and for warnings why it matters.
-    `nestproof explain RULE` says more of the rule in brackets.
+    `nestproof explain RULE` says more of the rule in brackets. What a policy waives is shown as waived and not counted;
+    errors are never waived, because nothing could be applied all the same.
 
     
     nestproof lint examples/
@@ -31,13 +39,15 @@ def lint(files: tuple[str, ...], connect: str | None, fail_on: str, providers: t
 
     check_types(providers)
     terminal = Terminal()
-    _, problems = read(files, connect)
+    _, problems = read(files, connect, policy_file)
     for problem in problems:
         terminal.result(str(problem))
     for provider in providers:
         terminal.result(fields_text(files, provider))
     errors, warnings, notes = (count(problems, severity) for severity in Severity)
-    terminal.note(f"{plural(errors, 'error')}, {plural(warnings, 'warning')}, {plural(notes, 'note')}")
+    waived = sum(bool(problem.waived) for problem in problems)
+    counted = f"{plural(errors, 'error')}, {plural(warnings, 'warning')}, {plural(notes, 'note')}"
+    terminal.note(f"{counted}, {waived} waived" if waived else counted)
     if errors:
         return Exit.USAGE
     return Exit.WARN if warnings and fail_on == "warn" else Exit.OK

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from commands.failures import Failure
 from commands.output import Terminal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from provision.model import Problem, Severity, VmSpec
 
 
@@ -31,8 +34,11 @@ def wanted(files: tuple[str, ...], connect: str | None, terminal: Terminal) -> l
     return vms
 
 
-def read(files: tuple[str, ...], connect: str | None) -> tuple[list[VmSpec], list[Problem]]:
-    """The wanted VMs and everything that is wrong or doubtful, in the order of the files."""
+def read(files: tuple[str, ...], connect: str | None, policy: Path | None = None) -> tuple[list[VmSpec], list[Problem]]:
+    """The wanted VMs and everything that is wrong or doubtful, in the order of the files.
+
+    `policy` is the file of the waivers; without one the user's own is read.
+    """
     from provision.manifests import load, resolve
     from provision.manifests.leaves import hide_password
 
@@ -43,11 +49,24 @@ def read(files: tuple[str, ...], connect: str | None) -> tuple[list[VmSpec], lis
         )
     documents = load(files)
     vms, problems = resolve(documents, connect)
-    return vms, problems
+    return vms, _waived(problems, policy) if problems or policy else problems
+
+
+def _waived(problems: list[Problem], policy_file: Path | None) -> list[Problem]:
+    """Those that the policy puts up with are marked. An error never is: the VM could not be made all the same."""
+    from commands.judging import policy_in
+    from provision.model import Severity
+
+    policy = policy_in(policy_file)
+    marked = []
+    for problem in problems:
+        waiver = policy.waiver(problem.rule) if problem.severity is not Severity.ERROR else None
+        marked.append(replace(problem, waived=waiver.sentence) if waiver else problem)
+    return marked
 
 
 def count(problems: list[Problem], severity: Severity) -> int:
-    return sum(problem.severity is severity for problem in problems)
+    return sum(problem.severity is severity and not problem.waived for problem in problems)
 
 
 def plural(number: int, word: str) -> str:

@@ -14,7 +14,7 @@ import datetime
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,15 @@ def default_path() -> Path:
     return platformdirs.user_config_path("nestproof") / NAME
 
 
-def load(path: Path | None = None) -> Policy:
-    """The policy in a file; without a path that of the user, or the defaults when there is none. Raises PolicyError."""
+def _nothing() -> Iterable[str]:
+    return ()
+
+
+def load(path: Path | None = None, also: Callable[[], Iterable[str]] = _nothing) -> Policy:
+    """The policy in a file; without a path that of the user, or the defaults when there is none. Raises PolicyError.
+
+    `also` gives what besides checks can be waived, and is called only for a name that is no check's.
+    """
     file = path or default_path()
     today = datetime.datetime.fromtimestamp(now(), datetime.UTC).date()
     try:
@@ -53,10 +60,10 @@ def load(path: Path | None = None) -> Policy:
         raise PolicyError(f"{file}: {e.strerror}") from e
     if len(data) > MAX_BYTES:
         raise PolicyError(f"{file}: larger than {MAX_BYTES >> 10} KiB")
-    return parse(data, str(file), today)
+    return parse(data, str(file), today, also)
 
 
-def parse(data: bytes, name: str, today: datetime.date) -> Policy:
+def parse(data: bytes, name: str, today: datetime.date, also: Callable[[], Iterable[str]] = _nothing) -> Policy:
     """The policy in the bytes of a file called `name`. Raises PolicyError."""
     try:
         text = data.decode("utf-8")
@@ -67,15 +74,16 @@ def parse(data: bytes, name: str, today: datetime.date) -> Policy:
         place = re.search(r"\(at line (\d+), column \d+\)", str(e))
         what = str(e).removesuffix(place[0]).strip() if place else str(e)
         raise PolicyError(f"{name}:{place[1] if place else 1}: not TOML: {what}") from e
-    return _Reader(text, name).policy(document, today)
+    return _Reader(text, name, also).policy(document, today)
 
 
 class _Reader:
     """Turns a parsed document into a policy, and finds the line of what is wrong in it."""
 
-    def __init__(self, text: str, name: str) -> None:
+    def __init__(self, text: str, name: str, also: Callable[[], Iterable[str]]) -> None:
         self.lines = text.splitlines()
         self.name = name
+        self.also = also
 
     def policy(self, document: dict[str, Any], today: datetime.date) -> Policy:
         self._known(document, ("thresholds", "waivers"), 0)
@@ -107,9 +115,9 @@ class _Reader:
         if type(waiver["expires"]) is not datetime.date:
             raise self._fault("expires", at, "expires is a date without quotes: write expires = 2027-01-31")
         known = [check.id for check in catalogue()]
-        if waiver["check"] not in known:
-            hint = _near(waiver["check"], known) or "`nestproof explain` lists them all"
-            raise self._fault("check", at, f"there is no check {waiver['check']!r}; {hint}")
+        if waiver["check"] not in known and waiver["check"] not in (others := list(self.also())):
+            hint = _near(waiver["check"], [*known, *others]) or "`nestproof explain` lists them all"
+            raise self._fault("check", at, f"there is no check or rule {waiver['check']!r}; {hint}")
         return Waiver(**waiver)
 
     def _known(self, table: dict[str, Any], keys: Iterable[str], at: int) -> None:

@@ -126,7 +126,12 @@ _IMAGE: dict[str, tuple[Handling, str]] = {
     ),
     "VMImage spec.source.http.checksum": (_HONOURED, "the image is refused unless it has this digest"),
     "VMImage spec.source.http.checksumType": (_HONOURED, "the algorithm of the checksum"),
-    "VMImage spec.source.http.**": (_UNSUPPORTED, _NOT_BUILT),
+    "VMImage spec.source.http.headers.*": (_HONOURED, "sent with the download, to that server only"),
+    "VMImage spec.source.http.authentication.**": (_HONOURED, "the download logs in, to that server only"),
+    "VMImage spec.source.http.timeout": (
+        _APPROXIMATED,
+        "a server that is silent for a minute is given up; a slow one is waited for",
+    ),
     "VMImage spec.source.libvirt.**": _OTHER_PROVIDER,
     "VMImage spec.source.vsphere.**": _OTHER_PROVIDER,
     "VMImage spec.source.registry.**": (_UNSUPPORTED, _NOT_BUILT),

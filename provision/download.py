@@ -13,7 +13,8 @@ import requests
 
 from hostcheck import clock
 from hostcheck.paths import cache_dir
-from provision.model import Checksum
+from provision.http_session import mirrored, session
+from provision.model import Checksum, HttpRequest
 from provision.provider import Progress
 
 BLOCK = 1 << 16
@@ -38,10 +39,11 @@ def cached(url: str, checksum: Checksum | None) -> Path | None:
     return path if path.is_file() else None
 
 
-def fetch(url: str, checksum: Checksum | None, progress: Progress) -> Path:
+def fetch(url: str, checksum: Checksum | None, progress: Progress, request: HttpRequest | None = None) -> Path:
     """Download `url` unless it is cached. Raises ValueError (one line) or OSError.
 
-    Without a checksum a cached file is used as it is. Proxies are taken from the environment, as requests does.
+    Without a checksum a cached file is used as it is. Proxies and mirrors are taken from the environment; a mirror is
+    not shown what `request` says to the server itself.
     """
     if urlsplit(url).scheme not in ("http", "https"):
         raise ValueError(f"{shown(url)}: only http and https can be downloaded")
@@ -53,7 +55,11 @@ def fetch(url: str, checksum: Checksum | None, progress: Progress) -> Path:
         part = path.with_name(path.name + ".part")
         if checksum is None:  # nothing would tell that the server has another file by now
             part.unlink(missing_ok=True)
-        _transfer(url, part, progress)
+        source = mirrored(url, os.environ)
+        if source != url:
+            progress(f"{_name(url)} comes from the mirror {shown(source)}")
+        with session(request if source == url else None) as http:
+            _transfer(http, source, part, progress)
         progress(f"verifying {_name(url)}")
         found = _digest(part, checksum)
         if checksum and found != checksum.digest:
@@ -79,10 +85,10 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _transfer(url: str, part: Path, progress: Progress) -> None:
+def _transfer(http: requests.Session, url: str, part: Path, progress: Progress) -> None:
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return _attempt(url, part, progress)
+            return _attempt(http, url, part, progress)
         except (Interrupted, *BROKEN_OFF) as e:
             never_reached = not isinstance(e, Interrupted) and not part.exists()
             if attempt == ATTEMPTS or never_reached:
@@ -94,10 +100,10 @@ def _transfer(url: str, part: Path, progress: Progress) -> None:
     return None
 
 
-def _attempt(url: str, part: Path, progress: Progress) -> None:
+def _attempt(http: requests.Session, url: str, part: Path, progress: Progress) -> None:
     have = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
+    with http.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
         if answer.status_code == requests.codes.requested_range_not_satisfiable and have:
             # Complete already, or another file by now: the size tells, and the checksum has the last word.
             if answer.headers.get("Content-Range") == f"bytes */{have}":

@@ -51,7 +51,7 @@ def resolve(image: ImageSpec, progress: Progress) -> LocalImage:
     from provision.download import fetch
 
     try:
-        return _verified(image, fetch(image.url, image.checksum, progress))
+        return _verified(image, fetch(image.url, image.checksum, progress, image.request))
     except (ValueError, OSError) as e:
         raise ProviderError(f"{image.origin}: image {image.name}: {e}") from e
 

@@ -378,8 +378,11 @@ class Problem:
     message: str
     rule: str = ""
     """Stable id of the rule, such as `vbs-needs-secure-boot`."""
+    waived: str = ""
+    """Why it is put up with, and by whom until when; empty: it is not."""
 
     def __str__(self) -> str:
         path = f"{self.path}: " if self.path else ""
         rule = f" [{self.rule}]" if self.rule else ""
-        return f"{self.origin}: {self.severity}: {path}{self.message}{rule}"
+        waived = f" ({self.waived})" if self.waived else ""
+        return f"{self.origin}: {'waived' if self.waived else self.severity}: {path}{self.message}{rule}{waived}"

@@ -25,9 +25,13 @@ ORIGINS = {"vm": Origin("vm.yaml", 1, 1), NESTED: Origin("vm.yaml", 14, 5), SIZE
 PRINT_AND_HALT = bytes.fromhex("baf803be127c2eac84c07403eeebf7f4ebfd")
 
 
-def tiny_image(directory: Path, said: str = "tiny guest is up") -> Path:
+PRINT_FOR_EVER = PRINT_AND_HALT[:-2] + bytes.fromhex("ebee")
+"""The same, but at every interrupt of the timer, 18 times a second, it begins again."""
+
+
+def tiny_image(directory: Path, said: str = "tiny guest is up", *, for_ever: bool = False) -> Path:
     """A raw disk image that boots by BIOS within the blink of an eye, needs no kernel, and prints `said`."""
-    sector = PRINT_AND_HALT + said.encode() + b"\r\n\0"
+    sector = (PRINT_FOR_EVER if for_ever else PRINT_AND_HALT) + said.encode() + b"\r\n\0"
     path = directory / "tiny.img"
     path.write_bytes(sector.ljust(510, b"\0") + b"\x55\xaa")
     return path

@@ -50,9 +50,10 @@ expires = 2027-01-31
 WAIVERS = """\
 ## Waivers
 
-A waiver names a check, the reason why its finding is put up with, who answers for that, and the last day on which it
-holds. All four are needed. The finding keeps its result and is shown as waived, never as passed, and no verdict and no
-exit code changes. When the day has passed, the finding is shown as it is, and `policy.waivers` warns.
+A waiver names a check or a rule of `nestproof lint`, the reason why its finding is put up with, who answers for that,
+and the last day on which it holds. All four are needed. The finding keeps its result and is shown as waived, never as
+passed, and no verdict and no exit code of a check changes. When the day has passed, the finding is shown as it is, and
+`policy.waivers` warns. A warning or note of lint that is waived is not counted; its errors are never waived.
 """
 
 

@@ -11,7 +11,8 @@ from vm_factory import image, net, tiny_image
 
 from hostcheck.model import Accelerator, Asked
 from provision.model import AccelPolicy, Firmware, VmSpec
-from provision.provider import Plan, ProviderError
+from provision.patience import BOUND
+from provision.provider import NoReport, Plan, ProviderError
 from provision.providers.libvirt import domains
 
 pytestmark = pytest.mark.libvirt
@@ -217,3 +218,21 @@ def test_a_feature_taken_away_behind_our_back_is_seen(lab: Lab) -> None:
     assert seen.got is True
     assert seen.evidence[-1].text == "svm=true"
     assert "QEMU monitor" in seen.evidence[-1].source
+
+
+@pytest.mark.parametrize("for_ever", [True, False], ids=["getting-on", "standing-still"])
+def test_a_guest_that_is_getting_on_is_waited_for_longer_but_not_for_ever(
+    embedded: Lab, tmp_path: Path, for_ever: bool
+) -> None:
+    vm = replace(embedded.vm(), image=image(tiny_image(tmp_path, said=".", for_ever=for_ever)))
+    try:
+        apply(embedded, vm)
+        if not for_ever:
+            with pytest.raises(NoReport):
+                embedded.provider.fetch_report(vm, 2, quiet)  # until it stands still
+        with pytest.raises(NoReport, match=r"^no report within (\d+) s: ") as caught:
+            embedded.provider.fetch_report(vm, 2, quiet)
+        waited = int(str(caught.value).split()[3])
+        assert (waited >= 2 * BOUND) if for_ever else (waited == 2)
+    finally:
+        embedded.provider.destroy("default", "tiny")

@@ -8,6 +8,7 @@ import libvirt
 from agent.cloudinit import PORT
 from hostcheck import clock
 from hostcheck.model import Silence
+from provision.patience import Signs, deadline
 from provision.provider import NoReport, Progress
 from provision.providers.libvirt import console as consoles
 from provision.providers.libvirt.channels import AgentFile, Channel, ConsoleFrame, Port, Taken
@@ -50,15 +51,20 @@ class Listener:
         self._frame = ConsoleFrame(console)
         self._panicked = 0.0
         """When its kernel was first seen panicked; 0 while it is not."""
+        self._signs = Signs()
+        self._started = clock.monotonic()
 
     def listen(self, timeout: float, progress: Progress) -> bytes:
-        """The report's JSON within `timeout` seconds. Raises NoReport that says how far the guest came."""
-        started = clock.monotonic()
+        """The report's JSON within `timeout` seconds, or more (`patience`) while the guest is getting on.
+
+        Raises NoReport that says how far the guest came.
+        """
+        self._started = started = clock.monotonic()
         tell = _Every(PROGRESS_EVERY, lambda: progress(self._stage(clock.monotonic() - started)))
         watch = _Every(STATE_EVERY, self._must_run)
         others = _Every(OTHERS_EVERY, lambda: self._by_others(progress), after=min(OTHERS_AFTER, timeout / 2))
         try:
-            while clock.monotonic() - started < timeout:
+            while clock.monotonic() - started < deadline(timeout, self._signs.last):
                 watch()
                 report = self._by_port() or others()
                 if report is None and self._port.missing:  # nothing to wait for
@@ -73,7 +79,7 @@ class Listener:
             report = self._by_others(progress, last=True)
             if report is not None:
                 return report
-            raise silence(self._seen(), timeout)
+            raise silence(self._seen(), max(timeout, round(clock.monotonic() - started)))
         finally:
             self._port.close()
 
@@ -114,6 +120,7 @@ class Listener:
 
     def _must_run(self) -> None:
         if is_running(self._domain):
+            self._signs.look(self._console.text(), clock.monotonic() - self._started)
             self._must_not_stand_still()
             return
         cause, why = ENDS.get(self._ended(), (Silence.OFF, "it is not running"))

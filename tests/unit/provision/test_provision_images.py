@@ -1,8 +1,11 @@
 """Which images are used: real files and qemu-img, and a real HTTP server of our own for the downloads."""
 
 import hashlib
+import os
 import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,8 +15,9 @@ import pytest
 from vm_factory import image, tiny_image
 
 from provision import download
+from provision.http_session import MIRRORS
 from provision.images import locate, resolve
-from provision.model import Checksum, ImageSpec
+from provision.model import Checksum, HttpRequest, ImageSpec
 from provision.provider import ProviderError
 
 DATA = bytes(range(256)) * 4096
@@ -99,6 +103,13 @@ class Served:
     """For each coming request, after how many bytes the connection is dropped."""
     status: int = 200
     ranges: list[str] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    ignores_range: bool = False
+    lies: list[int] = field(default_factory=list)
+    """For each coming request, how much longer the body is said to be than it is."""
+    trickle: float = 0.0
+    """Seconds between two blocks."""
+    redirect: str = ""
 
 
 @pytest.fixture
@@ -113,6 +124,14 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
         def do_GET(self) -> None:
             wanted = self.headers.get("Range", "")
             state.ranges.append(wanted)
+            state.headers.append(dict(self.headers))
+            wanted = "" if state.ignores_range else wanted
+            if state.redirect and "elsewhere" not in self.path:
+                self.send_response(302)
+                self.send_header("Location", state.redirect)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             start = int(wanted.removeprefix("bytes=").rstrip("-") or 0)
             if start >= len(state.body) and wanted:
                 self.send_response(416)
@@ -124,12 +143,18 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
             if wanted:
                 self.send_header("Content-Range", f"bytes {start}-{len(state.body) - 1}/{len(state.body)}")
             body = state.body[start:] if state.status == 200 else b""
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(body) + (state.lies[0] if state.lies else 0)))
             self.end_headers()
+            if state.lies:
+                state.lies.pop(0)
+                self.close_connection = True
             if state.break_after:
                 body = body[: state.break_after.pop(0)]
                 self.close_connection = True
-            self.wfile.write(body)
+            step = len(body) // 4 if state.trickle else len(body) or 1
+            for start in range(0, len(body), step):
+                self.wfile.write(body[start : start + step])
+                time.sleep(state.trickle)
 
         def log_message(self, *_: object) -> None:
             return
@@ -232,3 +257,108 @@ def test_several_at_once_download_once(served: Served) -> None:
         thread.join()
     assert len(found) == 4
     assert len(served.ranges) == 1
+
+
+def test_a_server_that_ignores_ranges_is_read_again_from_the_start(served: Served) -> None:
+    served.ignores_range, served.break_after = True, [300_000]
+    assert resolve(remote(served, sha(DATA)), quiet).path.read_bytes() == DATA
+    assert served.ranges == ["", f"bytes={4 * 65536}-"]
+
+
+def test_a_body_shorter_than_it_was_said_to_be_is_never_used(served: Served, tmp_path: Path) -> None:
+    served.lies, served.ignores_range = [100] * 20, True
+    with pytest.raises(ProviderError, match="image tiny: http://127"):
+        resolve(remote(served), quiet)
+    assert [name for name in cache(tmp_path) if not name.endswith(".part")] == []
+    assert locate(remote(served)) is None
+    served.lies = []
+    assert resolve(remote(served), quiet).path.read_bytes() == DATA
+
+
+def test_a_slow_server_is_waited_for_and_said(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "EVERY", 0.0)
+    served.trickle, said = 0.02, []
+    assert resolve(remote(served, sha(DATA)), said.append).path.read_bytes() == DATA
+    assert "downloading tiny.img: 0 of 1 MiB" in said
+    assert not [line for line in said if "hidden" in line]
+
+
+ASKING = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from vm_factory import image
+from provision.images import resolve
+from provision.model import Checksum
+spec = replace(image(Path("unused"), checksum=Checksum("sha256", sys.argv[2])), path=None, url=sys.argv[1])
+print(resolve(spec, lambda _line: None).sha256)
+"""
+
+
+def test_several_processes_at_once_download_once(served: Served) -> None:
+    served.trickle = 0.5
+    digest = sha(DATA).digest
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", ASKING, served.url, digest], stdout=subprocess.PIPE, text=True, env=environment
+        )
+        for _ in range(3)
+    ]
+    assert [process.communicate(timeout=120)[0].strip() for process in started] == [digest] * 3
+    assert len(served.ranges) == 1
+
+
+def test_a_mirror_is_asked_instead_and_not_told_what_is_for_the_server(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = served.url.partition("?")[0].removesuffix("tiny.img")
+    monkeypatch.setenv(MIRRORS, f"https://images.example/=http://127.0.0.1:1/ https://images.example/debian/={mirror}")
+    spec = replace(
+        remote(served, sha(DATA)),
+        url="https://images.example/debian/tiny.img",
+        request=HttpRequest({"X-Key": "hidden"}, token="hidden"),
+    )
+    said: list[str] = []
+    assert resolve(spec, said.append).path.read_bytes() == DATA
+    assert said[0] == f"tiny.img comes from the mirror {mirror}tiny.img"
+    assert "hidden" not in str(served.headers)
+    monkeypatch.delenv(MIRRORS)
+    assert locate(spec) is not None, "the same file, wherever it came from"
+
+
+@pytest.mark.parametrize("setting", ["https://a.example/", "a=b", "https://a/=ftp://b/"])
+def test_a_mirror_of_another_form_is_one_line(served: Served, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+    monkeypatch.setenv(MIRRORS, setting)
+    with pytest.raises(ProviderError, match=f"{MIRRORS} is FROM=TO"):
+        resolve(remote(served), quiet)
+
+
+@pytest.mark.parametrize(
+    ("request_", "header"),
+    [
+        (HttpRequest(token="t0\n"), "Bearer t0"),
+        (HttpRequest(username="ü", password="p"), "Basic w7w6cA=="),
+        (HttpRequest({"Authorization": "Custom x"}), "Custom x"),
+    ],
+)
+def test_a_download_logs_in(served: Served, request_: HttpRequest, header: str) -> None:
+    served.break_after = [300_000]
+    resolve(replace(remote(served, sha(DATA)), request=request_), quiet)
+    assert [headers["Authorization"] for headers in served.headers] == [header] * 2, "also when it goes on"
+
+
+def test_another_server_is_not_told_what_is_for_the_first(served: Served) -> None:
+    served.redirect = served.url.replace("127.0.0.1", "localhost").replace("tiny", "elsewhere")
+    secret = HttpRequest({"X-Key": "hidden1"}, token="hidden2")
+    resolve(replace(remote(served, sha(DATA)), request=secret), quiet)
+    first, second = (str(headers) for headers in served.headers)
+    assert "hidden1" in first and "hidden2" in first
+    assert "hidden1" not in second and "hidden2" not in second
+
+
+@pytest.mark.parametrize("request_", [HttpRequest({"X": "hidden\nmore"}), HttpRequest(token="hid\nden")])
+def test_what_no_header_can_say_is_refused_and_not_shown(served: Served, request_: HttpRequest) -> None:
+    with pytest.raises(ProviderError, match="line break") as caught:
+        resolve(replace(remote(served), request=request_), quiet)
+    assert "hid" not in str(caught.value)

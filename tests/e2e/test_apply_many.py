@@ -1,0 +1,135 @@
+"""Many VMs at once as a user runs them: a hundred planned, twenty applied, Ctrl-C in the middle, all of it removed."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from vm_factory import tiny_image
+
+pytest.importorskip("libvirt", reason="libvirt-python is not installed (pip install 'nestproof[libvirt]')")
+pytestmark = [pytest.mark.e2e, pytest.mark.libvirt]
+LIMIT = 600
+API = "apiVersion: infra.virtrigaud.io/v1beta1\n"
+SHARED = API + "kind: Provider\nmetadata: {name: here}\nspec: {type: libvirt, endpoint: 'qemu:///embed'}\n---\n" + (
+    API + "kind: VMClass\nmetadata: {name: tiny}\nspec: {cpu: 1, memory: 128Mi, firmware: BIOS,"
+    " performanceProfile: {nestedVirtualization: true}, diskDefaults: {size: 1Gi}}\n---\n"
+)  # fmt: skip
+VM = API + (
+    "kind: VirtualMachine\nmetadata: {{name: vm-{n:03}, annotations: {{nestproof.org/accel: tcg}}}}\nspec:\n"
+    "  providerRef: {{name: here}}\n  classRef: {{name: tiny}}\n  imageRef: {{name: tiny}}\n"
+)
+
+
+@pytest.fixture(scope="module")
+def manifests(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., str]) -> Callable[[int], str]:
+    """Writes a file with so many VMs."""
+    needs("qemu-system-x86_64", package="qemu-system-x86")
+    needs("qemu-img", package="qemu-utils")
+    directory = tmp_path_factory.mktemp("many")
+    source = f"{{path: {tiny_image(directory)}, format: raw}}"
+    image = API + f"kind: VMImage\nmetadata: {{name: tiny}}\nspec: {{source: {{libvirt: {source}}}}}\n---\n"
+
+    def write(count: int) -> str:
+        path = directory / f"{count}.yaml"
+        path.write_text(SHARED + image + "---\n".join(VM.format(n=n) for n in range(count)))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    """Short, because libvirt puts UNIX sockets below it."""
+    with tempfile.TemporaryDirectory(prefix="np-") as directory:
+        yield Path(directory)
+
+
+def start(state: Path, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "nestproof", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"NESTPROOF_STATE": str(state)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a background job ignores it
+    )  # fmt: skip
+
+
+def run(state: Path, *arguments: str) -> tuple[int, str, str]:
+    process = start(state, *arguments)
+    out, err = process.communicate(timeout=LIMIT)
+    assert "Traceback" not in out + err, err
+    return process.returncode, out, err
+
+
+def machines(state: Path) -> set[str]:
+    """Names of the VMs whose QEMU runs below this directory."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        try:
+            line = (entry / "cmdline").read_bytes().decode(errors="replace") if entry.name.isdecimal() else ""
+        except OSError:
+            continue
+        name = re.search(r"guest=default\.(vm-\d+),", line)
+        if name and str(state) in line:
+            found.add(name[1])
+    return found
+
+
+def disks(state: Path) -> list[Path]:
+    kinds = (".qcow2", ".iso", ".img", ".raw")
+    return [p for p in state.rglob("*") if p.is_file() and (p.suffix in kinds or "nvram" in p.parts)]
+
+
+def test_a_hundred_are_planned_and_nothing_is_touched(state: Path, manifests: Callable[[int], str]) -> None:
+    code, out, err = run(state, "plan", manifests(100), "--format", "json")
+    assert code == 0, err
+    assert out.count("default/vm-") >= 100
+    json.loads(out)
+    assert (machines(state), disks(state)) == (set(), [])
+
+
+def test_twenty_are_applied_at_once_kept_and_removed(state: Path, manifests: Callable[[int], str]) -> None:
+    twenty, names = manifests(20), {f"vm-{n:03}" for n in range(20)}
+    try:
+        code, _, err = run(state, "apply", twenty, "--parallel", "8")
+        assert code == 0, err
+        assert "20 VMs: 20 created" in err
+        assert machines(state) == names
+        code, _, err = run(state, "apply", twenty)
+        assert (code, "20 VMs: 20 as wanted already" in err) == (0, True), err
+        assert machines(state) == names
+    finally:
+        code, _, err = run(state, "destroy", twenty)
+    assert code == 0, err
+    assert (machines(state), disks(state)) == (set(), [])
+
+
+def test_ctrl_c_ends_with_130_and_says_what_exists(state: Path, manifests: Callable[[int], str]) -> None:
+    twenty = manifests(20)
+    try:
+        process = start(state, "apply", twenty, "--parallel", "2")
+        assert process.stderr is not None
+        said = ""
+        for line in process.stderr:
+            said += line
+            if re.match(r"default/vm-\d+: created", line):
+                process.send_signal(signal.SIGINT)
+                break
+        _, rest = process.communicate(timeout=LIMIT)
+        said += rest
+        assert process.returncode == 130, said
+        assert "Traceback" not in said
+        applied = re.search(r"apply: (\d+) applied.* (\d+) not begun", said)
+        assert applied is not None, said
+        there = machines(state)
+        assert 1 <= int(applied[1]) <= len(there) < 20
+        assert f"nestproof destroy {twenty}" in said and f"nestproof apply {twenty}" in said
+    finally:
+        code, _, err = run(state, "destroy", twenty)
+    assert code == 0, err
+    assert (machines(state), disks(state)) == (set(), [])
