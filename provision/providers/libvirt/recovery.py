@@ -23,6 +23,8 @@ PAUSE = 0.1
 def recover(root: Path) -> None:
     """End what a killed driver left half started below `root`. VMs that run stay as they are."""
     run = root / "run" / "qemu"
+    for half in (*run.glob("*.xml.new"), *(root / "etc" / "qemu").glob("*.xml.new")):
+        half.unlink(missing_ok=True)  # libvirt writes a file beside the old one and then renames it
     for file in sorted(run.glob("*.pid")):
         if file.name == "driver.pid":
             continue

@@ -15,11 +15,7 @@ WAIVER = '[[waivers]]\ncheck = "{}"\nreason = "known"\nowner = "lab"\nexpires = 
 
 @pytest.mark.parametrize(
     ("rule", "expires", "code"),
-    [
-        ("static-address-prefix", "2999-01-31", 0),
-        ("static-address-prefix", "2020-01-31", 4),
-        ("vbs-needs-uefi", "2999-01-31", 4),
-    ],
+    [(PREFIX, "2999-01-31", 0), (PREFIX, "2020-01-31", 4), ("vbs-needs-uefi", "2999-01-31", 4)],
 )
 def test_a_waived_warning_is_shown_and_not_counted(rule: str, expires: str, code: int, tmp_path: Path) -> None:
     policy, manifest = tmp_path / "policy.toml", tmp_path / "vm.yaml"
@@ -27,10 +23,9 @@ def test_a_waived_warning_is_shown_and_not_counted(rule: str, expires: str, code
     manifest.write_text(Path(EXAMPLE).read_text() + "  networks: [{name: default, ipAddress: 192.0.2.7}]\n")
     arguments = ["lint", str(manifest), "--fail-on", "warn", "--policy", str(policy)]
     result = CliRunner().invoke(cli, arguments, standalone_mode=False)
-    line = next(line for line in result.stdout.splitlines() if "[static-address-prefix]" in line)
-    assert (": waived: " in line, line.endswith("[static-address-prefix] (known; lab, until 2999-01-31)")) == (
-        code == 0,
-    ) * 2
+    line = next(line for line in result.stdout.splitlines() if f"[{PREFIX}]" in line)
+    waived = ": waived: " in line and line.endswith("(known; lab, until 2999-01-31)")
+    assert waived == (code == 0)
     assert (", 1 waived" in result.stderr) == (code == 0)
     assert result.return_value == code
 

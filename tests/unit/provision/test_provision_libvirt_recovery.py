@@ -118,3 +118,13 @@ def test_a_tpm_without_its_qemu_is_ended_and_that_of_a_running_vm_is_not(
         for process in (kept, orphan):
             process.kill()
             process.wait()
+
+
+def test_what_libvirt_had_only_half_written_is_removed_and_the_rest_stays(tmp_path: Path) -> None:
+    kept = [tmp_path / "run/qemu/default.a.xml", tmp_path / "etc/qemu/default.a.xml"]
+    for file in kept:
+        file.parent.mkdir(parents=True)
+        file.write_text("<domstatus/>")
+        file.with_name(f"{file.name}.new").write_text("<domst")
+    recover(tmp_path)
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
