@@ -49,7 +49,7 @@ def built() -> Path:
     return program
 
 
-def make_certificate(place: Path) -> tuple[Path, Path]:
+def make_certificate(place: Path, *, expired: bool) -> tuple[Path, Path]:
     """A self-signed certificate of 127.0.0.1 and its key, as PEM files."""
     certificate, key = place / "vc.pem", place / "vc.key"
     if not shutil.which("openssl"):
@@ -59,6 +59,9 @@ def make_certificate(place: Path) -> tuple[Path, Path]:
          "-subj", "/CN=vc.example", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
         check=True, capture_output=True,
     )  # fmt: skip
+    if expired:
+        again = ["openssl", "x509", "-in", certificate, "-signkey", key, "-days", "-1", "-out", certificate]
+        subprocess.run(again, check=True, capture_output=True)
     return certificate, key
 
 
@@ -112,13 +115,13 @@ class VCenter:
         self.process.wait(30)
 
 
-def start(place: Path, **scenario: Any) -> VCenter:
+def start(place: Path, *, expired: bool = False, **scenario: Any) -> VCenter:
     """A vCenter with one host that nests and one template, changed by keyword (see scenario.go)."""
     values = {"hosts": [ESXI_8], "templates": [TEMPLATE], "guest": guest(), "keyProviders": ["native"]} | scenario
     place.mkdir(parents=True, exist_ok=True)
     file = place / "scenario.json"
     file.write_text(json.dumps(values))
-    certificate, key = make_certificate(place)
+    certificate, key = make_certificate(place, expired=expired)
     process = subprocess.Popen(
         [built(), "-scenario", file, "-cert", certificate, "-key", key],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

@@ -7,6 +7,7 @@ import io
 import tarfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,23 @@ def test_an_ova_is_imported_once_and_goes_with_its_last_vm(lab: VsphereLab, site
     assert "ImportVApp" not in lab.vc.calls()
     assert len(lab.provider.destroy("default", "tiny")) == 1
     assert len(lab.provider.destroy("default", "other")) == 2
+    assert lab.machines() == []
+
+
+def test_vms_of_one_ova_at_once_import_it_once(lab: VsphereLab, site: tuple[str, Path]) -> None:
+    image = ova(site, "many.ova")
+    vms = [lab.vm(name=f"vm{n}", source=image, firmware=Firmware.BIOS) for n in range(4)]
+    lab.vc.calls()
+    with ThreadPoolExecutor(len(vms)) as pool:
+        for applied in [pool.submit(lab.apply, vm) for vm in vms]:
+            applied.result(120)
+    assert lab.vc.calls()["ImportVApp"] == 1
+    for vm in vms:
+        seen = lab.provider.observe(vm)
+        assert seen is not None
+        assert seen.running
+    removed = [lab.provider.destroy("default", vm.name) for vm in vms]
+    assert [len(names) for names in removed] == [1, 1, 1, 2]
     assert lab.machines() == []
 
 

@@ -6,18 +6,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pyVmomi import vim
 from vcsim_server import VCenter, start
 from vm_factory import IMAGE, net
 from vsphere_lab import VsphereLab, provider_spec, template
 
+from commands.crew import Stopped
 from provision.model import Credentials, ImageSpec, LibraryItem, NetworkKind
 from provision.provider import ProviderError
 from provision.providers import open_provider
+from provision.providers.vsphere import settings, tasks
+from provision.providers.vsphere.connection import Connection
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +73,18 @@ def test_certificates(lab: VsphereLab, monkeypatch: pytest.MonkeyPatch, tmp_path
     open_provider(spec).close()
     monkeypatch.setenv("GOVC_TLS_KNOWN_HOSTS", str(tmp_path / "none"))
     assert "GOVC_TLS_KNOWN_HOSTS" in str(refused(lab.vc))
+
+
+def test_a_pinned_certificate_is_accepted_after_its_last_day(tmp_path: Path) -> None:
+    vc = start(tmp_path, expired=True)
+    try:
+        assert "certificate has expired" in str(refused(vc))
+        spec = provider_spec(vc, ca=None)
+        open_provider(replace(spec, endpoint=f"{vc.url}?thumbprint={vc.thumbprint}")).close()
+        with pytest.raises(ProviderError, match="has the thumbprint"):
+            open_provider(replace(spec, endpoint=f"{vc.url}?thumbprint={':'.join(['00'] * 20)}"))
+    finally:
+        vc.stop()
 
 
 def test_the_endpoint_of_govc_with_its_user(lab: VsphereLab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,6 +177,35 @@ def test_a_connection_cut_before_the_answer_is_taken_up_at_the_task(lab: Vsphere
     assert (seen.running, seen.got) == (True, True)
 
 
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_clone_whose_answer_was_lost_is_told_from_another_of_its_template(
+    lab: VsphereLab, monkeypatch: pytest.MonkeyPatch, alone: bool
+) -> None:
+    """Another is begun before the provider looks for its task; `alone`: it sees none but that other task."""
+    real, looks = tasks._recent, 0
+
+    def recent(connection: Connection, entity: Any) -> dict[str, Any]:
+        nonlocal looks
+        looks += 1
+        if looks != 2:
+            return real(connection, entity)
+        of = lab.machine("debian-12")
+        place = vim.vm.RelocateSpec(pool=of.runtime.host.parent.resourcePool)
+        task = of.CloneVM_Task(of.parent, "other", vim.vm.CloneSpec(location=place, powerOn=False, template=False))
+        return {key: t for key, t in real(connection, entity).items() if not alone or key == task._moId}
+
+    monkeypatch.setattr(tasks, "_recent", recent)
+    lab.vc.fail("CloneVM_Task", cut=True)
+    lab.apply(lab.vm())
+    seen = lab.provider.observe(lab.vm())
+    assert seen is not None
+    assert (seen.running, seen.got) == (True, True)
+    assert settings.OWNER not in lab.options("other")
+    other = lab.machine("other")
+    assert other.runtime.powerState == "poweredOff"
+    other.Destroy_Task()
+
+
 def test_progress_is_told_while_a_clone_takes_its_time(lab: VsphereLab) -> None:
     lab.vc.control("clone-seconds?seconds=1")
     said: list[str] = []
@@ -227,6 +273,22 @@ def test_ctrl_c_cancels_the_clone(lab: VsphereLab) -> None:
     process = begun(lab, "cloning")
     os.kill(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
+    assert lab.vc.calls().get("CancelTask") == 1
+    time.sleep(0.3)
+    assert lab.remains() == set()
+
+
+def test_a_worker_that_is_stopped_cancels_the_clone(lab: VsphereLab) -> None:
+    """As Ctrl-C does in `nestproof apply`, where the main thread has its workers stop at their next word."""
+    lab.vc.control("clone-seconds?seconds=30")
+    lab.vc.calls()
+
+    def progress(line: str) -> None:
+        if line.startswith("cloning"):
+            raise Stopped
+
+    with ThreadPoolExecutor(1) as pool:
+        assert isinstance(pool.submit(lab.apply, lab.vm(), progress).exception(60), Stopped)
     assert lab.vc.calls().get("CancelTask") == 1
     time.sleep(0.3)
     assert lab.remains() == set()

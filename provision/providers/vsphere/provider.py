@@ -1,5 +1,6 @@
 """The vSphere provider: plan, apply, observe, fetch the report, destroy."""
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -103,6 +104,7 @@ class VsphereProvider:
     def __init__(self, connection: Connection) -> None:
         self.name = f"vsphere {connection.endpoint.shown}"
         self._connection = connection
+        self._importing = threading.Lock()
 
     def host_report(self) -> Report | None:
         """None: ESXi runs no agent."""
@@ -359,7 +361,10 @@ class VsphereProvider:
         self._check(vm, situation)
         change = _change(situation, vm)
         if change in ("create", "rebuild") and situation.template is None:
-            self._import(vm, situation, progress)
+            with self._importing:  # once for all VMs of the image
+                situation = self._look(vm)
+                if situation.template is None:
+                    self._import(vm, situation, progress)
             situation = self._look(vm)
             self._check(vm, situation)
         for group in networks.to_open(situation.inventory, vm):
@@ -407,12 +412,17 @@ class VsphereProvider:
         spec = clone_spec(vm, place, disk)
         start: Callable[[], Any] = lambda: template.CloneVM_Task(place.folder.ref, settings.key_of(vm), spec)  # noqa: E731
         try:
-            return self._run(template, f"cloning {settings.source_of(vm.image)}", start, progress)
+            self._run(template, f"cloning {settings.source_of(vm.image)}", start, progress)
         except ProviderError as e:
             # A clone that a killed run began has come to its end meanwhile
             if isinstance(e.__cause__, vim.fault.DuplicateName) and (made := self._find(vm.namespace, vm.name)):
                 return made
             raise
+        # By its identity and not by the task's result: after a cut connection the task may be of another clone
+        made = self._find(vm.namespace, vm.name)
+        if made is None:
+            raise TaskLost
+        return made
 
     def _configure(self, vm: VmSpec, ref: Any, progress: Progress) -> None:
         """Everything in one ReconfigVM, and then read back: vSphere may take a setting and lose it."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pyVmomi import vim, vmodl
@@ -29,9 +30,10 @@ def run(connection: Connection, entity: Any, what: str, start: Callable[[], Any]
         task = connection.write(start)
     except Lost:
         started = [t for key, t in _recent(connection, entity).items() if key not in before]
-        if not started:
+        if len(started) != 1:  # several: somebody else's are among them, and none says whose it is
+            _settle(connection, started)
             raise TaskLost from None
-        task = started[-1]
+        task = started[0]
     except (vim.fault.VimFault, vmodl.MethodFault) as e:
         raise explain(e, f"{connection.endpoint.shown}: {what}") from e
     return _follow(connection, task, what, progress)
@@ -43,9 +45,20 @@ def _follow(connection: Connection, task: Any, what: str, progress: Progress) ->
         return _result(connection, task, what, progress)
     except vmodl.fault.ManagedObjectNotFound as e:
         raise TaskLost from e
-    except KeyboardInterrupt:
-        _cancel(connection, task)
+    except BaseException as e:
+        if not isinstance(e, Exception):  # Ctrl-C, here or in the thread that asks its workers to stop
+            _cancel(connection, task)
         raise
+
+
+def _settle(connection: Connection, tasks: list[Any]) -> None:
+    """Wait until these tasks have ended, well or not."""
+    for task in tasks:
+        try:
+            while connection.read(partial(getattr, task, "info")).state in ("queued", "running"):
+                time.sleep(LONG / 4)
+        except vmodl.fault.ManagedObjectNotFound:
+            continue
 
 
 def _result(connection: Connection, task: Any, what: str, progress: Progress) -> Any:

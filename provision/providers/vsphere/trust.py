@@ -10,6 +10,9 @@ from provision.providers.vsphere.endpoint import LENGTHS, Endpoint
 PATIENCE = 30.0
 """Seconds for one answer of the network."""
 
+NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
+"""X509_V_FLAG_NO_CHECK_TIME, which Python does not name: who pins a certificate means it, also after its last day."""
+
 
 def tls_context(endpoint: Endpoint, ca: str | None, *, insecure: bool) -> ssl.SSLContext:
     """The context for all connections to an endpoint. Raises ProviderError, also for a certificate that is not pinned.
@@ -46,7 +49,7 @@ def _pinned(endpoint: Endpoint) -> ssl.SSLContext:
         )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False  # this certificate and no other
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | NO_CHECK_TIME
     context.load_verify_locations(cadata=ssl.DER_cert_to_PEM_cert(shown))
     return context
 
