@@ -152,16 +152,16 @@ def test_faults_are_one_line_and_the_next_apply_goes_on(
 
 def test_a_setting_that_is_accepted_and_lost_is_noticed(lab: VsphereLab, monkeypatch: pytest.MonkeyPatch) -> None:
     """As vSphere does with what an API of another version knows: here the flag is left out on the way."""
-    from provision.providers.vsphere import provider
+    from provision.providers.vsphere import changes
 
-    real = provider.config_spec
+    real = changes.config_spec
 
     def without(*arguments: Any) -> Any:
         spec = real(*arguments)
         spec.nestedHVEnabled = None
         return spec
 
-    monkeypatch.setattr(provider, "config_spec", without)
+    monkeypatch.setattr(changes, "config_spec", without)
     with pytest.raises(ProviderError, match="accepted the settings but did not keep them: nested no → yes"):
         lab.apply(lab.vm())
 
@@ -305,7 +305,7 @@ def test_an_image_that_is_no_template_and_a_missing_one(lab: VsphereLab) -> None
 
 
 def test_an_esxi_host_alone_is_told_to_clone_nothing(lab: VsphereLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lab.provider._connection.content.about, "apiType", "HostAgent")  # type: ignore[attr-defined]
+    monkeypatch.setattr(lab.provider._calls.connection.content.about, "apiType", "HostAgent")  # type: ignore[attr-defined]
     with pytest.raises(ProviderError, match="an ESXi host alone clones no templates") as caught:
         lab.provider.plan(lab.vm())
     assert caught.value.refused

@@ -1,0 +1,95 @@
+"""What an apply changes: told as steps and in vSphere's own language, without doing any of it."""
+
+from importlib.metadata import version
+from typing import Any
+
+from hostcheck.model import Evidence
+from provision.model import VmSpec
+from provision.provider import ProviderError, Step
+from provision.providers.vsphere import guestinfo, networks, settings
+from provision.providers.vsphere.properties import Read
+from provision.providers.vsphere.situation import UNKNOWN, Situation, at
+from provision.providers.vsphere.spec import config_spec, shown
+
+USER_DATA = "VirtualMachine spec.userData.cloudInit.inline"
+MAKING = ("create", "rebuild", "reconfigure")
+"""Changes that set something."""
+
+
+def kind_of(situation: Situation, vm: VmSpec) -> str:
+    """create, rebuild, reconfigure, start, stop or keep."""
+    if situation.vm is None:
+        return "create"
+    if situation.whole and situation.found.needs_new_vm(situation.wanted):
+        return "rebuild"
+    if not situation.whole or situation.differences:
+        return "reconfigure"
+    if situation.running == vm.power_on:
+        return "keep"
+    return "start" if vm.power_on else "stop"
+
+
+def steps(change: str, situation: Situation, vm: VmSpec, groups: tuple[Read, ...]) -> tuple[Step, ...]:
+    """In their order."""
+    start = (Step("start", "VM", "nested" if vm.nested else "not nested"),) if vm.power_on else ()
+    stop = (Step("stop", "VM", "shut down by its guest, else switched off"),) if situation.running else ()
+    opening = tuple(
+        Step("change", f"portgroup {g.name}", "let frames of the VMs inside pass: it is shared with other VMs")
+        for g in groups
+    )
+    differences = ", ".join(situation.differences)
+    configure = Step("configure", "VM", differences or "was left half done")
+    match change:
+        case "create" | "rebuild":
+            place = situation.place
+            origin = f"of template {settings.source_of(vm.image)}" + (f" on host {place.host.name}" if place else "")
+            if vm.image.url and situation.template is None:
+                opening = (Step("import", "template", f"the OVA of image {vm.image.name}, once"), *opening)
+            again = (*stop, Step("replace", "VM", f"what was written to its disks is lost: {differences}"))
+            return (*opening, *(again if change == "rebuild" else ()), Step("create", "VM", origin), configure, *start)
+        case "reconfigure":
+            return (*opening, *stop, configure, *start)
+        case "start":
+            return (*opening, *start)
+        case "stop":
+            return (*opening, *stop)
+        case _:
+            return (*opening, Step("keep", "VM", "running as wanted" if vm.power_on else "off, as wanted"))
+
+
+def evidence(situation: Situation) -> tuple[Evidence, ...]:
+    """What the plan rests on."""
+    host, there = situation.there.host, situation.there
+    return (
+        Evidence(f"capability.nestedHVSupported of {host.name}", str(host.nested).lower()),
+        Evidence(
+            "virtual hardware", f"vmx-{there.hardware:02}" if situation.config is not UNKNOWN else "as in the OVA"
+        ),
+        Evidence("API version", there.api),
+    )
+
+
+def native(vm: VmSpec, situation: Situation, variables: dict[str, str]) -> str:
+    """The calls with all that they set, secrets left out."""
+    lines = []
+    if situation.vm is None and situation.place is not None:
+        place, source = situation.place, settings.source_of(vm.image)
+        lines.append(f"CloneVM_Task {source} -> {place.folder.name}/{settings.key_of(vm)} on {place.host.name}")
+    return "\n".join([*lines, "ReconfigVM_Task", shown(spec(vm, situation, variables))])
+
+
+def spec(vm: VmSpec, situation: Situation, variables: dict[str, str]) -> Any:
+    """What one ReconfigVM makes of the VM."""
+    return config_spec(vm, situation.found, situation.wanted, situation.config,
+                       networks.backings(situation.inventory, vm), variables, version("nestproof"))  # fmt: skip
+
+
+def variables(vm: VmSpec) -> dict[str, str]:
+    """What the guest gets by guestinfo. Raises ProviderError."""
+    try:
+        return guestinfo.variables(vm)
+    except ValueError as e:
+        raise ProviderError(
+            f"{at(vm, USER_DATA)}: {e}", hint="fetch what is large in the guest, by #include or write_files.source",
+            refused=True,
+        ) from e  # fmt: skip
