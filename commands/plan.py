@@ -125,7 +125,7 @@ def intent(planned: Plan) -> str:
         return "to rebuild"
     if "create" in actions:
         return "to create"
-    if "redefine" in actions:
+    if actions & {"redefine", "configure"}:
         return "to change"
     return "to start" if "start" in actions else "to stop"
 

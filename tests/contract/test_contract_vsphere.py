@@ -12,8 +12,10 @@ from vcsim_server import ESXI_8, TEMPLATE, guest, start
 from vm_factory import net
 from vsphere_lab import VsphereLab, provider_spec, template
 
+from commands.drift import status_of
+from commands.plan import intent
 from provision.model import ExtraDisk, Firmware, Limits, NetworkKind, Placement
-from provision.provider import ProviderError
+from provision.provider import Difference, Power, ProviderError
 from provision.providers import open_provider
 from provision.proving import hear
 
@@ -118,8 +120,25 @@ def test_what_somebody_else_switched_off_is_seen_and_mended(lab: VsphereLab) -> 
     assert lab.reconfigure(nestedHVEnabled=False) is None
     plan = lab.provider.plan(lab.vm(power_on=False))
     assert [(step.action, step.detail) for step in plan.steps] == [("configure", "nested no → yes")]
+    assert (plan.differences, plan.power) == ((Difference("nested", "no", "yes"),), Power.UNTOUCHED)
     lab.provider.apply(plan, lambda _: None)
     assert lab.machine().config.nestedHVEnabled is True
+
+
+def test_a_plan_says_what_differs_and_what_a_running_vm_goes_through(lab: VsphereLab) -> None:
+    new = lab.apply(lab.vm())
+    assert (new.differences, new.power, new.loses_disk) == ((), Power.UNTOUCHED, False)
+    more = lab.provider.plan(lab.vm(cpus=3))
+    assert (more.differences, more.power) == ((Difference("cpus", "1", "3"),), Power.POWER_CYCLE)
+    assert intent(more) == "to change"
+    status = status_of(lab.vm(cpus=3), "vc", more, lab.provider.observe(lab.vm()), None)
+    assert status.drift == ("cpus: is 1, asked is 3",)
+    assert lab.provider.plan(lab.vm(power_on=False)).power is Power.OFF
+    anew = lab.provider.plan(lab.vm(user_data="#cloud-config\n{}\n"))
+    assert ([d.setting for d in anew.differences], anew.power, anew.loses_disk) == (
+        ["cloud init"], Power.POWER_CYCLE, True,
+    )  # fmt: skip
+    assert lab.machine().runtime.powerState == "poweredOn", "a plan changes nothing"
 
 
 def test_a_vm_that_was_started_meanwhile_is_not_stopped_without_consent(lab: VsphereLab) -> None:

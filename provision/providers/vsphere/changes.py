@@ -5,7 +5,7 @@ from typing import Any
 
 from hostcheck.model import Evidence
 from provision.model import VmSpec
-from provision.provider import ProviderError, Step
+from provision.provider import Difference, Power, ProviderError, Step
 from provision.providers.vsphere import guestinfo, networks, settings
 from provision.providers.vsphere.properties import Read
 from provision.providers.vsphere.situation import UNKNOWN, Situation, at
@@ -37,7 +37,7 @@ def steps(change: str, situation: Situation, vm: VmSpec, groups: tuple[Read, ...
         Step("change", f"portgroup {g.name}", "let frames of the VMs inside pass: it is shared with other VMs")
         for g in groups
     )
-    differences = ", ".join(situation.differences)
+    differences = told(situation.differences)
     configure = Step("configure", "VM", differences or "was left half done")
     match change:
         case "create" | "rebuild":
@@ -55,6 +55,18 @@ def steps(change: str, situation: Situation, vm: VmSpec, groups: tuple[Read, ...
             return (*opening, *stop)
         case _:
             return (*opening, Step("keep", "VM", "running as wanted" if vm.power_on else "off, as wanted"))
+
+
+def told(differences: tuple[Difference, ...]) -> str:
+    """In one line."""
+    return ", ".join(f"{d.setting} {d.observed or 'none'} → {d.wanted}" for d in differences)
+
+
+def power(change: str, situation: Situation, vm: VmSpec) -> Power:
+    """What the change does to a VM that runs."""
+    if not situation.running or change not in ("rebuild", "reconfigure", "stop"):
+        return Power.UNTOUCHED
+    return Power.POWER_CYCLE if vm.power_on else Power.OFF
 
 
 def evidence(situation: Situation) -> tuple[Evidence, ...]:

@@ -10,7 +10,7 @@ from pyVmomi import vim, vmodl
 
 from hostcheck import clock
 from provision.model import VmSpec
-from provision.provider import Progress, ProviderError
+from provision.provider import Power, Progress, ProviderError
 from provision.providers.vsphere import changes, gates, networks, settings
 from provision.providers.vsphere.calls import Calls
 from provision.providers.vsphere.inventory import Inventory
@@ -32,8 +32,8 @@ class Converging:
         self._looking = looking
         self._importing = threading.Lock()
 
-    def converge(self, vm: VmSpec, progress: Progress, *, stops: bool) -> None:
-        """`stops`: the plan says that the VM is stopped."""
+    def converge(self, vm: VmSpec, agreed: Power, progress: Progress) -> None:
+        """`agreed`: what the plan says of the VM's power."""
         situation = self._looking.look(vm)
         check(vm, situation)
         change = changes.kind_of(situation, vm)
@@ -46,8 +46,8 @@ class Converging:
             check(vm, situation)
         for group in networks.to_open(situation.inventory, vm):
             self._open(group, progress)
-        if situation.running and change in ("rebuild", "reconfigure", "stop"):
-            if not stops:
+        if changes.power(change, situation, vm) is not Power.UNTOUCHED:
+            if agreed is Power.UNTOUCHED:
                 raise ProviderError(
                     "it has to be powered off for this, which the plan did not say: it was started meanwhile",
                     hint="apply again",
@@ -115,7 +115,7 @@ class Converging:
         after = self._looking.look(vm)
         if lost := after.differences:
             raise ProviderError(
-                f"{self._calls.shown}: vSphere accepted the settings but did not keep them: {', '.join(lost)}",
+                f"{self._calls.shown}: vSphere accepted the settings but did not keep them: {changes.told(lost)}",
                 hint="see the events of the VM in vCenter",
             )
 

@@ -1,7 +1,5 @@
 """The vSphere provider: plan, apply, observe, fetch the report, destroy."""
 
-from dataclasses import dataclass
-
 import msgspec
 from pyVmomi import vim
 
@@ -28,14 +26,6 @@ AGAIN = 3
 """How often a task that vCenter lost is looked after anew."""
 
 
-@dataclass(frozen=True, slots=True)
-class VspherePlan(Plan):
-    """A plan, and what of the VM's power it was agreed to."""
-
-    stops: bool
-    """It was said that the VM is stopped."""
-
-
 def open_endpoint(spec: ProviderSpec) -> "VsphereProvider":
     """Log in. Raises ProviderError."""
     return VsphereProvider(connect(spec))
@@ -59,28 +49,29 @@ class VsphereProvider:
         """None: ESXi runs no agent."""
         return None
 
-    def plan(self, vm: VmSpec, host: Judgement | None = None) -> VspherePlan:  # noqa: ARG002 - of no machine here
+    def plan(self, vm: VmSpec, host: Judgement | None = None) -> Plan:  # noqa: ARG002 - of no machine here
         """What apply will do. Changes nothing."""
         situation = self._looking.look(vm)
         check(vm, situation)
         seed = changes.variables(vm)
         change = changes.kind_of(situation, vm)
-        return VspherePlan(
+        return Plan(
             vm=vm,
             steps=changes.steps(change, situation, vm, networks.to_open(situation.inventory, vm)),
             accounts=account(vm, "vsphere"),
             notes=(*notes(vm), *networks.notes(situation.inventory, vm)),
             evidence=changes.evidence(situation),
             native=changes.native(vm, situation, seed) if change in changes.MAKING else "",
-            stops=situation.running and change in ("rebuild", "reconfigure", "stop"),
+            differences=situation.differences if situation.vm is not None else (),
+            power=changes.power(change, situation, vm),
+            loses_disk=change == "rebuild",
         )
 
     def apply(self, plan: Plan, progress: Progress) -> None:
         """Carry out a plan. What is there is looked at again, also after a task that vCenter lost."""
-        assert isinstance(plan, VspherePlan)
         for _ in range(AGAIN):
             try:
-                self._converging.converge(plan.vm, progress, stops=plan.stops)
+                self._converging.converge(plan.vm, plan.power, progress)
                 return
             except TaskLost:
                 progress("vCenter lost the task: looking again")

@@ -12,6 +12,7 @@ from typing import Any
 from pyVmomi import vim
 
 from provision.model import ExtraDisk, Firmware, ImageSpec, VmSpec
+from provision.provider import Difference
 from provision.providers.vsphere.gates import HostFacts, version_of
 
 OWNER = "nestproof.vm"
@@ -86,10 +87,10 @@ class Settings:
     image: str
     cloud_init: str
 
-    def differences(self, wanted: "Settings") -> tuple[str, ...]:
-        """What has to change to become `wanted`, a readable phrase per setting; what is left open is none."""
+    def differences(self, wanted: "Settings") -> tuple[Difference, ...]:
+        """What has to change to become `wanted`; what is left open is none."""
         return tuple(
-            f"{field.name.replace('_', ' ')} {_short(old) or 'none'} → {_short(new)}"
+            Difference(field.name.replace("_", " "), _short(old), _short(new))
             for field in fields(self)
             if (new := getattr(wanted, field.name))
             and (old := getattr(self, field.name)) != new

@@ -6,7 +6,7 @@ from typing import Any
 from pyVmomi import vim
 
 from provision.model import VmSpec
-from provision.provider import ProviderError
+from provision.provider import Difference, ProviderError
 from provision.providers.vsphere import gates, networks, settings
 from provision.providers.vsphere.calls import Calls
 from provision.providers.vsphere.inventory import Inventory, Place, read_inventory
@@ -45,7 +45,8 @@ class Situation:
     """None when the VM is there."""
 
     @property
-    def differences(self) -> tuple[str, ...]:
+    def differences(self) -> tuple[Difference, ...]:
+        """Of the VM, else of the template, from what is wanted."""
         return self.found.differences(self.wanted)
 
 
