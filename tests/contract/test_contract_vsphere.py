@@ -15,7 +15,7 @@ from vsphere_lab import VsphereLab, provider_spec, template
 from commands.drift import status_of
 from commands.plan import intent
 from provision.model import ExtraDisk, Firmware, Limits, NetworkKind, Placement
-from provision.provider import Difference, Power, ProviderError
+from provision.provider import Diagnosing, Difference, Power, ProviderError
 from provision.providers import open_provider
 from provision.proving import hear
 
@@ -139,6 +139,27 @@ def test_a_plan_says_what_differs_and_what_a_running_vm_goes_through(lab: Vspher
         ["cloud init"], Power.POWER_CYCLE, True,
     )  # fmt: skip
     assert lab.machine().runtime.powerState == "poweredOn", "a plan changes nothing"
+
+
+def test_what_there_is_of_a_vm_for_a_bundle_is_without_secrets(lab: VsphereLab) -> None:
+    assert isinstance(lab.provider, Diagnosing)
+    assert lab.provider.artefacts("default", "tiny") == ()
+    lab.apply(
+        lab.vm(user_data="#cloud-config\nruncmd: [sesame]\n", extra_config={"RemoteDisplay.vnc.password": "open"})
+    )
+    found = {a.name: a.data.decode() for a in lab.provider.artefacts("default", "tiny")}
+    assert sorted(found) == ["config.txt", "events.txt", "tasks.txt"]
+    assert "nestedHVEnabled = True" in found["config.txt"]
+    assert '["RemoteDisplay.vnc.password"] = (4 characters)' in found["config.txt"]
+    assert lab.options()["guestinfo.userdata"] not in found["config.txt"]
+    assert "VmPoweredOnEvent" in found["events.txt"]
+    assert "success" in found["tasks.txt"]
+    lab.vc.fail(
+        "QueryEvents", "NoPermission", "<object type='VirtualMachine'>vm-1</object><privilegeId>A.B</privilegeId>"
+    )
+    found = {a.name: a.data.decode() for a in lab.provider.artefacts("default", "tiny")}
+    assert found["events.txt"].startswith("could not look: ")
+    assert "nestedHVEnabled = True" in found["config.txt"]
 
 
 def test_a_vm_that_was_started_meanwhile_is_not_stopped_without_consent(lab: VsphereLab) -> None:

@@ -7,8 +7,9 @@ from hostcheck.model import Judgement, VmView
 from hostcheck.report import Report
 from provision.accounting import account
 from provision.model import ProviderSpec, VmSpec
-from provision.provider import Plan, Progress, ProviderError
+from provision.provider import Artefact, Plan, Progress, ProviderError
 from provision.providers.vsphere import changes, hearing, networks, settings
+from provision.providers.vsphere.artefacts import artefacts
 from provision.providers.vsphere.calls import Calls
 from provision.providers.vsphere.connection import Connection, connect
 from provision.providers.vsphere.converge import Converging, quiet
@@ -117,6 +118,11 @@ class VsphereProvider:
             except TaskLost:
                 continue
         raise ProviderError(f"{self._calls.shown}: vCenter lost its tasks {AGAIN} times", hint="try again")
+
+    def artefacts(self, namespace: str, name: str) -> tuple[Artefact, ...]:
+        """Configuration, tasks and events of the VM, for a troubleshooting bundle."""
+        ref = self._calls.find(namespace, name)
+        return artefacts(self._calls, ref) if ref is not None else ()
 
     def close(self) -> None:
         """Log out; VMs go on."""
