@@ -47,7 +47,7 @@ def embedded(
         files = {str(p.relative_to(root)) for top in ours for p in (root / top).rglob("*") if not p.is_dir()}
         return {f for f in files if f not in ("run/qemu/driver.pid", "run/qemu/autostarted")}
 
-    yield Lab(endpoint, provider, remains, boot_image)
+    yield Lab(endpoint, provider, remains, boot_image, root)
     provider.close()
 
 
@@ -143,7 +143,7 @@ def daemon(
                 capture_output=True,
             )
             provider = open_provider(ProviderSpec("daemon", "libvirt", endpoint, None))
-            yield Lab(endpoint, provider, lambda: {p.name for p in pool.iterdir()}, boot_image)
+            yield Lab(endpoint, provider, lambda: {p.name for p in pool.iterdir()}, boot_image, pool)
             provider.close()
         finally:
             process.terminate()

@@ -10,20 +10,6 @@ from provision.model import VmSpec
 from provision.provider import Provider
 
 
-@dataclass
-class Lab:
-    """One endpoint to try the contract on."""
-
-    endpoint: str
-    provider: Provider
-    remains: Callable[[], set[str]]
-    """Files that belong to VMs at this moment."""
-    image: Path
-
-    def vm(self, **changes: object) -> VmSpec:
-        return wanted(image(self.image), self.endpoint, **changes)
-
-
 def processes(marker: str) -> list[str]:
     """Command lines of living processes that contain a text."""
     found = []
@@ -36,3 +22,26 @@ def processes(marker: str) -> list[str]:
             if marker in command and "qemu-system" in command:
                 found.append(command.replace("\0", " "))
     return found
+
+
+TINY = "guest=default.tiny,"
+
+
+@dataclass
+class Lab:
+    """One endpoint to try the contract on."""
+
+    endpoint: str
+    provider: Provider
+    remains: Callable[[], set[str]]
+    """Files that belong to VMs at this moment."""
+    image: Path
+    disks: Path
+    """The directory that the disks of this endpoint's VMs are below."""
+
+    def running(self) -> list[str]:
+        """Command lines of the VMs `default/tiny` of this endpoint: others on this machine may have one too."""
+        return [command for command in processes(TINY) if str(self.disks) in command]
+
+    def vm(self, **changes: object) -> VmSpec:
+        return wanted(image(self.image), self.endpoint, **changes)

@@ -6,7 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from libvirt_lab import Lab, processes
+from libvirt_lab import Lab
 from vm_factory import image, net, tiny_image
 
 from hostcheck.model import Accelerator, Asked
@@ -50,12 +50,12 @@ def test_from_nothing_to_running_to_nothing(lab: Lab) -> None:
     assert (seen.name, seen.running, seen.accelerator) == ("default/tiny", True, Accelerator.TCG)
     assert (seen.asked, seen.feature, seen.got) == (Asked.ON, "svm", True)
     assert seen.asked_where == "vm.yaml:14:5"
-    assert len(processes("guest=default.tiny,")) == 1
+    assert len(lab.running()) == 1
     removed = lab.provider.destroy("default", "tiny")
     assert any("domain" in name for name in removed)
     assert any("base image" in name for name in removed)
     assert lab.remains() == set()
-    assert processes("guest=default.tiny,") == []
+    assert lab.running() == []
     assert lab.provider.destroy("default", "tiny") == ()
 
 
@@ -64,7 +64,7 @@ def test_applying_twice_changes_nothing(lab: Lab) -> None:
     before = lab.remains()
     assert actions(apply(lab, lab.vm())) == ["keep domain"]
     assert lab.remains() == before
-    assert len(processes("guest=default.tiny,")) == 1
+    assert len(lab.running()) == 1
 
 
 def test_nesting_switched_off_is_read_back_as_off(lab: Lab) -> None:
@@ -110,7 +110,7 @@ def test_power_off_and_on(lab: Lab) -> None:
     assert (seen.running, seen.got) == (False, None)
     assert actions(apply(lab, lab.vm())) == ["start domain"]
     assert actions(apply(lab, lab.vm(power_on=False))) == ["stop domain"]
-    assert processes("guest=default.tiny,") == []
+    assert lab.running() == []
 
 
 def test_vms_share_a_base_image_until_the_last_one_goes(lab: Lab) -> None:
