@@ -30,11 +30,11 @@ def devices_element(vm: VmSpec, fitting: Fitting, places: Places) -> ET.Element:
     if places.console:
         ET.SubElement(serial, "source", path=str(places.console))
     ET.SubElement(serial, "target", port="0")
-    channel = ET.SubElement(top, "channel", type="unix")
-    if places.port:
-        ET.SubElement(channel, "source", mode="bind", path=str(places.port))
-    ET.SubElement(channel, "target", type="virtio", name=PORT)
-    ET.SubElement(ET.SubElement(top, "channel", type="unix"), "target", type="virtio", name=AGENT_PORT)
+    for path, port in ((places.port, PORT), (places.agent, AGENT_PORT)):
+        channel = ET.SubElement(top, "channel", type="unix")
+        if path:
+            ET.SubElement(channel, "source", mode="bind", path=str(path))
+        ET.SubElement(channel, "target", type="virtio", name=port)
     rng = ET.SubElement(top, "rng", model="virtio")
     ET.SubElement(rng, "backend", model="random").text = "/dev/urandom"
     if fitting.tpm:

@@ -8,8 +8,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 from hostcheck.paths import state_dir
 from provision.provider import ProviderError
 
-LONGEST_ROOT = 60
-"""UNIX sockets have at most 107 characters of path, and libvirt puts its monitor socket up to 47 below the root."""
+LONGEST_ROOT = 51
+"""UNIX sockets have at most 107 characters of path. libvirt's longest is `lib/qemu/domain-ID-NAME/monitor.sock` below
+the root, with at most 20 characters of the name: 56 with an id of five digits."""
 
 
 @dataclass(frozen=True, slots=True)

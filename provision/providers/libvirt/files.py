@@ -2,7 +2,7 @@
 
     images/base-<sha256>.<format>    base images
     vms/<namespace>.<name>/          disk.qcow2, extra_<name>.qcow2, seed.iso, console.log, hard link to the base image
-    sockets/<12 hex digits>          the host's end of the report port; its path must be short
+    sockets/<12 hex digits>[.ga]     the host's ends of the ports for reports and for the guest agent; short paths
     parts/                           what is being written; swept at every start
 
 The hard link counts the users of a base image: the kernel keeps the count, and no crash can falsify it.
@@ -19,6 +19,7 @@ from provision.providers.libvirt.fitting import PREALLOCATION
 from provision.providers.libvirt.places import Places, domain_uuid
 from provision.providers.libvirt.storage import Layout, VmKey
 
+AGENT = ".ga"
 EXTRA = "extra_{}.qcow2"
 
 
@@ -41,6 +42,7 @@ class FileStorage:
             extras=str(place / EXTRA.format("{}")),
             console=PurePosixPath(place / "console.log"),
             port=PurePosixPath(self._socket(key)),
+            agent=PurePosixPath(self._socket(key).with_suffix(AGENT)),
         )
 
     def complete(self, key: VmKey) -> bool:
@@ -102,6 +104,7 @@ class FileStorage:
             shutil.rmtree(trash)
             removed = (f"disks, seed and console log of {key}",)
         self._socket(key).unlink(missing_ok=True)
+        self._socket(key).with_suffix(AGENT).unlink(missing_ok=True)
         shutil.rmtree(self._root / "lib" / "swtpm" / domain_uuid(key.namespace, key.name), ignore_errors=True)
         for log in ((self._root / "log").glob(f"*/{name}") for name in (f"{key}.log*", f"{key}-swtpm.log*")):
             for file in log:

@@ -17,6 +17,8 @@ class Places:
     """A file for what the serial console says; None: a pty, to be listened to while it speaks."""
     port: PurePosixPath | None = None
     """The host's end of the report port; None: where libvirt puts it."""
+    agent: PurePosixPath | None = None
+    """The host's end of the QEMU guest agent's port; None: where libvirt puts it."""
 
     def extra_disk(self, name: str) -> PurePosixPath:
         """Where the extra disk of this name is."""
