@@ -101,7 +101,7 @@ class Port:
         except libvirt.libvirtError as e:
             if "Active channel stream exists" in str(e):
                 raise Taken from e
-            self.missing = "Cannot find channel" in str(e)
+            self.missing = "cannot find channel" in str(e).lower()
             self.trouble = " ".join(str(e).split())
             return None
         self.trouble = ""
