@@ -1,4 +1,4 @@
-"""The whole loop as a user runs it: a Debian guest with nesting on and one with it off, a killed apply, and destroy.
+"""The whole loop as a user runs it: Debian guests with nesting on, one with it off, a killed apply, and destroy.
 
 Real libvirt, QEMU, cloud-init and agent. On a machine whose KVM offers svm or vmx the guests run under KVM, elsewhere
 under QEMU TCG with an emulated AMD CPU; what is asserted holds for both.
@@ -19,6 +19,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 900
+EXAMPLES = ("nested-vm.yaml", "nested-off.yaml", "hypervisor.yaml")
 pytestmark = [pytest.mark.e2e, pytest.mark.libvirt]
 
 
@@ -32,7 +33,7 @@ def manifests(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., str
         needs("mmdebstrap", package="mmdebstrap")
         subprocess.run([sys.executable, str(ROOT / "deploy/guest_image.py"), "--output", str(image)], check=True)
     directory = tmp_path_factory.mktemp("manifests")
-    for name in ("nested-vm.yaml", "nested-off.yaml"):
+    for name in EXAMPLES:
         text = (ROOT / "examples" / name).read_text()
         assert "../.cache/guest/debian-12.qcow2" in text
         (directory / name).write_text(text.replace("../.cache/guest/debian-12.qcow2", str(image)))
@@ -80,21 +81,21 @@ def machines_of(state: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def chains(state: Path, manifests: Path) -> Iterator[dict[str, dict[str, Any]]]:
-    """Apply both VMs, kill -9 that run while it waits, apply again, and give the chains of that second run."""
-    both = [str(manifests / "nested-vm.yaml"), str(manifests / "nested-off.yaml")]
-    first = command(state, "apply", *both, "--wait")
+    """Apply all VMs, kill -9 that run while it waits, apply again, and give the chains of that second run."""
+    files = [str(manifests / name) for name in EXAMPLES]
+    first = command(state, "apply", *files, "--wait")
     assert first.stderr is not None
     for line in first.stderr:
         if "waiting for its report" in line:
             break
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate(timeout=60)
-    assert len(machines_of(state)) == 2, "the VMs outlive the killed apply"
+    assert len(machines_of(state)) == len(EXAMPLES), "the VMs outlive the killed apply"
     result = state / "result.json"
-    second = finished(state, "apply", *both, "--wait", "--timeout", str(LIMIT), "--report", f"json={result}")
-    assert second.returncode == 3, second.stderr  # one of the two cannot run VMs, on purpose
+    second = finished(state, "apply", *files, "--wait", "--timeout", str(LIMIT), "--report", f"json={result}")
+    assert second.returncode == 3, second.stderr  # one of them cannot run VMs, on purpose
     yield {chain["subject"]: chain for chain in json.loads(result.read_text())["chains"]}
-    finished(state, "destroy", *both)
+    finished(state, "destroy", *files)
 
 
 def statuses(chain: dict[str, Any]) -> dict[str, str]:
@@ -109,6 +110,14 @@ def test_the_nested_guest_ran(chains: dict[str, dict[str, Any]]) -> None:
     for link in ("vm-asks", "vm-got", "guest-cpu", "guest-module", "device", "access", "guest-ran"):
         assert links[link] == "pass", link
     assert chain["guests_nest"]["verdict"] in ("PROVEN", "DEGRADED"), "and a guest of that guest ran"
+
+
+def test_the_complete_example_of_the_document_is_proven_once_corrected(chains: dict[str, dict[str, Any]]) -> None:
+    """UEFI, an IOMMU and a class of the recommended size, made smaller for this machine by the VM's resources."""
+    chain = chains["default/nested-hypervisor"]
+    assert statuses(chain)["guest-ran"] == "pass"
+    assert chain["guests_nest"]["decided_by"] == "nested.run"
+    assert chain["machine"]["uefi"] is True
 
 
 def test_emulation_is_said(chains: dict[str, dict[str, Any]]) -> None:
@@ -144,6 +153,21 @@ def test_applying_again_keeps_the_vm_and_hears_a_fresh_proof(
     assert machines_of(state) == before
 
 
+def test_status_tells_asked_configured_running_and_proven(
+    chains: dict[str, dict[str, Any]], state: Path, manifests: Path, tmp_path: Path
+) -> None:
+    done = finished(state, "status", str(manifests / "nested-vm.yaml"), "--format", "json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (vm,) = json.loads(done.stdout)["vms"]
+    assert (vm["asked"], vm["configured"], vm["running"], vm["got"], vm["drift"]) == ("on", "on", True, True, [])
+    assert chains and vm["proven"] in ("PROVEN", "DEGRADED")
+    changed = tmp_path / "vm.yaml"
+    changed.write_text((manifests / "nested-vm.yaml").read_text().replace("cpu: 2", "cpu: 3"))
+    done = finished(state, "status", str(changed))
+    assert done.returncode == 3
+    assert "drift: cpus: is 2, asked is 3" in done.stdout
+
+
 def test_verify_exits_0_only_for_the_proven_one(
     chains: dict[str, dict[str, Any]], state: Path, manifests: Path
 ) -> None:
@@ -156,14 +180,14 @@ def test_verify_exits_0_only_for_the_proven_one(
 def test_destroy_leaves_nothing(chains: dict[str, dict[str, Any]], state: Path, manifests: Path) -> None:
     """The last test of this module: afterwards the VMs are gone."""
     assert chains
-    both = [str(manifests / "nested-vm.yaml"), str(manifests / "nested-off.yaml")]
-    gone = finished(state, "destroy", *both)
+    files = [str(manifests / name) for name in EXAMPLES]
+    gone = finished(state, "destroy", *files)
     assert gone.returncode == 0, gone.stderr
     assert machines_of(state) == []
     left = [path for path in (state / "libvirt").rglob("*") if path.is_file()]
     assert not [path for path in left if "nested" in path.name or path.suffix in (".qcow2", ".iso", ".sock")], left
     assert "default/nested-vm" not in (state / "matrix.html").read_text()
-    assert finished(state, "destroy", *both).returncode == 0
+    assert finished(state, "destroy", *files).returncode == 0
     assert finished(state, "verify", str(manifests / "nested-vm.yaml")).returncode in (2, 3, 5)
 
 
