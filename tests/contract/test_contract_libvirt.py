@@ -143,7 +143,7 @@ def test_a_guest_that_stays_silent_is_told_from_one_that_is_not_there(lab: Lab) 
         lab.provider.fetch_report(lab.vm(), 1, quiet)
     apply(lab, lab.vm())
     said: list[str] = []
-    with pytest.raises(ProviderError, match=r"no report within 2 s: .*no agent answers on port"):
+    with pytest.raises(ProviderError, match=r"no report within \d+ s: .*no agent answers on port"):
         lab.provider.fetch_report(lab.vm(), 2, said.append)
     assert "waiting for its report" in said[0]
     apply(lab, lab.vm(power_on=False))
