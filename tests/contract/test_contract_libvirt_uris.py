@@ -43,7 +43,7 @@ def from_nothing_to_nothing(endpoint: str, boot_image: Path, *, local: bool) -> 
         assert (seen.running, seen.asked, seen.got) == (True, Asked.ON, True)
         assert [setting for setting in seen.settings if setting.differs] == []
         assert [step.action for step in provider.plan(vm).steps] == ["keep"]
-        with pytest.raises(ProviderError, match=r"no report within 1 s: no agent answers"):
+        with pytest.raises(ProviderError, match=r"no report within \d+ s: .*no agent answers"):
             provider.fetch_report(vm, 1, lambda _line: None)
         assert (provider.host_report() is not None) is local
         assert any("domain" in name for name in provider.destroy("default", "far"))
