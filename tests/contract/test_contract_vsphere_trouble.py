@@ -247,6 +247,7 @@ def begun(lab: VsphereLab, until: str) -> "subprocess.Popen[str]":
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED, here, here.parent, str(lab.vc.port), lab.vc.certificate],
         stdout=subprocess.PIPE, text=True, cwd=here.parents[1],
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job's children ignore it
     )  # fmt: skip
     assert process.stdout is not None
     for line in process.stdout:
