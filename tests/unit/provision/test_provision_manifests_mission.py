@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from provision.manifests import lint_text, load, resolve
-from provision.model import AccelPolicy, Problem, Severity
+from provision.model import AccelPolicy, Firmware, Problem, Severity
 
 ROOT = Path(__file__).parents[3]
 MISSION = ROOT / "tests" / "fixtures" / "mission"
@@ -87,7 +87,14 @@ def test_our_examples_have_nothing_wrong(name: str, nested: bool) -> None:
     assert vm.user_data.startswith("#cloud-config\n")
 
 
+def test_the_documents_hypervisor_corrected_has_nothing_wrong_either() -> None:
+    (vm,), problems = resolve(load([ROOT / "examples/hypervisor.yaml"]))
+    assert [p for p in problems if p.severity is not Severity.NOTE] == []
+    assert (vm.key, vm.nested, vm.vtd, vm.firmware) == ("default/nested-hypervisor", True, True, Firmware.UEFI)
+    assert (vm.cpus, vm.memory_mib, vm.disk_gib) == (2, 1024, 200), "made small by spec.resources"
+
+
 def test_the_examples_do_not_collide() -> None:
     vms, problems = resolve(load([ROOT / "examples"]))
-    assert len(vms) == 2
+    assert len(vms) == len(list((ROOT / "examples").glob("*.yaml")))
     assert [p for p in problems if p.severity is Severity.ERROR] == []
