@@ -9,7 +9,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 STAMP := $(ENVIRONMENT)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: pictures help setup check test lab demo demo-clean image clean prove-bare packages-run packages-image packages-test
+.PHONY: demo-pictures help setup check test lab demo demo-clean image clean prove-bare packages-run packages-image packages-test
 
 help: ## this list
 	@echo 'nestproof proves that a VM can run VMs, by running one. On a bare Debian 12, start with: make demo'
@@ -27,7 +27,7 @@ demo: setup image ## check this machine, provision a VM on it, hear its proof, w
 demo-pictures: setup packages-test ## draw the pictures of the documentation anew (docs/images)
 	@$(BIN)/pytest -q tests/browser/test_browser_pictures.py --pictures
 
-clean: ## destroy the demo's VM and its page
+demo-clean: ## destroy the demo's VM and its page
 	$(BIN)/nestproof destroy $(DEMO)
 	rm -f $(PAGE)
 

@@ -20,7 +20,8 @@ from provision.model import ProviderSpec
 from provision.provider import ProviderError
 from provision.providers import open_provider
 try:
-    open_provider(ProviderSpec("p", "libvirt", sys.argv[1], None))
+    for endpoint in sys.argv[1:]:
+        open_provider(ProviderSpec("p", "libvirt", endpoint, None))
 except ProviderError as e:
     print(e, "|", e.hint)
 """
@@ -49,10 +50,10 @@ def test_unreached(uri: str, says: str, hint: str) -> None:
     assert not caught.value.refused
 
 
-def opened(endpoint: str, **environment: str) -> str:
+def opened(*endpoints: str, **environment: str) -> str:
     """What a fresh process says on opening: nothing else may stand on its output."""
     done = subprocess.run(
-        [sys.executable, "-c", OPEN, endpoint],
+        [sys.executable, "-c", OPEN, *endpoints],
         capture_output=True,
         text=True,
         env=os.environ | environment,
@@ -71,6 +72,12 @@ def test_a_missing_driver_names_its_package(short: Path) -> None:
 def test_a_root_that_cannot_be_written_is_one_line(short: Path) -> None:
     (short / "file").touch()
     assert "set NESTPROOF_STATE to a writable directory" in opened(f"qemu:///embed?root={short}/file/x")
+
+
+def test_a_second_root_in_one_process_is_told_to_have_its_own(short: Path) -> None:
+    said = opened(*(f"qemu:///embed?root={short / name}" for name in "ab"))
+    assert said.startswith(f"qemu:///embed?root={short / 'b'}: ")
+    assert "run nestproof once for each of the endpoints" in said
 
 
 def test_a_second_process_is_told_who_holds_the_driver(short: Path) -> None:

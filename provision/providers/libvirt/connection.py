@@ -93,6 +93,7 @@ HINTS = (
     ("swtpm", "see the swtpm log of this VM; for a user's own daemon: swtpm_setup --create-config-files skip-if-exist"),
     ("TPM version", "TPMs are emulated by swtpm: apt-get install swtpm swtpm-tools"),
     ("efi", "UEFI firmware is missing: apt-get install ovmf"),
+    ("already open with path", "one process drives one embedded root: run nestproof once for each of the endpoints"),
     ("Network not found", "see: virsh net-list --all; or leave out spec.networks for user-mode networking"),
 )  # fmt: skip
 
