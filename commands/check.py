@@ -20,6 +20,8 @@ NOT_INSIDE = "only the hypervisor was asked: nothing ran inside"
               help="Hosts from a file: one a line, YAML, or any Ansible inventory; repeatable.")  # fmt: skip
 @click.option("--vm", "vms", multiple=True, metavar="NAME",
               help="Also judge this VM of a hypervisor's API, or `all` of them; repeatable.")  # fmt: skip
+@click.option("--ssh-nodes", metavar="USER",
+              help="Also look on each node of a proxmox://HOST itself, by ssh as USER: there guests run.")  # fmt: skip
 @click.option("--need", type=click.Choice([question.value for question in Question]),
               default=Question.GUESTS_NEST.value, show_default=True,
               help="The question that decides the exit code and whose cause is shown.")  # fmt: skip
@@ -44,8 +46,8 @@ NOT_INSIDE = "only the hypervisor was asked: nothing ran inside"
               help="Thresholds and waivers; default: nestproof.toml in your XDG configuration directory.")  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="Show every link, its evidence and every other finding.")
 def check(
-    targets: tuple[str, ...], inventories: tuple[str, ...], vms: tuple[str, ...], need: str, form: str,
-    reports: tuple[tuple[str, Path], ...], timeout: float, forks: int, sudo: bool, measure: bool,
+    targets: tuple[str, ...], inventories: tuple[str, ...], vms: tuple[str, ...], ssh_nodes: str | None, need: str,
+    form: str, reports: tuple[tuple[str, Path], ...], timeout: float, forks: int, sudo: bool, measure: bool,
     ssh_config: str | None, classic_kex: bool, fail_on: str, policy_file: Path | None, verbose: bool,
 ) -> int:  # fmt: skip
     """Judge this machine, or every TARGET, by running guests on it.
@@ -54,7 +56,7 @@ def check(
     if you may open /dev/kvm; without that permission it says so. TARGET is ssh://[user@]host[:port], [user@]host or
     `local`; hosts are reached by OpenSSH with your configuration, need Python 3.6 or later, and keep nothing. Of
     vsphere://HOST and proxmox://HOST every host is judged by what the API says; nothing runs there, so the best answer
-    is CAPABLE (exit code 5).
+    is CAPABLE (exit code 5), but for Proxmox nodes that --ssh-nodes looks on.
 
     \b
     nestproof check                          the answer, the broken link, the command that mends it
@@ -64,12 +66,15 @@ def check(
     nestproof check kvm01 ssh://root@kvm02   two hosts
     nestproof check -i inventory.ini --sudo  a whole fleet
     nestproof check vsphere://vc --vm all    every host and VM of a vCenter
+    nestproof check proxmox://pve1 --ssh-nodes root    a Proxmox cluster, and guests run on each of its nodes
     """
+    from commands.failures import Failure
     from commands.fleet import ask, chosen
     from commands.judging import policy_in
+    from commands.nodes import Sight, look_on
     from commands.recording import Recorder, host_entry, host_view_entry, printed, vm_entry
     from hostcheck.chain import host_chain, unreached_chain, vm_chain
-    from hostcheck.host_view import judge_view, view_chain
+    from hostcheck.host_view import view_chain
     from hostcheck.judge import judge
     from hostcheck.reach.ssh import Ssh
     from reports.besides import costs_text, exposed_text
@@ -89,10 +94,15 @@ def check(
         estates, others = split(targets)
         looked = look(estates, vms, terminal)
         views, guests, codes = looked.hosts, looked.vms, looked.codes
+    if ssh_nodes is not None and not estates:
+        raise Failure("--ssh-nodes needs a cluster to ask", hint="nestproof check proxmox://HOST --ssh-nodes root")
     hosts = chosen(others, inventories) if others or inventories or not estates else []
     seconds = MEASURING if measure else LOOKING
     how = Ssh(ssh_config or "", sudo, agent_timeout=seconds, measure=measure, classic_kex=classic_kex)
     asked = ask(hosts, how, limit=forks, timeout=timeout, terminal=terminal)
+    sights, interrupted = tuple(Sight(view) for view in views), asked.interrupted
+    if ssh_nodes is not None and not interrupted:
+        sights, interrupted = look_on(views, ssh_nodes, how, limit=forks, timeout=timeout, terminal=terminal)
     chains, entries = [], []
     for reached in asked.reached:
         name = reached.target.name
@@ -103,10 +113,11 @@ def check(
             name = judgement.name
             chains.append(host_chain(judgement, Question(need)))
         entries.append(host_entry(reached.report, name, reached.fault))
-    for view in views:
-        chains.append(view_chain(view, Question(need)))
-        entries.append(host_view_entry(view))
-    judged = {view.name: judge_view(view) for view in views}
+    judged = {}
+    for sight in sights:
+        judged[sight.view.name] = sight.judge(policy)
+        chains.append(view_chain(sight.view, Question(need), judged[sight.view.name]))
+        entries.append(host_view_entry(sight.view, sight.report))
     for vm in guests:
         chains.append(vm_chain(vm, None, judged.get(vm.host), NOT_INSIDE))
         entries.append(vm_entry(vm, vm.host, None, Arrival.NOT_AWAITED, NOT_INSIDE))
@@ -126,7 +137,7 @@ def check(
     recorder.write(matrix, reports)
     if page := recorder.page():
         terminal.note(f"page of everything known: {page}")
-    if asked.interrupted:
+    if interrupted:
         return Exit.INTERRUPTED
     verdicts = [of_verdict(chain.verdict, fail_on_warn=fail_on == "warn") for chain in chains]
     return worst(codes + verdicts)

@@ -6,7 +6,7 @@ from pathlib import Path
 from commands.failures import Failure
 from commands.remembering import Memory
 from hostcheck.chain import host_chain, unreached_chain, vm_chain
-from hostcheck.host_view import judge_view, view_chain
+from hostcheck.host_view import judge_both, judge_view, view_chain, without_report
 from hostcheck.model import Arrival, Chain, HostView, Judgement, VmView
 from hostcheck.policy import Policy
 from hostcheck.policy_file import PolicyError, load
@@ -51,16 +51,17 @@ def chains(entries: Iterable[Entry], policy: Policy) -> list[Chain]:
 
 def _host_chain(entry: Entry, judgement: Judgement | None, refusal: str) -> Chain:
     if isinstance(entry.view, HostView):
-        return view_chain(entry.view)
+        return view_chain(entry.view, judgement=judgement)
     return host_chain(judgement) if judgement else unreached_chain(entry.name, refusal or entry.arrival_detail)
 
 
 def _judgement(entry: Entry, memory: Memory) -> tuple[Judgement | None, str]:
-    if isinstance(entry.view, HostView):
-        return judge_view(entry.view), ""
+    view = entry.view if isinstance(entry.view, HostView) else None
     if entry.report is None:
-        return None, ""
+        return (judge_view(view) if view else None), ""
     try:
-        return memory.judge(entry.report, entry.name), ""
+        own = memory.judge(entry.report, entry.name)
     except ReportError as e:
-        return None, f"its report is refused: {e}"
+        refusal = f"its report is refused: {e}"
+        return (judge_view(without_report(view, refusal)) if view else None), refusal
+    return (judge_both(view, own) if view else own), ""

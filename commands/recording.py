@@ -34,10 +34,16 @@ def host_entry(report: Report | None, name: str, fault: str = "") -> Entry:
     return Entry(name=name, kind="host", received=now(), report=encode(report))
 
 
-def host_view_entry(view: HostView) -> Entry:
-    """What to keep of a host that only its provider's API spoke of."""
+def host_view_entry(view: HostView, report: Report | None = None) -> Entry:
+    """What to keep of a host that its provider's API spoke of, with its own report where ssh fetched one."""
     return Entry(
-        name=view.name, kind="host", received=now(), provider=view.provider, arrival=Arrival.NOT_AWAITED, view=view
+        name=view.name,
+        kind="host",
+        received=now(),
+        provider=view.provider,
+        report=encode(report) if report else None,
+        arrival=Arrival.ARRIVED if report else Arrival.NOT_AWAITED,
+        view=view,
     )
 
 

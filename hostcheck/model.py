@@ -361,6 +361,8 @@ class HostView(msgspec.Struct, frozen=True, omit_defaults=True):
     """The links that the API speaks of, each with the id of its check; what it does not show is left out."""
     findings: tuple[Finding, ...] = ()
     """What else is worth knowing of this host: EVC, key providers, capacity."""
+    addresses: tuple[str, ...] = ()
+    """Where the host itself may be reached by ssh, the likeliest first; empty where the agent cannot run on it."""
 
 
 class Chain(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -58,4 +58,16 @@ TOLD = (
         "What the token may not read is unknown, which is something else than wrong.",
         "Each request that was refused is named with the privilege that it needs.",
     ),
+    Told(
+        "host.ssh",
+        "Could the host itself be looked at, beside its API?",
+        "An API does not show all of a host, and no guest was run for it.",
+        "The host's own report, which --ssh-nodes fetches. Unknown where none came, or that of another machine.",
+    ),
+    Told(
+        "provider.usable",
+        "Can VMs be started on this host now?",
+        "A host that can nest and is offline for its cluster, or in maintenance, runs no new VM.",
+        "What the API says of a host whose own report was judged. It warns and never fails.",
+    ),
 )

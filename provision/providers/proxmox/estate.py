@@ -1,6 +1,7 @@
 """A cluster looked at through its API: what every node offers, and what every VM asks and got.
 
-At most six requests for each node, one for each VM that is off and three for one that runs, whatever the cluster.
+At most six requests for each node and one for their addresses, one for each VM that is off and three for one that runs,
+whatever the cluster.
 """
 
 from hostcheck.model import ChainLink, Evidence, Finding, HostView, Link, Needs, Remedy, Status, VmView, Where
@@ -29,7 +30,8 @@ class ProxmoxEstate:
         """Every node, the offline ones too."""
         nodes = facts.read_nodes(self._api, self._version, facts.node_names(self._api), progress)
         self._vendors = {node.name: node.vendor for node in nodes}
-        return tuple(host_view(node, self.name) for node in nodes)
+        at = facts.node_addresses(self._api)
+        return tuple(host_view(node, self.name, at.get(node.name, "")) for node in nodes)
 
     def vms(self, progress: Progress, name: str = "") -> tuple[VmView, ...]:
         """Every VM that is no template, or those of this name or number."""
@@ -64,16 +66,21 @@ class ProxmoxEstate:
         return observe.unread(called, self.name, each.node, why)
 
 
-def host_view(node: Node, provider: str) -> HostView:
+def host_view(node: Node, provider: str, address: str = "") -> HostView:
     """What one node offers, by the links of the chain that the API speaks of. Pure."""
     product = f"Proxmox VE {node.version}{f', {node.kernel}' if node.kernel else ''}"
+    addresses = (node.name, address) if address else (node.name,)
     if node.fault:
-        return HostView(node.name, provider, product if node.online else "", unusable=f"{node.name}: {node.fault}")
+        away = f"{node.name}: {node.fault}"
+        return HostView(node.name, provider, product if node.online else "", unusable=away, addresses=addresses)
     findings = tuple(Finding("proxmox.access", Status.UNKNOWN, f"could not look: {text}") for text in node.unread)
-    return HostView(node.name, provider, product, feature=node.feature, links=tuple(_links(node)), findings=findings)
+    return HostView(
+        node.name, provider, product, feature=node.feature, links=tuple(_links(node, provider)), findings=findings,
+        addresses=addresses,
+    )  # fmt: skip
 
 
-def _links(node: Node) -> list[ChainLink]:
+def _links(node: Node, provider: str) -> list[ChainLink]:
     if not node.looked:
         return []
     shown = Evidence(f"GET /nodes/{node.name}/status", f"{node.cpu} ({node.vendor}): {node.feature or 'no vmx or svm'}")
@@ -85,16 +92,16 @@ def _links(node: Node) -> list[ChainLink]:
         summary = f"the CPU ({node.cpu}) shows neither vmx nor svm: off in its firmware, or it has neither"
         return [ChainLink(Link.CPU, Status.FAIL, summary, CPU, (shown,), (remedy,))]
     links = [ChainLink(Link.CPU, Status.PASS, f"the CPU ({node.cpu}) has {node.feature}", CPU, (shown,))]
-    return links + _offered(node)
+    return links + _offered(node, provider)
 
 
-def _offered(node: Node) -> list[ChainLink]:
+def _offered(node: Node, provider: str) -> list[ChainLink]:
     """Of a CPU that has the feature KVM keeps it from guests for one reason: its parameter `nested` is off."""
     source = f"GET /nodes/{node.name}/capabilities/qemu/cpu-flags"
     if node.offers is None:
         summary = (
             f"Proxmox VE {node.version} does not show whether KVM lets guests nest (qemu-server 9.1.13 does, "
-            f"where KVM answers): nestproof check ssh://root@{node.name} does"
+            f"where KVM answers): nestproof check {provider.removeprefix('proxmox ')} --ssh-nodes root does"
         )
         return [ChainLink(Link.OFFERED, Status.UNKNOWN, summary, OFFERED)]
     if node.offers:

@@ -88,6 +88,12 @@ class _Node(msgspec.Struct):
     status: str = ""
 
 
+class _Member(msgspec.Struct):
+    name: str
+    type: str = ""
+    ip: str = ""
+
+
 class _Release(msgspec.Struct):
     version: str
 
@@ -149,6 +155,15 @@ def read_version(api: Api) -> Version:
 def node_names(api: Api) -> dict[str, bool]:
     """Every node of the cluster, and whether it is online."""
     return {node.node: node.status == "online" for node in api.get("nodes", list[_Node])}
+
+
+def node_addresses(api: Api) -> dict[str, str]:
+    """Where each node is for the others of its cluster; empty where that may not be read (Sys.Audit on /)."""
+    try:
+        members = api.get("cluster/status", list[_Member])
+    except ApiError:
+        return {}
+    return {member.name: member.ip for member in members if member.type == "node" and member.ip}
 
 
 def read_nodes(api: Api, version: Version, names: dict[str, bool], progress: Progress) -> tuple[Node, ...]:

@@ -1,13 +1,17 @@
 """Hosts known by a provider's API alone: it rules out, it never proves, and what it does not show stays unknown."""
 
+from pathlib import Path
+
 import pytest
 
 from hostcheck.chain import vm_chain
 from hostcheck.checks.prerequisites import VERSION, product_finding
-from hostcheck.host_view import judge_view, view_chain
+from hostcheck.host_view import judge_both, judge_view, view_chain, without_report
+from hostcheck.judge import judge
 from hostcheck.model import (
     Asked,
     ChainLink,
+    Evidence,
     Finding,
     HostView,
     Link,
@@ -18,6 +22,9 @@ from hostcheck.model import (
     VmView,
     Where,
 )
+from hostcheck.report import decode
+
+REPORTS = Path(__file__).parents[2] / "fixtures" / "reports"
 
 
 def view(*links: ChainLink, **changes: object) -> HostView:
@@ -94,6 +101,39 @@ def test_a_vm_of_such_a_host_is_joined_with_it() -> None:
     assert asks.remedies == (remedy,)
     assert "apply" not in asks.summary
     assert vm_chain(off, None, None, "").host == "esx1"
+
+
+def test_with_its_own_report_a_host_is_proven_whatever_the_api_thinks() -> None:
+    own = judge(decode((REPORTS / "amd-nested.json").read_bytes()), "pve1")
+    assert own.guests_nest.verdict.works
+    shown = view(
+        CPU, said("nested.offered", Link.OFFERED, Status.FAIL, "KVM offers guests neither"),
+        name="pve1", product="Proxmox VE 8.4.1", unusable="pve1: it is offline",
+    )  # fmt: skip
+    judged = judge_both(shown, own)
+    assert (judged.runs_guests, judged.guests_nest) == (own.runs_guests, own.guests_nest)
+    offered = judged.finding("nested.offered")
+    assert offered is not None and offered.status is not Status.FAIL
+    assert Evidence("vsphere vc", "KVM offers guests neither") in offered.evidence
+    usable = judged.finding("provider.usable")
+    assert usable is not None and (usable.status, "it is offline" in usable.summary) == (Status.WARN, True)
+    assert judged.finding(VERSION) is not None
+    chain = view_chain(shown, judgement=judged)
+    assert (chain.verdict, chain.provider, chain.machine) == (own.guests_nest.verdict, "vsphere vc", own.machine)
+
+
+def test_a_report_that_was_wanted_and_did_not_come_takes_nothing_away_and_gives_nothing() -> None:
+    unknown = said("nested.offered", Link.OFFERED, Status.UNKNOWN, "it does not say")
+    silent = judge_view(without_report(view(CPU, unknown), "ssh: connection refused"))
+    assert silent.guests_nest.verdict is Verdict.UNKNOWN
+    assert "ssh: connection refused" in silent.guests_nest.reason
+    off = without_report(view(CPU, said("nested.parameter", Link.NESTED_PARAMETER, Status.FAIL, "it is off")), "no")
+    assert judge_view(off).guests_nest.verdict is Verdict.MISCONFIGURED
+    away = judge_view(without_report(view(CPU, OFFERS, unusable="it is offline"), "no route"))
+    assert away.guests_nest.reason == "it is offline; by ssh: no route"
+    for judged in (silent, judge_view(off), away):
+        missing = judged.finding("host.ssh")
+        assert missing is not None and missing.status is Status.UNKNOWN
 
 
 @pytest.mark.parametrize(
