@@ -14,7 +14,7 @@ STAMP := $(ENVIRONMENT)/.installed
 help: ## this list
 	@echo 'nestproof proves that a VM can run VMs, by running one. On a bare Debian 12, start with: make demo'
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: packages-run $(STAMP) ## install the Debian packages and the virtual environment (.venv)
 	@echo 'ready: $(BIN)/nestproof check'

@@ -6,6 +6,8 @@ from importlib.metadata import version
 
 import click
 
+from commands.groups import Group
+
 COMMANDS = {
     "check": "commands.check:check",
     "explain": "commands.explain:explain",
@@ -27,7 +29,7 @@ COMMANDS = {
 }
 
 
-class Front(click.Group):
+class Front(Group):
     """A group that knows its commands by name and imports one when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
@@ -67,7 +69,9 @@ def cli(ctx: click.Context, debug: bool) -> None:
 def main() -> None:
     """Run the command line; every failure ends as one line and a documented exit code."""
     from commands.failures import run
+    from commands.streams import settle
 
+    settle()
     sys.exit(run(cli, sys.argv[1:]))
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import click
 
 from commands.failures import Failure
+from commands.groups import Group
 
 
-@click.group()
+@click.group(cls=Group)
 def agent() -> None:
     """The agent that runs in a guest (or on any machine) with nothing but Python 3.6 or later."""
 

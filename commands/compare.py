@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("before", metavar="A")
-@click.argument("after", metavar="B", default="now")
+@click.argument("after", metavar="[B]", default="now")
 @format_option
 @reports_option
 @store_option

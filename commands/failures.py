@@ -1,5 +1,6 @@
 """How every run ends: an exit code, and on failure one line that says what, where, why and what to do."""
 
+import difflib
 import sys
 import traceback
 
@@ -22,12 +23,13 @@ def run(cli: click.Group, arguments: list[str]) -> int:
     debug = "--debug" in arguments
     try:
         result = cli.main(args=arguments, prog_name="nestproof", standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as e:
         click.echo(e.format_message(), err=True)
         return Exit.USAGE
     except click.ClickException as e:
         _trace(debug)
-        e.show()
+        complain(*_usage(e))
         return e.exit_code
     except (click.Abort, KeyboardInterrupt):
         _trace(debug)
@@ -37,9 +39,6 @@ def run(cli: click.Group, arguments: list[str]) -> int:
         _trace(debug)
         complain(str(e), e.hint)
         return e.code
-    except BrokenPipeError:
-        sys.stderr.close()
-        return Exit.OK
     except Exception as e:
         _trace(debug)
         complain(f"internal error: {type(e).__name__}: {e}", "" if debug else "run it again as: nestproof --debug ...")
@@ -52,6 +51,20 @@ def complain(message: str, hint: str = "") -> None:
     click.echo(f"nestproof: {message}", err=True)
     if hint:
         click.echo(f"  {hint}", err=True)
+
+
+def _usage(error: click.ClickException) -> tuple[str, str]:
+    """Message and hint for a command line that click does not take."""
+    message = error.format_message().rstrip(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f"`{context.command_path} --help` tells how" if context is not None else ""
+    if isinstance(error, click.NoSuchOption):
+        near = difflib.get_close_matches(error.option_name, error.possibilities or (), 1)
+        message = f"no such option {error.option_name}" + (f"; did you mean {near[0]}?" if near else "")
+        if error.option_name == "--debug":
+            hint = "write it before the command, as in `nestproof --debug check`"
+    message = message.replace("a valid float range", "a number").replace("a valid integer range", "a whole number")
+    return message[:1].lower() + message[1:], hint
 
 
 def _trace(debug: bool) -> None:

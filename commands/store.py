@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from commands.groups import Group
 from commands.options import store_option
 from commands.output import Terminal
 from hostcheck.exits import Exit
@@ -12,7 +13,7 @@ from hostcheck.exits import Exit
 DAY = 86400
 
 
-@click.group()
+@click.group(cls=Group)
 def store() -> None:
     """The reports that are kept: one SQLite file of yours, or PostgreSQL (--store, NESTPROOF_STORE) for a team."""
 

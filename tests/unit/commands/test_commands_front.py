@@ -80,6 +80,53 @@ def test_a_near_miss_is_suggested(tmp_path: Path) -> None:
     assert "did you mean kvm.access" in nestproof("explain", "kvm.acess", state=tmp_path).stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["chek"], "nestproof: no such command 'chek'; did you mean check?\n  `nestproof --help` tells how\n"),
+        (["agent", "buil"], "nestproof: no such command 'buil'; did you mean build?\n  `nestproof agent --help` "),
+        (["plan", "--paralel", "3"], "nestproof: no such option --paralel; did you mean --parallel?\n"),
+        (["check", "--timeout", "soon"], "nestproof: invalid value for '--timeout': 'soon' is not a number\n"),
+        (["check", "--forks", "few"], "nestproof: invalid value for '--forks': 'few' is not a whole number\n"),
+        (["check", "--format"], "nestproof: option '--format' requires an argument\n"),
+        (["compare"], "nestproof: missing argument 'A'\n  `nestproof compare --help` tells how\n"),
+    ],
+)
+def test_a_slip_is_one_line_with_what_was_meant(arguments: list[str], said: str, tmp_path: Path) -> None:
+    result = nestproof(*arguments, state=tmp_path)
+    assert result.returncode == 2 and not result.stdout
+    assert result.stderr.startswith(said)
+    assert len(result.stderr.splitlines()) <= 2
+
+
+@pytest.mark.parametrize("group", [[], ["agent"], ["store"]])
+def test_the_list_of_commands_cuts_nothing_off(group: list[str], tmp_path: Path) -> None:
+    listed = nestproof(*group, "--help", state=tmp_path).stdout.partition("Commands:")[2]
+    assert listed.strip() and "...\n" not in listed
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&-", "<&- >&- 2>&-", "| true", "2>&1 | true", "2>/dev/full"])
+def test_streams_that_are_gone_change_no_exit_code(redirection: str, tmp_path: Path) -> None:
+    plain = nestproof("check", "--format", "json", state=tmp_path).returncode
+    script = f'set -o pipefail; "{sys.executable}" -m nestproof check -v {redirection}'
+    env = {"PATH": "/usr/bin:/bin", "NESTPROOF_STATE": str(tmp_path), "LANG": "C.UTF-8"}
+    result = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == plain, result.stderr
+    assert "Traceback" not in result.stderr and "nestproof:" not in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["check"], ["explain"], ["schema"], ["--help"], ["matrix", "--format", "csv"]])
+def test_a_result_that_cannot_be_written_is_one_line(arguments: list[str], tmp_path: Path) -> None:
+    command = [*NESTPROOF, *arguments]
+    env = {"PATH": "/usr/bin:/bin", "NESTPROOF_STATE": str(tmp_path), "LANG": "C.UTF-8"}
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            command, env=env, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False
+        )
+    assert result.returncode == 2
+    assert result.stderr == "nestproof: cannot write to standard output: No space left on device\n"
+
+
 def test_debug_shows_where(tmp_path: Path) -> None:
     result = nestproof("--debug", "explain", "nothing", state=tmp_path)
     assert result.returncode == 2
