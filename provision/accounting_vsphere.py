@@ -108,9 +108,14 @@ _IMAGE: dict[str, tuple[Handling, str]] = {
     ),
     "VMImage spec.source.vsphere.checksum": (_HONOURED, "the OVA is refused unless it has this digest"),
     "VMImage spec.source.vsphere.checksumType": (_HONOURED, "the algorithm of the checksum"),
-    "VMImage spec.source.vsphere.contentLibrary.**": (
-        _REFUSED,
-        "make it a template once: govc library.deploy, govc vm.markastemplate",
+    "VMImage spec.source.vsphere.contentLibrary.library": (_HONOURED, "the content library of this name"),
+    "VMImage spec.source.vsphere.contentLibrary.item": (
+        _HONOURED,
+        "deployed as a template, once; it goes with the last VM that was made from it",
+    ),
+    "VMImage spec.source.vsphere.contentLibrary.version": (
+        _HONOURED,
+        "refused unless the item has it: a library keeps the newest version only",
     ),
     "VMImage spec.source.http.url": (_HONOURED, "an OVA: imported as a template, once"),
     "VMImage spec.source.http.**": (_UNSUPPORTED, _NOT_BUILT),

@@ -18,7 +18,7 @@ from vm_factory import IMAGE, net
 from vsphere_lab import VsphereLab, provider_spec, template
 
 from commands.crew import Stopped
-from provision.model import Credentials, ImageSpec, LibraryItem, NetworkKind
+from provision.model import Credentials, ImageSpec, NetworkKind
 from provision.provider import ProviderError
 from provision.providers import open_provider
 from provision.providers.vsphere import settings, tasks
@@ -299,9 +299,9 @@ def test_an_image_that_is_no_template_and_a_missing_one(lab: VsphereLab) -> None
     with pytest.raises(ProviderError, match=r"^vm\.yaml:20:3: there is no template 'gone'") as caught:
         lab.provider.plan(lab.vm(source=template("gone")))
     assert "debian-12" in caught.value.hint
-    item = ImageSpec("item", None, None, "", None, IMAGE, library_item=LibraryItem("library", "debian"))
-    with pytest.raises(ProviderError, match="makes VMs from templates and OVAs: image item is neither") as caught:
-        lab.provider.plan(lab.vm(source=item))
+    nothing = ImageSpec("nothing", None, None, "", None, IMAGE, template_id=100)
+    with pytest.raises(ProviderError, match="image nothing is none of them") as caught:
+        lab.provider.plan(lab.vm(source=nothing))
     assert caught.value.refused
 
 

@@ -7,11 +7,11 @@ from pyVmomi import vim, vmodl
 
 from provision.provider import Progress, ProviderError
 from provision.providers.vsphere import settings
-from provision.providers.vsphere.connection import Connection
+from provision.providers.vsphere.connection import Connection, Lost
 from provision.providers.vsphere.faults import explain
 from provision.providers.vsphere.properties import Read, read_some
 from provision.providers.vsphere.settings import OWNER
-from provision.providers.vsphere.tasks import run
+from provision.providers.vsphere.tasks import TaskLost, run
 
 
 class Calls:
@@ -53,6 +53,15 @@ class Calls:
             return None
         except (vim.fault.VimFault, vmodl.MethodFault) as e:
             raise explain(e, self.shown) from e
+
+    def changed(self, what: Callable[[], Any], doing: str) -> Any:
+        """The result of a call that changes something and is no task. Raises TaskLost when its answer was lost."""
+        try:
+            return self.connection.write(what)
+        except Lost:
+            raise TaskLost from None
+        except (vim.fault.VimFault, vmodl.MethodFault) as e:
+            raise explain(e, f"{self.shown}: {doing}") from e
 
     def explained(self, what: Callable[[], Any]) -> Any:
         """The result of a call that changes nothing."""

@@ -43,8 +43,10 @@ def steps(change: str, situation: Situation, vm: VmSpec, groups: tuple[Read, ...
         case "create" | "rebuild":
             place = situation.place
             origin = f"of template {settings.source_of(vm.image)}" + (f" on host {place.host.name}" if place else "")
-            if vm.image.url and situation.template is None:
-                opening = (Step("import", "template", f"the OVA of image {vm.image.name}, once"), *opening)
+            if settings.is_imported(vm.image) and situation.template is None:
+                item = vm.image.library_item
+                source = f"item {item.item} of library {item.library}" if item else f"the OVA of image {vm.image.name}"
+                opening = (Step("import", "template", f"{source}, once"), *opening)
             again = (*stop, Step("replace", "VM", f"what was written to its disks is lost: {differences}"))
             return (*opening, *(again if change == "rebuild" else ()), Step("create", "VM", origin), configure, *start)
         case "reconfigure":
@@ -75,7 +77,7 @@ def evidence(situation: Situation) -> tuple[Evidence, ...]:
     return (
         Evidence(f"capability.nestedHVSupported of {host.name}", str(host.nested).lower()),
         Evidence(
-            "virtual hardware", f"vmx-{there.hardware:02}" if situation.config is not UNKNOWN else "as in the OVA"
+            "virtual hardware", f"vmx-{there.hardware:02}" if situation.config is not UNKNOWN else "as in the image"
         ),
         Evidence("API version", there.api),
     )

@@ -3,6 +3,7 @@
 Calls from several threads take turns: pyvmomi's stub keeps its connection and its cookie to itself.
 """
 
+import base64
 import http.client
 import os
 import ssl
@@ -104,6 +105,15 @@ class Connection:
         """The negotiated API has this type: pyvmomi would send an older one in its place."""
         return bool(_VERSIONS.IsChildVersion(self._version, kind._version))
 
+    def object(self, kind: Any, identity: str) -> Any:
+        """The object of a type with this id, whether there is one or not."""
+        return kind(identity, self._stub)
+
+    def basic_authorization(self) -> str:
+        """The header by which the Automation API lets this account in. It is a secret."""
+        pair = f"{self._credentials.username}:{self._credentials.password}"
+        return f"Basic {base64.b64encode(pair.encode()).decode()}"
+
     def view(self) -> Any:
         """A view of all objects of the inventory, kept for the session."""
         with self._lock:
@@ -118,10 +128,14 @@ class Connection:
 
     def read(self, what: Callable[[], T]) -> T:
         """Make a call that changes nothing, again and again while the vCenter is away. Raises ProviderError."""
+        return self.patiently(lambda: self._call(what))
+
+    def patiently(self, call: Callable[[], T]) -> T:
+        """Again and again while it is Lost and the vCenter may only be away. Raises ProviderError."""
         deadline = clock.monotonic() + AWAY
         while True:
             try:
-                return self._call(what)
+                return call()
             except Lost as e:
                 if clock.monotonic() > deadline:
                     raise ProviderError(f"{self.endpoint.shown}: {e}", hint="check whether vCenter is up") from e
@@ -140,7 +154,7 @@ class Connection:
                     self._log_in()
                     return what()
             except LOST as e:
-                raise Lost(_network(e)) from e
+                raise Lost(network(e)) from e
 
     def _log_in(self) -> None:
         self._stub.cookie = ""
@@ -174,13 +188,14 @@ def _fault(error: BaseException, endpoint: Endpoint, credentials: Credentials) -
     if isinstance(error, vim.fault.VimFault | vmodl.MethodFault):
         return explain(error, endpoint.shown)
     if isinstance(error, LOST):
-        return ProviderError(f"{endpoint.shown}: {_network(error)}", hint="check name, port and network")
+        return ProviderError(f"{endpoint.shown}: {network(error)}", hint="check name, port and network")
     if type(error) is Exception:  # pyvmomi's for a server that speaks no VIM
         return ProviderError(f"{endpoint.shown}: no vSphere answers there", hint="check name and port")
     return error
 
 
-def _network(error: BaseException) -> str:
+def network(error: BaseException) -> str:
+    """Why nothing came back, for people."""
     if isinstance(error, TimeoutError):
         return "it does not answer"
     return str(getattr(error, "strerror", None) or error or type(error).__name__)[:200]

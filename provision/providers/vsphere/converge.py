@@ -65,10 +65,13 @@ class Converging:
             self._start(ref, progress)
 
     def _import(self, vm: VmSpec, situation: Situation, progress: Progress) -> None:
-        """Make the template of an OVA. What a killed run left of it is removed first."""
+        """Make the template of an image. What a killed run left of it is removed first."""
         assert situation.place is not None
         inventory, place = situation.inventory, situation.place
         self.remove_import(inventory, settings.source_of(vm.image))
+        if vm.image.library_item is not None:
+            self._looking.libraries.import_template(vm.image, place, progress)
+            return
         store = place.datastore or inventory.only(vim.Datastore, "datastore").ref
         import_template(self._calls.connection, vm.image, place, store, progress)
 
@@ -76,8 +79,11 @@ class Converging:
         """Remove what an import made, wholly or not."""
         for machine in inventory.of(vim.VirtualMachine):
             if machine.name == name:
-                found = self._calls.read(machine.ref, ("config.extraConfig",))
-                if settings.IMPORTED not in settings.options(found.get("config.extraConfig") if found else None):
+                found = self._calls.read(machine.ref, ("config.extraConfig", "config.annotation"))
+                if found is None:
+                    continue
+                marked = settings.IMPORTED in settings.options(found.get("config.extraConfig"))
+                if not marked and found.get("config.annotation") != settings.DEPLOYED:
                     raise ProviderError(f"VM {name} exists already and was not made by nestproof", hint="rename it")
                 self._calls.run(machine.ref, f"removing {name}", machine.ref.Destroy_Task, quiet)
 

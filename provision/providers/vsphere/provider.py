@@ -126,10 +126,11 @@ class VsphereProvider:
 
     def close(self) -> None:
         """Log out; VMs go on."""
+        self._looking.libraries.close()
         self._calls.connection.close()
 
     def _remove_unused(self, image: str) -> tuple[str, ...]:
-        """The template that was made from an OVA goes with the last VM that was cloned from it."""
+        """The template that was made from an image goes with the last VM that was cloned from it."""
         if not image.startswith(settings.OVA):
             return ()
         paths = {vim.VirtualMachine: ("name", "config.extraConfig", "config.template")}

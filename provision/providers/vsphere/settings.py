@@ -21,9 +21,11 @@ CLOUD_INIT = "nestproof.cloud-init"
 DISKS = "nestproof.disks"
 VERSION = "nestproof.version"
 OVA = "nestproof-image-"
-"""Of the names of templates that were made from an OVA."""
+"""Of the names of templates that were made from an OVA or from an item of a content library."""
 IMPORTED = "nestproof.imported"
 """The key by which such a template is known as ours."""
+DEPLOYED = "made by nestproof from a content library"
+"""The note of a VM that is on its way to become such a template: a deployment sets no keys."""
 WHOLE = "nestproof.whole"
 """Set by the last reconfiguration: without it a run was killed half way."""
 NEW_VM = ("image", "cloud_init")
@@ -38,10 +40,18 @@ CONFLICTING = ("vhv.", "vvtd.", "vbs.", "vpmc.", "firmware", "uefi.", "numvcpus"
 
 def source_of(image: ImageSpec) -> str:
     """The name of the template that a VM is cloned from; of an OVA, the same for the same address and checksum."""
-    if image.template or not image.url:
+    if item := image.library_item:
+        text = f"{item.library}\n{item.item}\n{item.version or ''}"
+    elif image.url:
+        text = f"{image.url}\n{image.checksum.digest if image.checksum else ''}"
+    else:
         return image.template or ""
-    text = f"{image.url}\n{image.checksum.digest if image.checksum else ''}"
     return OVA + hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def is_imported(image: ImageSpec) -> bool:
+    """The template is made by us, once, from an OVA or an item of a content library."""
+    return not image.template and (image.library_item is not None or image.url is not None)
 
 
 def key_of(vm: VmSpec) -> str:

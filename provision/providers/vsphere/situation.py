@@ -10,6 +10,7 @@ from provision.provider import Difference, ProviderError
 from provision.providers.vsphere import gates, networks, settings
 from provision.providers.vsphere.calls import Calls
 from provision.providers.vsphere.inventory import Inventory, Place, read_inventory
+from provision.providers.vsphere.library import Libraries
 from provision.providers.vsphere.properties import Read
 from provision.providers.vsphere.settings import WHOLE, Settings
 
@@ -22,7 +23,7 @@ NEWER = (
 UNKNOWN: Any = vim.vm.ConfigInfo(
     version="vmx-99", hardware=vim.vm.VirtualHardware(numCPU=0, memoryMB=0, device=[]), extraConfig=[]
 )
-"""Of an OVA that is not imported yet: what it has is seen, and held against the gates, when it is."""
+"""Of an image that is not imported yet: what it has is seen, and held against the gates, when it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Looking:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
+        self.libraries = Libraries(calls)
 
     def look(self, vm: VmSpec) -> Situation:
         """The VM when there is one, else its template."""
@@ -99,16 +101,17 @@ class Looking:
         return Situation(inventory, there, wanted, present, ref, config, running, whole, template, place)
 
     def _template(self, vm: VmSpec, inventory: Inventory) -> Read | None:
-        """What the VM is cloned from; None for an OVA that is not imported, or not wholly, yet."""
-        if vm.image.url:
+        """What the VM is cloned from; None for an image that is not made a template, or not wholly, yet."""
+        if settings.is_imported(vm.image):
             name = settings.source_of(vm.image)
             found = [m for m in inventory.of(vim.VirtualMachine) if m.name == name and m.get("config.template")]
+            if not found and vm.image.library_item is not None:
+                self.libraries.item(vm.image)
             return found[0] if found else None
         if not vm.image.template:
             raise ProviderError(
-                f"{vm.image.origin}: on vSphere nestproof makes VMs from templates and OVAs: "
-                f"image {vm.image.name} is neither",
-                hint="make it a template once (govc library.deploy, govc vm.markastemplate): vsphere.templateName",
+                f"{vm.image.origin}: on vSphere nestproof makes VMs from templates, OVAs and content libraries: "
+                f"image {vm.image.name} is none of them",
                 refused=True,
             )
         try:

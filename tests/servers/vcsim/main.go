@@ -17,6 +17,7 @@ import (
 	"os"
 
 	"github.com/vmware/govmomi/simulator"
+	vapi "github.com/vmware/govmomi/vapi/simulator"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
@@ -53,8 +54,11 @@ func main() {
 	service.TLS = &tls.Config{}
 	service.RegisterSDK(simulator.Map)
 	service.ServeMux.HandleFunc("/nfc/", simulator.ServeNFC)
+	sdk := *service.Listen
+	sdk.Path = "/sdk"
+	_, rest := vapi.New(&sdk, nil)
 	server := &vcenter{
-		scenario: scenario, inner: service.ServeMux,
+		scenario: scenario, inner: service.ServeMux, rest: rest,
 		sessions: map[string]string{}, calls: map[string]int{}, cancelled: map[types.ManagedObjectReference]bool{},
 	}
 	fmt.Println(listener.Addr().(*net.TCPAddr).Port)

@@ -9,6 +9,7 @@ import (
 	"log"
 	"net/http"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 type vcenter struct {
 	scenario *Scenario
 	inner    http.Handler
+	rest     http.Handler
 
 	mu        sync.Mutex
 	sessions  map[string]string // cookie to user
@@ -52,6 +54,8 @@ func (v *vcenter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		v.versions(w)
 	case r.URL.Path == "/sdk":
 		v.soap(w, r)
+	case strings.HasPrefix(r.URL.Path, "/rest/"), strings.HasPrefix(r.URL.Path, "/api/"):
+		v.automation(w, r)
 	default:
 		v.inner.ServeHTTP(w, r)
 	}
