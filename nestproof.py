@@ -2,10 +2,10 @@
 
 import sys
 from importlib import import_module
-from importlib.metadata import version
 
 import click
 
+from agent import VERSION
 from commands.groups import Group
 
 COMMANDS = {
@@ -50,7 +50,7 @@ class Front(Group):
     "4 warnings with --fail-on warn, 5 could not tell, 130 interrupted.",
 )
 @click.option("--debug", is_flag=True, help="On failure show where in the program it happened.")
-@click.version_option(version("nestproof"), "-V", "--version", message="nestproof %(version)s")
+@click.version_option(VERSION, "-V", "--version", message="nestproof %(version)s")
 @click.pass_context
 def cli(ctx: click.Context, debug: bool) -> None:
     """Tell whether a VM that must run VMs really can, because it ran one; and if not, which link is broken.

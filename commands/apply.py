@@ -57,14 +57,12 @@ def apply(
     """
     from commands.manifests import wanted
     from commands.planfile import hold_to, load
-    from commands.proofs import Proofs
 
     terminal = Terminal()
     saved = load(files)
     if saved is not None:
         files, connect = tuple(source.path for source in saved.sources), saved.connect
     vms = wanted(files, connect, terminal)
-    proofs = Proofs(terminal)
     again = " ".join(files)
     herald = Herald(verbose=verbose)
     words: list[str] = []
@@ -87,8 +85,6 @@ def apply(
         return Exit.OK
 
     with opened(vms, terminal, look=True) as endpoints:
-        for endpoint in endpoints.opened:
-            proofs.host(endpoint)
         endpoints.each(
             Errand(
                 "apply", bring_up, applied, parallel, doing="planning", past="applied",
@@ -100,6 +96,11 @@ def apply(
             terminal.note(line)
         if len(vms) > 1:
             terminal.note(tally(words, len(vms)))
+        from commands.proofs import Proofs  # now that the VMs run: it takes as long to import as one takes to start
+
+        proofs = Proofs(terminal)
+        for endpoint in endpoints.opened:
+            proofs.host(endpoint)
         if wait:
             endpoints.each(proofs.errand(timeout, parallel, fail_on_warn=fail_on == "warn", wants=up, again=again))
         else:

@@ -57,7 +57,7 @@ def bundle(
     """
     from commands.bundling import Gathering, Wanted, checked_name, default_name, vms_of
     from commands.failures import Failure
-    from commands.judging import policy_in
+    from commands.policies import policy_in
     from commands.recording import Recorder, opened_store
     from hostcheck.paths import state_dir
     from provision.providers import prepare_process

@@ -70,8 +70,8 @@ def check(
     """
     from commands.failures import Failure
     from commands.fleet import ask, chosen
-    from commands.judging import policy_in
     from commands.nodes import Sight, look_on
+    from commands.policies import policy_in
     from commands.recording import Recorder, host_entry, host_view_entry, printed, vm_entry
     from hostcheck.chain import host_chain, unreached_chain, vm_chain
     from hostcheck.host_view import view_chain

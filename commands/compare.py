@@ -36,7 +36,7 @@ def compare(before: str, after: str, form: str, reports: tuple[tuple[str, Path],
     """
     import msgspec
 
-    from commands.judging import policy_in
+    from commands.policies import policy_in
     from commands.recording import Recorder, opened_store, printed
     from commands.words import known
     from reports.matrix import Provenance, build

@@ -18,6 +18,7 @@ from commands.output import Terminal
 from hostcheck.exits import Exit, worst
 
 if TYPE_CHECKING:
+    from hostcheck.local import Look
     from hostcheck.model import Judgement
     from hostcheck.report import Report
     from provision.model import ProviderSpec, VmSpec
@@ -132,43 +133,42 @@ def _how_far(errand: Errand[T], jobs: Sequence[Job[T]]) -> str:
 @contextlib.contextmanager
 def opened(vms: Iterable[VmSpec], terminal: Terminal, *, look: bool) -> Iterator[Endpoints]:
     """Open every endpoint of these VMs and, if `look`, look at its host. What cannot be opened is said and counted."""
+    from hostcheck.local import Look
     from provision.model import Placement
     from provision.provider import ProviderError
-    from provision.providers import prepare_process
+    from provision.providers import is_local, prepare_process
 
     groups: dict[ProviderSpec, list[VmSpec]] = {}
     for vm in vms:
         groups.setdefault(replace(vm.provider, name="", origin=None, defaults=Placement()), []).append(vm)
-    prepare_process(group[0].provider for group in groups.values())
+    prepare_process(groups)
     endpoints = Endpoints(terminal, [])
+    here = Look() if look and any(map(is_local, groups)) else None  # goes on while libraries load and daemons answer
     try:
         for group in groups.values():
             try:
-                endpoints.opened.append(_open(tuple(group), terminal, look=look))
+                endpoints.opened.append(_open(tuple(group), terminal, here if is_local(group[0].provider) else None))
             except ProviderError as e:
                 complain(str(e), e.hint)
                 endpoints.codes.append(code_of(e))
         yield endpoints
     finally:
+        if here is not None:
+            here.close()
         for endpoint in endpoints.opened:
             endpoint.provider.close()
 
 
-def _open(vms: tuple[VmSpec, ...], terminal: Terminal, *, look: bool) -> Endpoint:
+def _open(vms: tuple[VmSpec, ...], terminal: Terminal, host: Look | None) -> Endpoint:
     from hostcheck.judge import judge
-    from provision.provider import ProviderError
     from provision.providers import open_provider
 
     provider = open_provider(vms[0].provider)
-    if not look:
+    if host is None:
         return Endpoint(provider, vms, None, None)
     terminal.progress(f"{provider.name}: looking at the host")
-    try:
-        report = provider.host_report()
-    except ProviderError as e:
-        provider.close()
-        raise ProviderError(f"{provider.name}: {e}", hint=e.hint, refused=e.refused) from e
-    return Endpoint(provider, vms, report, judge(report) if report is not None else None)
+    report = host.report()
+    return Endpoint(provider, vms, report, judge(report))
 
 
 def code_of(error: Exception) -> Exit:

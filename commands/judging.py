@@ -1,32 +1,14 @@
 """From what is kept to chains: every entry judged again, each VM together with the host it runs on."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
-from commands.failures import Failure
 from commands.remembering import Memory
 from hostcheck.chain import host_chain, unreached_chain, vm_chain
 from hostcheck.host_view import judge_both, judge_view, view_chain, without_report
 from hostcheck.model import Arrival, Chain, HostView, Judgement, VmView
 from hostcheck.policy import Policy
-from hostcheck.policy_file import PolicyError, load
 from hostcheck.report import ReportError
 from reports.store import Entry
-
-
-def policy_in(path: Path | None = None) -> Policy:
-    """The policy in a file, or the user's. Raises Failure with its line."""
-    try:
-        return load(path, _rules)
-    except PolicyError as e:
-        raise Failure(str(e)) from e
-
-
-def _rules() -> Iterable[str]:
-    """Those of lint can be waived too; they are looked up only for a name that is no check's."""
-    from provision.manifests.rulebook import RULES
-
-    return RULES
 
 
 def chains(entries: Iterable[Entry], policy: Policy) -> list[Chain]:

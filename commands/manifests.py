@@ -54,7 +54,7 @@ def read(files: tuple[str, ...], connect: str | None, policy: Path | None = None
 
 def _waived(problems: list[Problem], policy_file: Path | None) -> list[Problem]:
     """Those that the policy puts up with are marked. An error never is: the VM could not be made all the same."""
-    from commands.judging import policy_in
+    from commands.policies import policy_in
     from provision.model import Severity
 
     policy = policy_in(policy_file)

@@ -21,7 +21,8 @@ def matrix(html: Path | None, form: str, reports: tuple[tuple[str, Path], ...], 
     Nothing is looked at anew: kept reports are judged again. The page is one file without any network use.
     """
     from commands.failures import Failure
-    from commands.judging import chains, policy_in
+    from commands.judging import chains
+    from commands.policies import policy_in
     from commands.recording import Recorder, opened_store, printed
     from reports.text import matrix_text
 

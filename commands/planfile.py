@@ -7,11 +7,11 @@ and with them whatever Secret or environment variable they ask for, makes the pl
 import hashlib
 import io
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 
+from agent import VERSION
 from commands.failures import Failure
 from commands.plan import intent
 from hostcheck.clock import now
@@ -79,7 +79,7 @@ def plan_file(plans: Sequence[Plan], files: Sequence[str], connect: str | None) 
     """The plans of the VMs in these manifests. Raises Failure where they could not be read a second time."""
     if "-" in files:
         raise Failure("a plan of standard input cannot be carried out later", hint="save the manifests in files")
-    return PlanFile(SCHEMA, version("nestproof"), now(), _sources(files), connect, tuple(map(_planned, plans)))
+    return PlanFile(SCHEMA, VERSION, now(), _sources(files), connect, tuple(map(_planned, plans)))
 
 
 def text(plan: PlanFile) -> str:

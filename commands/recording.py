@@ -4,16 +4,16 @@ import contextlib
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import click
 
+from agent import VERSION
 from commands.failures import Failure, complain
 from commands.judging import chains as judge_entries
-from commands.judging import policy_in
 from commands.options import STORE
 from commands.output import Terminal
+from commands.policies import policy_in
 from hostcheck.clock import now
 from hostcheck.files import write_whole
 from hostcheck.model import Arrival, Chain, HostView, VmView
@@ -88,7 +88,7 @@ class Recorder:
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
-        self.provenance = Provenance(version("nestproof"), shlex.join(["nestproof", *sys.argv[1:]]), now())
+        self.provenance = Provenance(VERSION, shlex.join(["nestproof", *sys.argv[1:]]), now())
 
     def keep(self, entries: Sequence[Entry]) -> None:
         """Put the entries on disk. A store that cannot be used is said aloud and does not stop the command."""

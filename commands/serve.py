@@ -53,7 +53,8 @@ def serve(listen: str, cert: Path | None, key: Path | None, names: tuple[str, ..
     except ModuleNotFoundError as e:
         raise Failure(f"{e.name} is not installed", hint="pip install 'nestproof[server]'") from e
     from commands.collecting import own_certificate, password, tokens
-    from commands.judging import chains, policy_in
+    from commands.judging import chains
+    from commands.policies import policy_in
     from commands.recording import Recorder, opened_store, printed
     from reports.collector.intake import Intake
 

@@ -34,7 +34,7 @@ def show(what: str, form: str, reports: tuple[tuple[str, Path], ...], most: int,
     nestproof show default/ci1@2026-11-01    as it was known on that day
     nestproof show case-4711.tar.zst         a bundle that somebody sent
     """
-    from commands.judging import policy_in
+    from commands.policies import policy_in
     from commands.recording import Recorder, opened_store, printed
     from commands.words import known
     from reports.text import check_text, matrix_text

@@ -69,7 +69,7 @@ def status(files: tuple[str, ...], connect: str | None, parallel: int, form: str
 
 def _proof(name: str) -> tuple[str, float] | None:
     """The verdict of the newest report of a VM, and when it came; None when there is none."""
-    from commands.judging import policy_in
+    from commands.policies import policy_in
     from commands.recording import opened_store
     from hostcheck.judge import judge
     from hostcheck.model import Arrival

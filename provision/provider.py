@@ -10,7 +10,6 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from hostcheck.model import Evidence, HostView, Judgement, Silence, VmView
-from hostcheck.report import Report
 from provision.model import FieldAccount, VmSpec
 
 
@@ -97,13 +96,10 @@ class Provider(Protocol):
     name: str
     """For people: `libvirt qemu:///embed`."""
 
-    def host_report(self) -> Report | None:
-        """The host's own report when this endpoint is this machine; None when it is elsewhere."""
-
     def plan(self, vm: VmSpec, host: Judgement | None = None) -> Plan:
         """Wanted against observed, without side effects. Raises ProviderError when it cannot work.
 
-        `host` is the judgement of `host_report`: what is known by execution of the machine that the VM will run on.
+        `host` is what is known by execution of the machine that the VM will run on, where that is this machine.
         """
 
     def apply(self, plan: Plan, progress: Progress) -> None:

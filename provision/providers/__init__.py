@@ -50,6 +50,18 @@ def _module(spec: ProviderSpec) -> Any:
         raise ProviderError(f"{spec.type} support cannot be loaded: {e}", hint=install) from e
 
 
+def is_local(spec: ProviderSpec) -> bool:
+    """The VMs of this endpoint run on this machine."""
+    if spec.type != "libvirt":
+        return False
+    from provision.providers.libvirt.endpoint import parse_endpoint
+
+    try:
+        return parse_endpoint(spec.endpoint).local
+    except ProviderError:
+        return False
+
+
 def prepare_process(specs: Iterable[ProviderSpec]) -> None:
     """Make this process fit for these providers. Call once, before any thread starts and before `open_provider`.
 

@@ -2,15 +2,13 @@
 
 import contextlib
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import libvirt
 
-from hostcheck.local import local_report
+from agent import VERSION
 from hostcheck.model import Accelerator, Evidence, Judgement, Silence, VmView
-from hostcheck.report import Report
 from provision import images
 from provision.accounting import account
 from provision.model import ProviderSpec, VmSpec
@@ -65,10 +63,6 @@ class LibvirtProvider:
         self._storage: Storage = (
             FileStorage(endpoint.root) if endpoint.root else PoolStorage(connection, endpoint.written)
         )
-
-    def host_report(self) -> Report | None:
-        """This machine's own report, its proofs executed now; None when the VMs run elsewhere."""
-        return local_report() if self._endpoint.local else None
 
     def plan(self, vm: VmSpec, host: Judgement | None = None) -> LibvirtPlan:
         """What apply will do, without side effects. `host` is this machine's judgement, if the VM will run on it."""
@@ -196,7 +190,7 @@ class LibvirtProvider:
         return Present(record.settings, bool(domains.is_running(domain)), self._storage.complete(key))
 
     def _xml(self, vm: VmSpec, key: VmKey, choice: Choice, fitting: Fitting, settings: Settings) -> str:
-        record = Record(vm.namespace, vm.name, version("nestproof"), settings)
+        record = Record(vm.namespace, vm.name, VERSION, settings)
         return domain_xml(vm, choice, fitting, self._machine, self._storage.places(key), record)
 
     def _dry_run(self, vm: VmSpec, choice: Choice) -> Evidence:

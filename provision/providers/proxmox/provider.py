@@ -7,7 +7,6 @@ from dataclasses import replace
 from msgspec.structs import replace as with_fields
 
 from hostcheck.model import Judgement, Silence, VmView
-from hostcheck.report import Report
 from provision import images
 from provision.accounting import account
 from provision.model import ProviderSpec, VmSpec
@@ -56,10 +55,6 @@ class ProxmoxProvider:
         self._api = api
         self._version = version
         self._maker = Maker(api)
-
-    def host_report(self) -> Report | None:
-        """None: the VMs run elsewhere."""
-        return None
 
     def plan(self, vm: VmSpec, host: Judgement | None = None) -> ProxmoxPlan:  # noqa: ARG002 - of this machine
         """What apply will do, without side effects."""

@@ -4,7 +4,6 @@ import msgspec
 from pyVmomi import vim
 
 from hostcheck.model import Judgement, VmView
-from hostcheck.report import Report
 from provision.accounting import account
 from provision.model import ProviderSpec, VmSpec
 from provision.provider import Artefact, Plan, Progress, ProviderError
@@ -45,10 +44,6 @@ class VsphereProvider:
         self._calls = Calls(connection)
         self._looking = Looking(self._calls)
         self._converging = Converging(self._calls, self._looking)
-
-    def host_report(self) -> Report | None:
-        """None: ESXi runs no agent."""
-        return None
 
     def plan(self, vm: VmSpec, host: Judgement | None = None) -> Plan:  # noqa: ARG002 - of no machine here
         """What apply will do. Changes nothing."""

@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+import agent
 from nestproof import COMMANDS
 
 NESTPROOF = [sys.executable, "-m", "nestproof"]
@@ -198,3 +200,7 @@ def test_measuring_says_what_exits_cost_or_why_not(tmp_path: Path) -> None:
     if os.access("/dev/kvm", os.R_OK | os.W_OK):
         assert "median" in said[0] or "emulated" in said[0]
     assert "an exit of a guest" not in nestproof("check", state=tmp_path).stdout
+
+
+def test_the_version_is_said_in_one_way() -> None:
+    assert version("nestproof") == agent.VERSION
