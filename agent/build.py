@@ -6,6 +6,7 @@ import functools
 import hashlib
 import marshal
 import os
+import re
 import sys
 import zlib
 from pathlib import Path
@@ -47,7 +48,9 @@ for code, byte in zip("qrnze", "'\\r\\n\\0\\1"):
     block = block.replace("\\1" + code, byte)
 """
     + IMPORTER % 'block.encode("latin-1")'
-    + "from agent.cli import main\nsys.exit(main(sys.argv[1:]))\n"
+    # sys.exit would clear away every object, one after the other, before the process ends
+    + "from agent.cli import main\ncode = main(sys.argv[1:])\n"
+    + "sys.stderr.flush()\n__import__('os')._exit(code)\n"
 )
 # What may not stand in such a string, and what stands for it; the mark itself first
 ESCAPES = ((b"\1", b"\1e"), (b"\0", b"\1z"), (b"\n", b"\1n"), (b"\r", b"\1r"), (b"'", b"\1q"))
@@ -94,7 +97,8 @@ def shipped() -> dict[str, tuple[bool, str]]:
         if path.name not in NOT_SHIPPED or path.parent != HERE:
             package = path.name == "__init__.py"
             name = inside.removesuffix("/__init__").replace("/", ".")
-            sources[name] = (package, ast.unparse(Lean().visit(ast.parse(path.read_text("utf-8")))))
+            text = ast.unparse(Lean().visit(ast.parse(path.read_text("utf-8"))))
+            sources[name] = (package, re.sub("(?m)^ +", lambda found: found[0][::4], text))
     return sources
 
 

@@ -1,4 +1,7 @@
-"""The agent's command line, parsed by hand: argparse costs as much as the whole run."""
+"""The agent's command line, parsed by hand: argparse costs as much as the whole run.
+
+What only some options need has modules of its own, which are compiled only then.
+"""
 
 import os
 import sys
@@ -31,7 +34,9 @@ class Usage(Exception):
 def main(arguments):
     """Run the agent; 0 a report was made, 1 it was not, 2 the command line is wrong, 130 interrupted."""
     try:
-        return run(parse(arguments))
+        code = run(parse(arguments))
+        sys.stdout.flush()
+        return code
     except Usage as e:
         sys.stderr.write("nestproof-agent: %s (see --help)\n" % e)
         return 2
@@ -80,26 +85,27 @@ def run(options):
         print("\n".join("%-24s%s" % (probe[0], probe[3]) for probe in PROBES))
         return 0
     stays = "--watch" in options or "--serve-port" in options or "--send" in options
-    wanted = {
-        "timeout": seconds(options, default=STAYING if stays else 10.0),
-        "root": tree(options),
-        "vm": options.get("--vm"),
-    }
-    wanted["only"] = selected(options)
-    wanted["measure"] = "--measure" in options
+    wanted = {"vm": options.get("--vm"), "measure": "--measure" in options, "timeout": STAYING if stays else 10.0}
+    if "--timeout" in options or "--root" in options or "--only" in options:
+        from agent.values import wanted_by
+
+        wanted.update(wanted_by(options))
     if "--uninstall" in options:
         from agent.uninstall import uninstall
 
         return uninstall(print)
     if stays:
         from agent.service import service
+        from agent.values import seconds
 
         try:
             return service(options, lambda: told(collect(**wanted)), seconds)
         except ValueError as e:
             raise Usage(str(e))
     if "--capture" in options:
-        return capture(options["--capture"], wanted)
+        from agent.record import capture
+
+        return capture(options["--capture"], wanted, told)
     report = told(collect(**wanted))
     if "--text" in options or (sys.stdout.isatty() and "--json" not in options):
         from agent.text import text
@@ -109,7 +115,6 @@ def run(options):
         from agent.encode import encode
 
         print(encode(report))
-    sys.stdout.flush()
     return 0
 
 
@@ -120,58 +125,3 @@ def told(report):
     sys.stderr.write("nestproof: %s\n" % summary(report))
     sys.stderr.flush()
     return report
-
-
-def capture(directory, wanted):
-    """Record this machine below a new or empty directory; Usage when it is neither."""
-    from agent.collector import collect as run_recorded
-    from agent.record import keep_facts
-
-    os.makedirs(directory, exist_ok=True)
-    if os.listdir(directory):
-        raise Usage("--capture %s is not empty" % directory)
-    directory = os.path.abspath(directory)
-    report = told(run_recorded(record=directory, **wanted))
-    keep_facts(directory, report)
-    print("recorded in %s; read it with --root %s" % (directory, directory))
-    return 0
-
-
-def seconds(options, name="--timeout", default=10.0, most=3600):
-    """Return an option's number of seconds; Usage when it is none."""
-    try:
-        value = float(options.get(name, default))
-    except ValueError:
-        value = -1.0
-    if not 0 < value <= most:
-        raise Usage("%s wants seconds, more than 0 and at most %d, not %r" % (name, most, options[name]))
-    return value
-
-
-def tree(options):
-    """Return the absolute --root directory or None; Usage when it is no directory."""
-    root = options.get("--root")
-    if root is None:
-        return None
-    if not os.path.isdir(root):
-        raise Usage("--root %s is not a directory" % root)
-    return os.path.abspath(root)
-
-
-def selected(options):
-    """Return the ids of --only, or None for all; Usage names an unknown one and those that come near."""
-    if "--only" not in options:
-        return None
-    from agent.facts import PROBES
-
-    known = [probe[0] for probe in PROBES]
-    chosen = []
-    for name in options["--only"].split(","):
-        prefix = name if name.endswith(".") else None
-        found = [each for each in known if each == name or (prefix and each.startswith(prefix))]
-        found = found if name in found else [each for each in found if each != "proof.cost"]
-        if not found:
-            near = [each for each in known if each.split(".")[0] == name.split(".")[0]] or known
-            raise Usage("no such fact: %s; there are %s" % (name, ", ".join(near)))
-        chosen += [each for each in found if each not in chosen]
-    return chosen

@@ -5,14 +5,13 @@ or takes the child with it, the child is killed, the fact says so, and a new chi
 A guest that never leaves KVM_RUN ends like any other hang.
 """
 
-import select
 import sys
 import time
 
 from agent import VERSION
 from agent.facts import PROBES
 from agent.machine import Machine
-from agent.worker import Worker, errno_text, fact, milliseconds, stopped
+from agent.worker import milliseconds, start
 
 LIMIT = 64 * 1024  # bytes of a report, docs/report.md
 
@@ -34,11 +33,12 @@ def collect(only, timeout, root, measure, vm, record=None):
         report["subject"] = subject(Machine(root, record=record), vm)
         __import__("agent.encode")  # fitted() will want it
 
-    facts = Run(wanted, root, measure, begin + timeout, timeout, record).facts(meanwhile)
-    report["started"] = round(started, 3)
-    report["duration_ms"] = milliseconds(begin)
-    report["facts"] = {probe[0]: facts[probe[0]] for probe in wanted}
-    return fitted(report)
+    with Run(wanted, root, measure, begin + timeout, timeout, record) as run:
+        facts = run.facts(meanwhile)
+        report["started"] = round(started, 3)
+        report["duration_ms"] = milliseconds(begin)
+        report["facts"] = {probe[0]: facts[probe[0]] for probe in wanted}
+        return fitted(report)
 
 
 def fitted(report):
@@ -63,7 +63,9 @@ class Run:
     """One run over some probes, with a deadline on the performance counter.
 
     What asks KVM and what reads files are two lanes, each with a worker of its own, side by side. What both import is
-    imported before; that, and what each does with files of its own, is most of the time that a run takes.
+    imported before, and what only their parent needs is imported after; that, and what each does with files of its own,
+    is most of the time that a run takes. Used in a ``with``: its end waits for the workers' ends, and by then there is
+    something better to do than to wait.
     """
 
     def __init__(self, probes, root, measure, deadline, timeout, record=None):
@@ -74,65 +76,34 @@ class Run:
         self.timeout = timeout
         self.record = record
         self.workers = []  # type: list
+        self.ended = []  # type: list
         self.done = {}  # type: dict
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        for each in self.workers + self.ended:
+            each.end()
 
     def facts(self, meanwhile=lambda: None):
         """Return {id: fact} for all probes; do ``meanwhile`` beside the workers."""
         kvm = [probe for probe in self.probes if probe[1].startswith(("kvm.", "proof."))]
         files = [probe for probe in self.probes if probe not in kvm]
         files.sort(key=lambda probe: probe[1] == "cpuid")  # asked ahead of all, answered last; see agent/cpuid.py
-        try:
-            self.begin([lane for lane in (kvm, files) if lane])
-            meanwhile()
-            while self.workers:
-                self.begin(self.listen())
-        finally:
-            for each in self.workers:
-                each.end()
+        begun = [self.begin(lane) for lane in (kvm, files) if lane]
+        from agent.watchdog import attend, listen
+
+        attend(self, begun)
+        meanwhile()
+        while self.workers:
+            attend(self, [self.begin(lane) for lane in listen(self)])
         return self.done
 
-    def begin(self, lanes):
-        """Start a worker on each lane of probes; without time or without a child say so in the facts."""
-        for todo in lanes:
-            if time.perf_counter() >= self.deadline:
-                late = "ETIMEDOUT: not begun, the run's %g s were used up" % self.timeout
-                for probe in todo:
-                    self.done[probe[0]] = stopped(probe, "timeout", "not-begun", late, "", time.perf_counter())
-                continue
-            try:
-                self.workers.append(Worker(todo, self))
-            except OSError as e:
-                self.alone(todo, errno_text(e))
-
-    def alone(self, todo, why):
-        """Do without a child what only reads, and leave what could hang."""
-        machine = Machine(self.root, self.measure, record=self.record)
-        for probe in todo:
-            self.done[probe[0]] = (
-                stopped(
-                    probe, "error", "not-begun", why + ": not begun, for want of a process", "", time.perf_counter()
-                )
-                if probe[5]
-                else fact(probe, machine)
-            )
-
-    def listen(self):
-        """Take what the workers send until one ends or overstays; return what the ended ones have left to do."""
-        poll = select.poll()
-        for each in self.workers:
-            poll.register(each.receive, select.POLLIN)
-        left = min(each.until() for each in self.workers) - time.perf_counter()
-        ready = [fd for fd, _ in poll.poll(max(left, 0) * 1000 + 1)]
-        lanes = []
-        for each in list(self.workers):
-            alive = each.take(self.done) if each.receive in ready else True
-            if alive and each.todo and time.perf_counter() >= each.until():
-                error = "ETIMEDOUT: stopped after %.3g s" % (time.perf_counter() - each.since)
-                each.give_up("timeout", "timeout", error, self.done)
-                alive = False
-            if not alive or not each.todo:
-                self.workers.remove(each)
-                each.end()
-                if each.todo:
-                    lanes.append(each.todo)
-        return lanes
+    def begin(self, todo):
+        """Start a worker on a lane of probes; return the probes, the time, and process and pipe or the OSError."""
+        since = time.perf_counter()
+        try:
+            return todo, since, start(todo, self)
+        except OSError as e:
+            return todo, since, e

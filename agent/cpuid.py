@@ -35,6 +35,9 @@ def start(leaves, cpus=0):
 
     All that a seccomp filter may punish is done in the child.
     """
+    from agent.memory import memfd
+
+    code = program(leaves, cpus)
     receive, send = os.pipe()
     try:
         child = os.fork()
@@ -44,10 +47,8 @@ def start(leaves, cpus=0):
         raise
     if not child:
         try:
-            from agent.memory import memfd
-
             fd = memfd("cpuid")
-            os.write(fd, program(leaves, cpus))
+            os.write(fd, code)
             os.dup2(send, 1)
             os.execve(fd, ["cpuid"], {})  # noqa: S606
         except OSError as e:

@@ -1,17 +1,16 @@
 """JSON, written without the json package: importing it costs more than all of a report."""
 
-try:
-    from _json import encode_basestring_ascii as quoted
-except ImportError:  # Debian's python3-minimal
 
-    def quoted(text):  # type: ignore[misc]
-        """Return a JSON string; what is not ASCII is written as UTF-16 escapes."""
-        units = text.encode("utf-16-be", "surrogatepass")
-        out = ""
-        for high, low in zip(units[::2], units[1::2]):  # noqa: B905
-            plain = high == 0 and 32 <= low < 127 and low not in b'"\\'
-            out += chr(low) if plain else "\\u%04x" % (high << 8 | low)
-        return '"' + out + '"'
+def quoted(text):
+    """Return a JSON string; what is not ASCII is written as UTF-16 escapes."""
+    if text.isprintable() and '"' not in text and "\\" not in text and len(text.encode()) == len(text):
+        return '"' + text + '"'
+    units = text.encode("utf-16-be", "surrogatepass")
+    out = ""
+    for high, low in zip(units[::2], units[1::2]):  # noqa: B905
+        plain = high == 0 and 32 <= low < 127 and low not in b'"\\'
+        out += chr(low) if plain else "\\u%04x" % (high << 8 | low)
+    return '"' + out + '"'
 
 
 def encode(thing, indent=None, level=0):

@@ -43,6 +43,21 @@ def keep_facts(root, report):
         f.write(encode({"schema": report["schema"], "facts": report["facts"]}, 1) + "\n")
 
 
+def capture(directory, wanted, told):
+    """Record this machine below a new or empty directory, and tell of it; Usage when it is neither."""
+    from agent.cli import Usage
+    from agent.collector import collect
+
+    os.makedirs(directory, exist_ok=True)
+    if os.listdir(directory):
+        raise Usage("--capture %s is not empty" % directory)
+    directory = os.path.abspath(directory)
+    report = told(collect(record=directory, **dict({"only": None, "root": None}, **wanted)))
+    keep_facts(directory, report)
+    print("recorded in %s; read it with --root %s" % (directory, directory))
+    return 0
+
+
 def recorded(machine, probe):
     """Return the recorded fact of a probe that executes something; NotOk where the record has none."""
     facts = machine.once(FACTS, lambda: load(machine))

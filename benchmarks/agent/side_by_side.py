@@ -7,6 +7,7 @@ that does nothing. Peers that are not installed are named (Debian: cpu-checker, 
 
 --check fails when the agent, as the one file that guests run, takes more than five times the baseline, or more than
 the four peers together. Read it on a machine that has two CPUs to spare: the agent works in two processes at once.
+Where there is none, `chrt -r 10` before it (root) keeps other processes from the CPUs.
 """
 
 import argparse

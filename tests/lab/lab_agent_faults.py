@@ -105,7 +105,8 @@ def main():
 
     module.nocpuid = nocpuid
     probes.append(("proof.nocpuid", "acted", "nocpuid", "KVM_RUN", 4, True))
-    facts = Run(probes, None, False, time.perf_counter() + 120, 120).facts()
+    with Run(probes, None, False, time.perf_counter() + 120, 120) as run:
+        facts = run.facts()
     print(encode({name[6:]: [fact["status"], fact.get("value"), fact.get("error")] for name, fact in facts.items()}))
 
 

@@ -1,5 +1,6 @@
 """The one-file agent: small, the same every time, complete."""
 
+import ast
 import subprocess
 import sys
 import tomllib
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import agent
-from agent.build import agent_bytes, build, bundle, made, shipped
+from agent.build import Lean, agent_bytes, build, bundle, made, shipped
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -68,6 +69,14 @@ def test_comments_and_docstrings_are_left_out() -> None:
         assert isinstance(package, bool)
         assert '"""' not in source
         assert "\n#" not in source
+
+
+def test_what_is_shipped_says_what_the_sources_say() -> None:
+    for name, (package, source) in shipped().items():
+        path = REPOSITORY / name.replace(".", "/")
+        text = (path / "__init__.py" if package else path.with_suffix(".py")).read_text("utf-8")
+        lean = Lean().visit(ast.parse(text))
+        assert ast.dump(ast.parse(source)) == ast.dump(ast.parse(ast.unparse(lean)))
 
 
 def test_runs_from_its_sources_too() -> None:

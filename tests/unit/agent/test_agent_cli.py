@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from agent import VERSION
-from agent.cli import Usage, main, parse, selected
+from agent.cli import Usage, main, parse
 from agent.facts import PROBES
+from agent.values import selected
 
 
 def test_json_when_not_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,8 @@ from agent.collector import LIMIT, Run, fitted
 from agent.encode import encode
 from agent.facts import PROBES, NotOk
 from agent.machine import Machine
-from agent.worker import fact, split
+from agent.watchdog import split
+from agent.worker import fact
 
 STATUSES = {"ok", "absent", "denied", "error", "timeout", "unsupported"}
 
@@ -45,10 +46,14 @@ def good(machine: Machine) -> str:
     return "fine"
 
 
+def much(machine: Machine) -> str:
+    return "y" * 20000
+
+
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> object:
     module = types.ModuleType("agent.acted")
-    for function in (hang, crash, leave, refuse, explode, good):
+    for function in (hang, crash, leave, refuse, explode, good, much):
         setattr(module, function.__name__, function)
     monkeypatch.setitem(sys.modules, "agent.acted", module)
 
@@ -56,7 +61,8 @@ def run(monkeypatch: pytest.MonkeyPatch) -> object:
         probes = [
             (name, "acted", name.split(".")[-1], "test", limit if name.endswith("hang") else 30, True) for name in names
         ]
-        return Run(probes, None, False, time.perf_counter() + timeout, timeout).facts()
+        with Run(probes, None, False, time.perf_counter() + timeout, timeout) as run:
+            return run.facts()
 
     return start
 
@@ -72,6 +78,12 @@ def test_a_hang_ends_and_the_others_are_done(run) -> None:  # type: ignore[no-un
         "cause": "timeout",
         "detail": {},
     }
+
+
+def test_facts_that_do_not_fit_the_pipe_all_come(run) -> None:  # type: ignore[no-untyped-def]
+    facts = run(*(f"{n}.much" for n in range(12)), "last.crash", limit=30)
+    assert [len(facts[f"{n}.much"]["value"]) for n in range(12)] == [20000] * 12
+    assert facts["last.crash"]["error"] == "the probe was killed by signal 9"
 
 
 def test_a_crash_is_named_and_the_others_are_done(run) -> None:  # type: ignore[no-untyped-def]

@@ -77,7 +77,8 @@ class TestOnKvm:
         module.endless = endless  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "agent.acted", module)
         probes = [("proof.plain", "acted", "endless", "KVM_RUN", 0.5, True)]
-        facts = Run(probes, None, False, time.perf_counter() + 20, 20).facts()
+        with Run(probes, None, False, time.perf_counter() + 20, 20) as run:
+            facts = run.facts()
         assert facts["proof.plain"]["status"] == "timeout"
         assert facts["proof.plain"]["value"]["stages"] == "A"
 
@@ -97,7 +98,8 @@ class TestOnKvm:
         module.hypercall = hypercall  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "agent.acted", module)
         probes = [("proof.plain", "acted", "hypercall", "KVM_RUN", 0.5, True)]
-        facts = Run(probes, None, False, time.perf_counter() + 20, 20).facts()
+        with Run(probes, None, False, time.perf_counter() + 20, 20) as run:
+            facts = run.facts()
         if Path("/sys/module/kvm_pvm").is_dir():
             assert facts["proof.plain"]["status"] == "timeout"
         assert facts["proof.plain"]["status"] in {"ok", "timeout"}

@@ -16,10 +16,11 @@ from agent.facts import PROBES
 from agent.files import read
 from agent.kvm.configured import parse
 from agent.kvm.modules import modules
-from agent.machine import Machine, distribution
+from agent.machine import Machine
 from agent.plumbing import libvirt_cache, namespaces
 from agent.process import identity
 from agent.rivals import rivals
+from agent.system import distribution
 from agent.worker import fact
 
 REPOSITORY = Path(__file__).parents[3]
