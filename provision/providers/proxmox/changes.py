@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from hostcheck.model import Asked
 from provision.model import VmSpec
-from provision.provider import Step
+from provision.provider import Difference, Power, Step
 from provision.providers.proxmox import config as configs
 from provision.providers.proxmox.config import MANAGED, disk_gib, same
 from provision.providers.proxmox.guests import Guest
@@ -16,6 +16,8 @@ from provision.providers.proxmox.record import GONE
 LIVE = ("name", "tags", "description", "cpulimit", "cpuunits", "balloon")
 LIVE_DEVICES = re.compile(r"(net|scsi)\d+")
 """What a running VM takes up at once, with Proxmox's usual hot-plug."""
+DIGEST = 16
+"""Characters of a digest, or of `template NUMBER`, that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Change:
     """What has to be done with a VM that is there."""
 
     rebuild: str = ""
@@ -41,8 +43,8 @@ class Difference:
     delete: tuple[str, ...] = ()
     grow: Mapping[str, int] = field(default_factory=dict)
     seed: bool = False
-    words: tuple[str, ...] = ()
-    """For people: `cores 1 → 2`."""
+    differences: tuple[Difference, ...] = ()
+    """For people, in Proxmox's keys."""
     cold: bool = False
     """It is running, and some of it waits for a stop and a start."""
 
@@ -56,44 +58,63 @@ def wanted_sizes(vm: VmSpec, drive: str) -> dict[str, int]:
     return {drive: vm.disk_gib} | {f"scsi{number}": disk.size_gib for number, disk in enumerate(vm.disks, 1)}
 
 
-def compare(guest: Guest, wanted: Wanted, disks: Mapping[str, str]) -> Difference:
+def compare(guest: Guest, wanted: Wanted, disks: Mapping[str, str]) -> Change:
     """`disks` are the new ones that have to be made."""
+    if (anew := _needs_new_disk(guest, wanted)) is not None:
+        return anew
     record = guest.record
     assert record is not None
-    if record.image != wanted.image:
-        return Difference(rebuild="it was made from another image")
-    if record.cloud_init != wanted.cloud_init:
-        return Difference(rebuild="its user-data or meta-data is another")
-    if not configs.boot_drive(guest.config):
-        return Difference(rebuild="its disk is missing")
-    values, delete, words = {}, [], []
-    asked = {**wanted.settings, **wanted.nics}
+    values, delete, found, cold = {}, [], [], not record.seed
+    asked = {**wanted.settings, **wanted.nics, **disks}
     networks = {key for key in guest.config if re.fullmatch(r"net\d+", key)} if wanted.nics else set()
     for key in sorted(set(MANAGED) | networks | asked.keys()):
         old, new = guest.config.get(key), asked.get(key)
-        if same(key, old, new):
+        runs = guest.live.get(key) if guest.running else old
+        if not same(key, old, new):
+            if new is not None:
+                values[key] = new
+            elif old is not None:
+                delete.append(key)
+        elif same(key, runs, new):
             continue
-        if new is not None:
-            values[key] = new
-        elif old is not None:
-            delete.append(key)
-        words.append(f"{key} {_short(old)} → {_short(new)}")
-    grow = {drive: gib for drive, gib in wanted.sizes.items() if 0 < disk_gib(guest.config, drive) < gib}
-    before, after = (asked_of(keys, "")[0] is Asked.ON for keys in (guest.config, wanted.settings))
+        found.append(Difference(key, _observed(key, old, runs), _short(new)))
+        cold |= not same(key, runs, new) and key not in LIVE and not LIVE_DEVICES.fullmatch(key)
+    before, after = (asked_of(keys, "")[0] is Asked.ON for keys in (guest.running_config, wanted.settings))
     if before is not after:
-        words.insert(0, "nested no → yes" if after else "nested yes → no")
-    words += [f"{drive} {disk_gib(guest.config, drive):g} → {gib} GiB" for drive, gib in grow.items()]
-    words += [f"{drive} is new" for drive in sorted(disks)]
-    values |= disks
-    waits = [key for key in (*values, *delete, *guest.pending) if key not in LIVE and not LIVE_DEVICES.fullmatch(key)]
-    return Difference(
+        found.insert(0, Difference("nested", _yes(before), _yes(after)))
+    grow = {drive: gib for drive, gib in wanted.sizes.items() if 0 < disk_gib(guest.config, drive) < gib}
+    found += [Difference(each, f"{disk_gib(guest.config, each):g} GiB", f"{gib} GiB") for each, gib in grow.items()]
+    return Change(
         values=values,
         delete=tuple(delete),
         grow=grow,
         seed=not record.seed,
-        words=tuple(words),
-        cold=guest.running and bool(waits),
+        differences=tuple(found),
+        cold=guest.running and cold,
     )
+
+
+def _needs_new_disk(guest: Guest, wanted: Wanted) -> Change | None:
+    """Where nothing but a new disk will do."""
+    record = guest.record
+    assert record is not None
+    if record.image != wanted.image:
+        images = Difference("image", record.image[:DIGEST], wanted.image[:DIGEST] or "not downloaded yet")
+        return Change(rebuild="it was made from another image", differences=(images,))
+    if record.cloud_init != wanted.cloud_init:
+        said = Difference("cloud init", record.cloud_init[:DIGEST], wanted.cloud_init[:DIGEST])
+        return Change(rebuild="its user-data or meta-data is another", differences=(said,))
+    if not configs.boot_drive(guest.config):
+        drive, gib = next(iter(wanted.sizes.items()))
+        return Change(rebuild="its disk is missing", differences=(Difference(drive, "", f"{gib} GiB"),))
+    return None
+
+
+def power(guest: Guest | None, change: Change, *, power_on: bool) -> Power:
+    """What a VM that runs goes through."""
+    if guest is None or not guest.running or (power_on and not change.cold and not change.rebuild):
+        return Power.UNTOUCHED
+    return Power.POWER_CYCLE if power_on else Power.OFF
 
 
 def shrunk(guest: Guest, wanted: Wanted) -> str:
@@ -106,7 +127,7 @@ def with_seed(values: Mapping[str, str], seed: str) -> dict[str, str]:
     return {**values, configs.SEED_DRIVE: "none,media=cdrom" if seed in ("", GONE) else f"{seed},media=cdrom"}
 
 
-def steps(guest: Guest | None, difference: Difference, wanted: Wanted, made: tuple[Step, ...]) -> tuple[Step, ...]:
+def steps(guest: Guest | None, change: Change, wanted: Wanted, made: tuple[Step, ...]) -> tuple[Step, ...]:
     """The plan in words. `made` is how a VM that is not there comes to be."""
     seed = Step("create", "seed", "cloud-init: the user's data and the agent, as an ISO image")
     cpu = wanted.settings["cpu"]
@@ -114,24 +135,35 @@ def steps(guest: Guest | None, difference: Difference, wanted: Wanted, made: tup
     on = start if wanted.power_on else ()
     if guest is None:
         return (*made, seed, *on)
-    if difference.rebuild:
+    if change.rebuild:
         stop = (Step("stop", "VM"),) if guest.running else ()
-        lost = Step("replace", "disk", f"what was written to it is lost: {difference.rebuild}")
+        lost = Step("replace", "disk", f"what was written to it is lost: {change.rebuild}")
         return (*stop, lost, *made, seed, *on)
-    stops = guest.running and (difference.cold or not wanted.power_on)
-    found: list[Step] = [Step("stop", "VM", "a stop and a start: it takes this up cold")] if difference.cold else []
-    if guest.running and not wanted.power_on and not difference.cold:
+    stops = guest.running and (change.cold or not wanted.power_on)
+    found: list[Step] = [Step("stop", "VM", "a stop and a start: it takes this up cold")] if change.cold else []
+    if guest.running and not wanted.power_on and not change.cold:
         found.append(Step("stop", "VM"))
-    if difference.words:
-        found.append(Step("change", "VM", ", ".join(difference.words)))
-    if difference.seed:
+    if change.values or change.delete or change.grow:
+        words = (f"{d.setting} {d.observed or 'none'} → {d.wanted or 'none'}" for d in change.differences)
+        found.append(Step("configure", "VM", ", ".join(words)))
+    if change.seed:
         found.append(seed)
     if wanted.power_on and (stops or not guest.running):
         found += start
     return tuple(found) or (Step("keep", "VM", "running as wanted" if wanted.power_on else "off, as wanted"),)
 
 
+def _observed(key: str, configured: str | None, runs: str | None) -> str:
+    """Both where they differ: what a running VM has, and what its next cold start would bring."""
+    if same(key, configured, runs):
+        return _short(configured)
+    return f"{_short(runs) or 'none'}, and {_short(configured) or 'none'} from its next cold start"
+
+
 def _short(value: str | None) -> str:
-    if value is None:
-        return "none"
-    return value if len(value) <= 60 else f"{value[:59]}…"
+    """Empty where there is none."""
+    return (value or "") if len(value or "") <= 60 else f"{str(value)[:59]}…"
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

@@ -78,6 +78,11 @@ class Guest:
         return f"VM {self.vmid} on {self.node}"
 
     @property
+    def running_config(self) -> dict[str, str]:
+        """What it runs with, or will start with while it is off."""
+        return self.live if self.running else self.config
+
+    @property
     def pending(self) -> tuple[str, ...]:
         """Keys that take effect at the next cold start."""
         keys = self.config.keys() | self.live.keys()

@@ -14,7 +14,7 @@ from provision.network_config import network_config
 from provision.provider import Progress, ProviderError
 from provision.providers.proxmox import changes, config, guests, media, record, tasks
 from provision.providers.proxmox.api import Api
-from provision.providers.proxmox.changes import Difference, Wanted
+from provision.providers.proxmox.changes import Change, Wanted
 from provision.providers.proxmox.console import DEVICE
 from provision.providers.proxmox.faults import LOCKS
 from provision.providers.proxmox.guests import Guest, Resource
@@ -128,9 +128,7 @@ class Maker:
         self._done(tasks.follow(self._api, upid, f"VM {number}", progress), progress)
         return number
 
-    def converge(
-        self, plan: ProxmoxPlan, guest: Guest, wanted: Wanted, difference: Difference, progress: Progress
-    ) -> None:
+    def converge(self, plan: ProxmoxPlan, guest: Guest, wanted: Wanted, change: Change, progress: Progress) -> None:
         """From the VM that is there to the wanted one: settings, sizes, seed, power; each only where it differs."""
         if guest.doubles:
             for node, number in guest.doubles:
@@ -138,21 +136,21 @@ class Maker:
                 if double is not None and not double.running:
                     progress(f"removing VM {number}, which another run made at the same time")
                     self.remove(double, progress, keep_image=True)
-        if difference.cold or (guest.running and not wanted.power_on):
+        if change.cold or (guest.running and not wanted.power_on):
             self.must_consent(plan, guest)
             progress("shutting down")
             self._stop(guest, progress)
             guest = replace(guest, running=False)
-        if difference.values or difference.delete:
+        if change.values or change.delete:
             progress("changing its configuration")
-            self._set(guest, difference.values, difference.delete, progress)
-        for drive, gib in difference.grow.items():
+            self._set(guest, change.values, change.delete, progress)
+        for drive, gib in change.grow.items():
             progress(f"growing {drive} to {gib} GiB")
             upid = self._api.put(f"{guest.path}/resize", disk=drive, size=f"{gib}G")
             self._done(tasks.follow(self._api, upid, f"{guest.at}: growing {drive}", progress), progress)
-        if difference.seed:
+        if change.seed:
             self._attach_seed(plan, guest, progress)
-        if guest.running and not difference.nothing:
+        if guest.running and not change.nothing:
             after = guests.read(self._api, guest.node, guest.vmid)
             waits = [key for key in after.pending if key in config.MANAGED] if after else []
             if waits:

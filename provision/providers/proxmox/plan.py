@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from provision.model import VmSpec
-from provision.provider import Plan, ProviderError, Step
+from provision.provider import Plan, Power, ProviderError, Step
 from provision.providers.proxmox import changes, config, record
-from provision.providers.proxmox.changes import Difference, Wanted
+from provision.providers.proxmox.changes import Change, Wanted
 from provision.providers.proxmox.cpu import Cpu
 from provision.providers.proxmox.facts import Node
 from provision.providers.proxmox.guests import Guest
@@ -26,7 +26,7 @@ class ProxmoxPlan(Plan):
     @property
     def stops(self) -> bool:
         """It says that the VM will be stopped: who carries it out consents to that."""
-        return any(step.action == "stop" for step in self.steps)
+        return self.power is not Power.UNTOUCHED
 
 
 def wanted_of(vm: VmSpec, node: Node, cpu: Cpu, source: Source, guest: Guest | None) -> Wanted:
@@ -45,7 +45,7 @@ def wanted_of(vm: VmSpec, node: Node, cpu: Cpu, source: Source, guest: Guest | N
     )
 
 
-def difference_of(vm: VmSpec, guest: Guest, wanted: Wanted) -> Difference:
+def change_of(vm: VmSpec, guest: Guest, wanted: Wanted) -> Change:
     """What has to be done with a VM that is there. Raises ProviderError, refused, for what cannot be done to it."""
     efi = guest.config.get("efidisk0")
     if vm.secure_boot and efi is not None and "pre-enrolled-keys=1" not in efi:
@@ -55,13 +55,13 @@ def difference_of(vm: VmSpec, guest: Guest, wanted: Wanted) -> Difference:
         )  # fmt: skip
     volume = guest.config.get(config.boot_drive(guest.config), "")
     storage = vm.placement.datastore or volume.partition(":")[0]
-    difference = changes.compare(guest, wanted, config.new_disks(vm, storage, guest.config))
-    drive = "" if difference.rebuild else changes.shrunk(guest, wanted)
+    change = changes.compare(guest, wanted, config.new_disks(vm, storage, guest.config))
+    drive = "" if change.rebuild else changes.shrunk(guest, wanted)
     if drive:
         size = config.disk_gib(guest.config, drive)
         why = f"its disk of {size:g} GiB cannot shrink to {wanted.sizes[drive]} GiB"
         raise refusal(vm, DISK, why, "destroy the VM first, or keep the size")
-    return difference
+    return change
 
 
 def made(vm: VmSpec, node: Node, source: Source) -> tuple[Step, ...]:

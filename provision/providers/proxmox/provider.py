@@ -14,7 +14,7 @@ from provision.provider import NoReport, Plan, Progress
 from provision.providers.proxmox import changes, facts, guests, media, observe, readback
 from provision.providers.proxmox import plan as plans
 from provision.providers.proxmox.api import Api
-from provision.providers.proxmox.changes import Difference
+from provision.providers.proxmox.changes import Change
 from provision.providers.proxmox.choose import node_for
 from provision.providers.proxmox.config import CUSTOM_KEY
 from provision.providers.proxmox.cpu import choose
@@ -66,9 +66,9 @@ class ProxmoxProvider:
         _check_cloud_init(vm)
         plans.check_networks(vm, node)
         wanted = plans.wanted_of(vm, node, cpu, source, guest)
-        difference = plans.difference_of(vm, guest, wanted) if guest else Difference()
+        change = plans.change_of(vm, guest, wanted) if guest else Change()
         disks: Mapping[str, str] = {}
-        if guest is None or difference.rebuild:
+        if guest is None or change.rebuild:
             check_size(vm, source)
             storage = media.for_disks(node, vm).storage
             disks = plans.new_disks(vm, source, storage)
@@ -77,11 +77,14 @@ class ProxmoxProvider:
                 media.for_import(node, vm.image.storage)
         return ProxmoxPlan(
             vm=vm,
-            steps=changes.steps(guest, difference, wanted, plans.made(vm, node, source)),
+            steps=changes.steps(guest, change, wanted, plans.made(vm, node, source)),
+            differences=change.differences,
+            power=changes.power(guest, change, power_on=vm.power_on),
+            loses_disk=bool(change.rebuild),
             accounts=account(vm, "proxmox"),
             notes=(*cpu.notes, *_custom_notes(vm), *(f"could not look: {text}" for text in node.unread)),
             evidence=cpu.evidence,
-            native=plans.native(node, wanted, guest, {**difference.values, **disks}),
+            native=plans.native(node, wanted, guest, {**change.values, **disks}),
             node=node,
             cpu=cpu,
             source=source,
@@ -95,8 +98,8 @@ class ProxmoxProvider:
             plan = replace(plan, source=Source(file=images.resolve(vm.image, progress)))
         guest = maker.settled(vm, progress)
         wanted = plans.wanted_of(vm, plan.node, plan.cpu, plan.source, guest)
-        difference = plans.difference_of(vm, guest, wanted) if guest else Difference()
-        if guest is not None and difference.rebuild:
+        change = plans.change_of(vm, guest, wanted) if guest else Change()
+        if guest is not None and change.rebuild:
             check_size(vm, plan.source)
             maker.must_consent(plan, guest)
             progress("removing what was there")
@@ -105,8 +108,8 @@ class ProxmoxProvider:
         if guest is None:
             check_size(vm, plan.source)
             guest = maker.create(plan, wanted, progress)
-            difference = plans.difference_of(vm, guest, wanted)
-        maker.converge(plan, guest, wanted, difference, progress)
+            change = plans.change_of(vm, guest, wanted)
+        maker.converge(plan, guest, wanted, change, progress)
 
     def observe(self, vm: VmSpec) -> VmView | None:
         """The live VM, read back; None when there is none."""
@@ -115,7 +118,7 @@ class ProxmoxProvider:
             return None
         native = observe.native_of(facts.read_vendor(self._api, guest.node))
         view = observe.view(self._api, guest, vm.key, self.name, native, where(vm, NESTED))
-        shown = readback.settings(vm, guest.live if guest.running else guest.config, view.got)
+        shown = readback.settings(vm, guest.running_config, view.got)
         return with_fields(view, settings=shown)
 
     def fetch_report(self, vm: VmSpec, timeout: float, progress: Progress) -> bytes:

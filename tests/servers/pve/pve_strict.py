@@ -253,6 +253,7 @@ class StrictPve(FakePve):
                 if name not in self._volumes(sid):
                     raise PveError(500, f"volume '{volume}' does not exist")
         await super()._apply_config(vm, user, p)
+        vm.pending = {key: value for key, value in vm.pending.items() if value != vm.config.get(key)}
 
     def _check_bridges(self, node: str, user: str, values: Any) -> None:
         for key in values:
@@ -427,17 +428,21 @@ class StrictPve(FakePve):
         return "svm" if str(vm.config.get("kvm", "1")) == "0" else self._native(vm.node) or "svm"
 
     def _boot(self, vm: Any) -> None:
-        """What the guest does after power-on; in a thread, because it runs the agent."""
+        """What the guest does after power-on; in a thread, because it runs the agent.
+
+        It writes into an agent of this boot: one that is slow must not speak in the next boot.
+        """
         how = self.behaviour.get(vm.name, self.behaviour.get("*", "report"))
-        vm.agent = (
-            None if how in ("no-agent", "console") or "1" not in str(vm.config.get("agent", "0")) else {"files": {}}
-        )
+        agent: dict[str, Any] | None = {"files": {}}
+        if how in ("no-agent", "console") or "1" not in str(vm.config.get("agent", "0")):
+            agent = None
+        vm.agent = agent
         self.consoles[vm.vmid] = b"\x1b[2J[    0.000000] Linux version 6.1.0\r\n"
         image = self.blobs.get(split_drive(str(vm.config.get("ide2", "")))[0])
-        if image is None or how == "no-seed" or (vm.agent is None and how not in ("console", "no-agent")):
+        if image is None or how == "no-seed" or (agent is None and how not in ("console", "no-agent")):
             return
         text = pve_guest.report(pve_guest.read_seed(image), self.native(vm), has_feature=self.feature(vm))
-        if vm.agent is None:
+        if agent is None:
             if how == "console" and "serial0" in vm.config:
                 body = text.strip().encode()
                 frame = b"NESTPROOF-REPORT/1 %d %s\n%s\n" % (len(body), hashlib.sha256(body).hexdigest().encode(), body)
@@ -447,7 +452,7 @@ class StrictPve(FakePve):
             text = re.sub(r'"vm": ?"[^"]*"', '"vm":"default/somebody-else"', text)
         made = {"silent": None, "garbage": "\x1b[31mnot a report", "huge": "x" * (1 << 18)}.get(how, text)
         if made is not None:
-            vm.agent["files"][pve_guest.REPORT] = made
+            agent["files"][pve_guest.REPORT] = made
 
     async def _agent_call(self, match: Any, values: Any) -> Any:
         vm = self.find(values["node"], values["vmid"])
