@@ -10,10 +10,11 @@ from hostcheck.model import Judgement, Silence, VmView
 from provision import images
 from provision.accounting import account
 from provision.model import ProviderSpec, VmSpec
-from provision.provider import NoReport, Plan, Progress
+from provision.provider import Artefact, NoReport, Plan, Progress
 from provision.providers.proxmox import changes, facts, guests, media, observe, readback
 from provision.providers.proxmox import plan as plans
 from provision.providers.proxmox.api import Api
+from provision.providers.proxmox.artefacts import artefacts
 from provision.providers.proxmox.changes import Change
 from provision.providers.proxmox.choose import node_for
 from provision.providers.proxmox.config import CUSTOM_KEY
@@ -141,6 +142,10 @@ class ProxmoxProvider:
             self._maker.wait_for_tasks(guest, _quiet)
             removed += self._maker.remove(guest, _quiet)
         return removed
+
+    def artefacts(self, namespace: str, name: str) -> tuple[Artefact, ...]:
+        """See `provision.provider.Diagnosing`."""
+        return artefacts(self._api, namespace, name)
 
     def close(self) -> None:
         """Let go of the connection; VMs go on."""

@@ -162,6 +162,10 @@ class StrictPve(FakePve):
             "loadavg": ["0.1", "0.1", "0.1"], "rootfs": {"total": GIB, "used": 0, "free": GIB, "avail": GIB},
         }  # fmt: skip
 
+    async def _cluster_status(self, request: Any) -> Any:
+        self.require(request[USER], "/", "Sys.Audit")
+        return await super()._cluster_status(request)
+
     def _native(self, node: str) -> str:
         return {"AuthenticAMD": "svm", "GenuineIntel": "vmx"}.get(self.nodes[node].get("vendor", "AuthenticAMD"), "")
 
