@@ -177,11 +177,12 @@ def test_a_connection_cut_before_the_answer_is_taken_up_at_the_task(lab: Vsphere
     assert (seen.running, seen.got) == (True, True)
 
 
-@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize(("alone", "fails"), [(False, False), (True, False), (True, True)])
 def test_a_clone_whose_answer_was_lost_is_told_from_another_of_its_template(
-    lab: VsphereLab, monkeypatch: pytest.MonkeyPatch, alone: bool
+    lab: VsphereLab, monkeypatch: pytest.MonkeyPatch, alone: bool, fails: bool
 ) -> None:
-    """Another is begun before the provider looks for its task; `alone`: it sees none but that other task."""
+    """Another is begun before the provider looks for its task; `alone`: it sees none but that other task, which may
+    fail: what went wrong with it is not told as ours."""
     real, looks = tasks._recent, 0
 
     def recent(connection: Connection, entity: Any) -> dict[str, Any]:
@@ -189,6 +190,8 @@ def test_a_clone_whose_answer_was_lost_is_told_from_another_of_its_template(
         looks += 1
         if looks != 2:
             return real(connection, entity)
+        if fails:
+            lab.vc.fail("CloneVM_Task", "NoDiskSpace", "<file>x</file><datastore>ds</datastore>")
         of = lab.machine("debian-12")
         place = vim.vm.RelocateSpec(pool=of.runtime.host.parent.resourcePool)
         task = of.CloneVM_Task(of.parent, "other", vim.vm.CloneSpec(location=place, powerOn=False, template=False))
@@ -200,6 +203,8 @@ def test_a_clone_whose_answer_was_lost_is_told_from_another_of_its_template(
     seen = lab.provider.observe(lab.vm())
     assert seen is not None
     assert (seen.running, seen.got) == (True, True)
+    if fails:
+        return
     assert settings.OWNER not in lab.options("other")
     other = lab.machine("other")
     assert other.runtime.powerState == "poweredOff"

@@ -10,8 +10,8 @@ from provision.providers.vsphere import guestinfo, settings
 from provision.providers.vsphere.calls import Calls
 from provision.providers.vsphere.observe import VM
 
-POLL = 2.0
-"""Seconds between two looks for a report."""
+SOON, POLL = 0.2, 2.0
+"""Seconds between two looks for a report: soon at first, for it may be there already."""
 SILENT = (
     "its image needs cloud-init and open-vm-tools; isolation.tools.setInfo.disable must not be set; "
     "in the guest: systemctl status nestproof-agent"
@@ -21,7 +21,7 @@ SILENT = (
 def fetch(calls: Calls, vm: VmSpec, timeout: float, progress: Progress) -> bytes:
     """The latest report that the guest sent since it was switched on, by guestinfo."""
     deadline = clock.monotonic() + timeout
-    said = False
+    said, pause = False, SOON
     while True:
         ref = calls.find(vm.namespace, vm.name)
         found = calls.read(ref, VM) if ref is not None else None
@@ -40,7 +40,8 @@ def fetch(calls: Calls, vm: VmSpec, timeout: float, progress: Progress) -> bytes
             said = True
         if clock.monotonic() > deadline:
             raise ProviderError(f"no report within {timeout:g} s: {_silence(calls, ref)}", hint=SILENT)
-        time.sleep(min(POLL, max(0.05, deadline - clock.monotonic())))
+        time.sleep(min(pause, max(0.05, deadline - clock.monotonic())))
+        pause = min(pause * 1.5, POLL)
 
 
 def _silence(calls: Calls, ref: Any) -> str:

@@ -23,17 +23,16 @@ class TaskLost(Exception):
 def run(connection: Connection, entity: Any, what: str, start: Callable[[], Any], progress: Progress) -> Any:
     """Start a task and follow it; its result. Raises ProviderError for its fault, and TaskLost.
 
-    When the connection breaks at the start, the task may run or not: it is looked for among the recent ones.
+    When the connection breaks at the start, the task may run or not, and none of those that began meanwhile says whose
+    it is: a template is cloned by many. All are waited for, and what there is then has to be looked at anew.
     """
     before = _recent(connection, entity)
     try:
         task = connection.write(start)
     except Lost:
-        started = [t for key, t in _recent(connection, entity).items() if key not in before]
-        if len(started) != 1:  # several: somebody else's are among them, and none says whose it is
-            _settle(connection, started)
-            raise TaskLost from None
-        task = started[0]
+        progress(f"{what}: the connection broke: waiting for what was begun")
+        _settle(connection, [t for key, t in _recent(connection, entity).items() if key not in before])
+        raise TaskLost from None
     except (vim.fault.VimFault, vmodl.MethodFault) as e:
         raise explain(e, f"{connection.endpoint.shown}: {what}") from e
     return _follow(connection, task, what, progress)
