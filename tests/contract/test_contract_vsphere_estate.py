@@ -65,6 +65,22 @@ def test_one_vm_by_name_and_one_that_is_not_there(fleet: VCenter) -> None:
     estate.close()
 
 
+def test_an_answer_in_pages_is_read_whole_also_when_its_session_ends_between_two(tmp_path: Path) -> None:
+    vc = start(tmp_path, hosts=[ESXI_8] * 3, machines=7, pageSize=2)
+    try:
+        estate = open_estate(provider_spec(vc))
+        assert (len(estate.hosts(lambda _: None)), len(estate.vms(lambda _: None))) == (3, 7)
+        assert vc.calls()["ContinueRetrievePropertiesEx"] == 1 + 3
+        vc.fail("ContinueRetrievePropertiesEx", "NotAuthenticated",
+                "<object type='Folder'>group-d1</object><privilegeId>System.View</privilegeId>")  # fmt: skip
+        names = [vm.name for vm in estate.vms(lambda _: None)]
+        assert len(set(names)) == len(names) == 7
+        assert vc.calls()["Login"] == 1
+        estate.close()
+    finally:
+        vc.stop()
+
+
 def check(vc: VCenter, state: Path, *words: str, password: str = "pass") -> "subprocess.CompletedProcess[str]":
     settings = {"GOVC_USERNAME": "user", "GOVC_PASSWORD": password, "GOVC_TLS_CA_CERTS": str(vc.certificate),
                 "NESTPROOF_STATE": str(state)}  # fmt: skip

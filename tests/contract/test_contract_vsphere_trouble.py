@@ -150,6 +150,19 @@ def test_faults_are_one_line_and_the_next_apply_goes_on(
     assert [step.action for step in lab.provider.plan(lab.vm()).steps] == ["keep"]
 
 
+def test_a_fault_names_its_object_by_its_path(lab: VsphereLab) -> None:
+    lab.vc.fail("CloneVM_Task", "NoPermission", f"<object type='VirtualMachine'>{lab.machine('debian-12')._moId}"
+                "</object><privilegeId>A.B</privilegeId>")  # fmt: skip
+    with pytest.raises(ProviderError, match=r"this account lacks the privilege A\.B on /DC0/vm/debian-12"):
+        lab.apply(lab.vm())
+    lab.apply(lab.vm())
+    host = lab.machine().runtime.host
+    lab.machine().PowerOffVM_Task()
+    lab.vc.fail("PowerOnVM_Task", "InvalidHostState", f"<host type='HostSystem'>{host._moId}</host>")
+    with pytest.raises(ProviderError, match="host /DC0/host/DC0_C0/DC0_C0_H0 is not fit to start VMs"):
+        lab.apply(lab.vm())
+
+
 def test_a_setting_that_is_accepted_and_lost_is_noticed(lab: VsphereLab, monkeypatch: pytest.MonkeyPatch) -> None:
     """As vSphere does with what an API of another version knows: here the flag is left out on the way."""
     from provision.providers.vsphere import changes

@@ -1,6 +1,7 @@
 """What there is of one VM for whoever has to help: its configuration, recent tasks and events, as text."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,8 @@ from provision.providers.vsphere.spec import shown
 
 MOST = 200
 """Events, the newest."""
+SPAN = timedelta(days=7)
+"""How far back events are asked for: a vCenter keeps them for a month or more, and searches them one by one."""
 LONGEST = 1000
 """Characters of one message of vCenter's."""
 HIDDEN = ("guestinfo.", "password", "passwd", "secret", "token", "key")
@@ -53,8 +56,9 @@ def _tasks(calls: Calls, tasks: Any) -> Iterator[str]:
 def _events(calls: Calls, ref: Any) -> Iterator[str]:
     manager = calls.connection.content.eventManager
     itself = vim.event.EventFilterSpec.ByEntity(entity=ref, recursion="self")
-    asked = vim.event.EventFilterSpec(entity=itself)
     try:
+        span = vim.event.EventFilterSpec.ByTime(beginTime=calls.explained(calls.connection.time) - SPAN)
+        asked = vim.event.EventFilterSpec(entity=itself, time=span)
         found = calls.explained(partial(manager.QueryEvents, asked)) if manager is not None else None
     except ProviderError as e:  # an account that may see the VM may not see its events
         yield f"could not look: {e}"

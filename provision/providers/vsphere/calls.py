@@ -8,8 +8,7 @@ from pyVmomi import vim, vmodl
 from provision.provider import Progress, ProviderError
 from provision.providers.vsphere import settings
 from provision.providers.vsphere.connection import Connection, Lost
-from provision.providers.vsphere.faults import explain
-from provision.providers.vsphere.properties import Read, read_some
+from provision.providers.vsphere.properties import Read, explained, read_some
 from provision.providers.vsphere.settings import OWNER
 from provision.providers.vsphere.tasks import TaskLost, run
 
@@ -52,7 +51,7 @@ class Calls:
         except vmodl.fault.ManagedObjectNotFound:
             return None
         except (vim.fault.VimFault, vmodl.MethodFault) as e:
-            raise explain(e, self.shown) from e
+            raise explained(self.connection, e) from e
 
     def changed(self, what: Callable[[], Any], doing: str) -> Any:
         """The result of a call that changes something and is no task. Raises TaskLost when its answer was lost."""
@@ -61,11 +60,11 @@ class Calls:
         except Lost:
             raise TaskLost from None
         except (vim.fault.VimFault, vmodl.MethodFault) as e:
-            raise explain(e, f"{self.shown}: {doing}") from e
+            raise explained(self.connection, e, doing) from e
 
     def explained(self, what: Callable[[], Any]) -> Any:
         """The result of a call that changes nothing."""
         try:
             return self.connection.read(what)
         except (vim.fault.VimFault, vmodl.MethodFault) as e:
-            raise explain(e, self.shown) from e
+            raise explained(self.connection, e) from e

@@ -71,13 +71,16 @@ class Connection:
         self._lock = threading.RLock()
         self._view: Any = None
         self._stub: Any = None
+        self.session = 0
+        """Counts the sessions: what is kept by the server for one is gone in the next."""
         try:
             self.context = tls_context(endpoint, ca, insecure=insecure)
             self._stub = SmartStubAdapter(
                 host=endpoint.host, port=endpoint.port, path=endpoint.path,
                 sslContext=self.context, httpConnectionTimeout=PATIENCE,
             )  # fmt: skip
-            self.content: Any = vim.ServiceInstance("ServiceInstance", self._stub).RetrieveContent()
+            self._instance: Any = vim.ServiceInstance("ServiceInstance", self._stub)
+            self.content: Any = self._instance.RetrieveContent()
             self._log_in()
         except BaseException as e:
             self._drop()
@@ -108,6 +111,10 @@ class Connection:
     def object(self, kind: Any, identity: str) -> Any:
         """The object of a type with this id, whether there is one or not."""
         return kind(identity, self._stub)
+
+    def time(self) -> Any:
+        """Of the server, which stamps its events by its own clock."""
+        return self._instance.CurrentTime()
 
     def basic_authorization(self) -> str:
         """The header by which the Automation API lets this account in. It is a secret."""
@@ -159,6 +166,7 @@ class Connection:
     def _log_in(self) -> None:
         self._stub.cookie = ""
         self._view = None
+        self.session += 1
         self.content.sessionManager.Login(self._credentials.username, self._credentials.password)
 
     def close(self) -> None:

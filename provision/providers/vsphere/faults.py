@@ -9,14 +9,18 @@ from provision.provider import ProviderError
 
 Told = tuple[str, str]
 """What happened, and the next step."""
+Named = Callable[[Any], str]
 _UNREADABLE = "vSphere refused it without a reason"
 
 
-def explain(fault: BaseException, where: str) -> ProviderError:
-    """One line for the user. `refused` for what cannot work there, as against what is set up wrongly."""
+def explain(fault: BaseException, where: str, named: Named | None = None) -> ProviderError:
+    """One line for the user. `refused` for what cannot work there, as against what is set up wrongly.
+
+    `named` says what an object is called; without it its id has to do.
+    """
     for kind, tell in _TOLD:
         if isinstance(fault, kind):
-            what, hint = tell(fault)
+            what, hint = tell(fault, named or identity)
             return ProviderError(f"{where}: {what}", hint=hint, refused=isinstance(fault, _REFUSALS))
     name = type(fault).__name__.rpartition(".")[2]
     return ProviderError(f"{where}: {name}: {_message(fault)}", refused=isinstance(fault, _REFUSALS))
@@ -29,7 +33,8 @@ def _message(fault: Any) -> str:
     return " ".join(" ".join(texts).split())[:300] or _UNREADABLE
 
 
-def _name(reference: Any) -> str:
+def identity(reference: Any) -> str:
+    """The id of an object."""
     return str(getattr(reference, "_moId", "") or "an object")
 
 
@@ -37,15 +42,15 @@ def _mib(size: int | None) -> str:
     return f"{(size or 0) >> 20} MiB"
 
 
-def _no_permission(fault: Any) -> Told:
+def _no_permission(fault: Any, named: Named) -> Told:
     privilege = fault.privilegeId or "unknown"
     return (
-        f"this account lacks the privilege {privilege} on {_name(fault.object)}",
+        f"this account lacks the privilege {privilege} on {named(fault.object)}",
         f"add {privilege} to its role (docs/vsphere.md lists what nestproof needs)",
     )
 
 
-def _power_state(fault: Any) -> Told:
+def _power_state(fault: Any, _: Named) -> Told:
     return (
         f"the VM is {_words(fault.existingState)} and has to be {_words(fault.requestedState) or 'in another state'}",
         "somebody changed its power state meanwhile: apply again",
@@ -56,15 +61,15 @@ def _words(state: Any) -> str:
     return {"poweredOn": "powered on", "poweredOff": "powered off"}.get(str(state), str(state or ""))
 
 
-def _features(fault: Any) -> Told:
+def _features(fault: Any, named: Named) -> Told:
     keys = ", ".join(r.featureName or r.key for r in fault.featureRequirement or ())[:200]
     return (
-        f"host {_name(fault.host)} lacks CPU features that the VM needs: {keys or 'not named'}",
+        f"host {named(fault.host)} lacks CPU features that the VM needs: {keys or 'not named'}",
         "place it on a host that offers them (nestproof check vsphere://...), or mind the cluster's EVC mode",
     )
 
 
-def _no_host(fault: Any) -> Told:
+def _no_host(fault: Any, _: Named) -> Told:
     reasons = [type(e.fault if hasattr(e, "fault") else e).__name__.rpartition(".")[2] for e in fault.error or ()]
     return (
         f"no host of the cluster can run it: {', '.join(dict.fromkeys(reasons)) or 'no reason given'}",
@@ -72,54 +77,54 @@ def _no_host(fault: Any) -> Told:
     )
 
 
-def _too_long(fault: Any) -> Told:
+def _too_long(fault: Any, _: Named) -> Told:
     return f"{fault.invalidProperty or 'a value'} is not valid: {_message(fault)}", ""
 
 
-_TOLD: tuple[tuple[type[BaseException], Callable[[Any], Told]], ...] = (
+_TOLD: tuple[tuple[type[BaseException], Callable[[Any, Named], Told]], ...] = (
     (vim.fault.NoPermission, _no_permission),
-    (vim.fault.InvalidLogin, lambda _: (
+    (vim.fault.InvalidLogin, lambda _, __: (
         "wrong user name or password", "for the environment: GOVC_USERNAME and GOVC_PASSWORD")),
-    (vim.fault.NotAuthenticated, lambda _: ("the session has ended and could not be renewed", "try again")),
+    (vim.fault.NotAuthenticated, lambda _, __: ("the session has ended and could not be renewed", "try again")),
     (vim.fault.FeatureRequirementsNotMet, _features),
     (vim.fault.NoCompatibleHost, _no_host),
     (vim.fault.InvalidPowerState, _power_state),
-    (vim.fault.InsufficientMemoryResourcesFault, lambda f: (
+    (vim.fault.InsufficientMemoryResourcesFault, lambda f, _: (
         f"not enough memory: {_mib(f.requested)} are to be reserved, {_mib(f.unreserved)} are free",
         "lower spec.resourceLimits.memoryReservation, or place the VM elsewhere")),
-    (vim.fault.InsufficientCpuResourcesFault, lambda f: (
+    (vim.fault.InsufficientCpuResourcesFault, lambda f, _: (
         f"not enough CPU: {f.requested} MHz are to be reserved, {f.unreserved} MHz are free",
         "lower spec.resourceLimits.cpuReservation, or place the VM elsewhere")),
-    (vim.fault.InsufficientResourcesFault, lambda f: (
+    (vim.fault.InsufficientResourcesFault, lambda f, _: (
         f"not enough resources: {_message(f)}", "place the VM elsewhere")),
-    (vim.fault.CpuHotPlugNotSupported, lambda _: (
+    (vim.fault.CpuHotPlugNotSupported, lambda _, __: (
         "CPU hot-add is not supported for this VM",
         "leave out performanceProfile.cpuHotAddEnabled, or mind the guest OS")),
-    (vim.fault.MemoryHotPlugNotSupported, lambda _: (
+    (vim.fault.MemoryHotPlugNotSupported, lambda _, __: (
         "memory hot-add is not supported for this VM",
         "leave out performanceProfile.memoryHotAddEnabled, or mind the guest OS")),
-    (vim.fault.VirtualHardwareVersionNotSupported, lambda f: (
+    (vim.fault.VirtualHardwareVersionNotSupported, lambda f, _: (
         f"host {f.hostName or 'unknown'} does not know this virtual hardware version",
         "place the VM on a newer ESXi, or keep the version of the template")),
-    (vim.fault.AlreadyUpgraded, lambda _: ("the virtual hardware has this version already", "")),
-    (vim.fault.ConcurrentAccess, lambda _: ("somebody else changed the VM at the same time", "apply again")),
-    (vim.fault.TaskInProgress, lambda _: ("another task is at work on it", "wait for that one, then apply again")),
-    (vim.fault.DuplicateName, lambda f: (
+    (vim.fault.AlreadyUpgraded, lambda _, __: ("the virtual hardware has this version already", "")),
+    (vim.fault.ConcurrentAccess, lambda _, __: ("somebody else changed the VM at the same time", "apply again")),
+    (vim.fault.TaskInProgress, lambda _, __: ("another task is at work on it", "wait for that one, then apply again")),
+    (vim.fault.DuplicateName, lambda f, _: (
         f"something named {f.name} is there already and was not made by nestproof", "rename the one or the other")),
-    (vim.fault.InvalidHostState, lambda f: (
-        f"host {_name(f.host)} is not fit to start VMs", "it may be in maintenance: choose another host")),
-    (vim.fault.NoDiskSpace, lambda f: (f"datastore {f.datastore} is full", "choose another datastore")),
-    (vim.fault.GenericVmConfigFault, lambda f: (f"vSphere says: {_short(f.reason)}", "")),
-    (vim.fault.InvalidVmConfig, lambda f: (
+    (vim.fault.InvalidHostState, lambda f, named: (
+        f"host {named(f.host)} is not fit to start VMs", "it may be in maintenance: choose another host")),
+    (vim.fault.NoDiskSpace, lambda f, _: (f"datastore {f.datastore} is full", "choose another datastore")),
+    (vim.fault.GenericVmConfigFault, lambda f, _: (f"vSphere says: {_short(f.reason)}", "")),
+    (vim.fault.InvalidVmConfig, lambda f, _: (
         f"vSphere refuses the setting {f.property or 'that it does not name'}: {_message(f)}", "")),
-    (vmodl.fault.NotSupported, lambda _: (
+    (vmodl.fault.NotSupported, lambda _, __: (
         "the host or the VM's hardware version does not support one of the settings",
         "nestproof check vsphere://... --vm NAME says which")),
     (vmodl.fault.InvalidArgument, _too_long),
-    (vmodl.fault.ManagedObjectNotFound, lambda f: (
-        f"{_name(f.obj)} does not exist any more", "somebody removed it meanwhile: apply again")),
-    (vmodl.fault.RequestCanceled, lambda _: ("the task was cancelled", "apply again")),
-    (vmodl.fault.InvalidRequest, lambda f: (
+    (vmodl.fault.ManagedObjectNotFound, lambda f, named: (
+        f"{named(f.obj)} does not exist any more", "somebody removed it meanwhile: apply again")),
+    (vmodl.fault.RequestCanceled, lambda _, __: ("the task was cancelled", "apply again")),
+    (vmodl.fault.InvalidRequest, lambda f, _: (
         f"this vSphere does not understand the request: {_message(f)}", "it may be too old for one of the settings")),
 )  # fmt: skip
 _REFUSALS = (

@@ -9,10 +9,9 @@ from pyVmomi import vim, vmodl
 from hostcheck.model import ChainLink, Evidence, Finding, HostView, Link, Needs, Remedy, Status, VmView, Where
 from provision.provider import Progress, ProviderError
 from provision.providers.vsphere.connection import Connection
-from provision.providers.vsphere.faults import explain
 from provision.providers.vsphere.inventory import unusable
 from provision.providers.vsphere.observe import FLEET, VM, could_move, cpuid_bits, feature_of, product, view
-from provision.providers.vsphere.properties import Read, read_all, read_some
+from provision.providers.vsphere.properties import Read, explained, read_all, read_some
 
 HOST = ("name", "parent", "capability.nestedHVSupported", "capability.vPMCSupported", "hardware.cpuFeature",
         "hardware.cpuPkg", "hardware.memorySize", "config.product.fullName", "config.product.version",
@@ -98,7 +97,7 @@ class VsphereEstate:
         try:
             return what()
         except (vim.fault.VimFault, vmodl.MethodFault) as e:
-            raise explain(e, self._connection.endpoint.shown) from e
+            raise explained(self._connection, e) from e
 
 
 def host_view(host: Read, cluster: Read | None, provider: str, key_providers: tuple[str, ...] | None) -> HostView:

@@ -19,6 +19,7 @@ from provision.providers.vsphere.connection import LOST, Connection
 from provision.providers.vsphere.endpoint import Endpoint
 from provision.providers.vsphere.faults import explain
 from provision.providers.vsphere.inventory import Place
+from provision.providers.vsphere.properties import path_of
 from provision.providers.vsphere.settings import IMPORTED, source_of
 from provision.providers.vsphere.spec import option_values
 from provision.providers.vsphere.trust import PATIENCE, tls_context
@@ -43,7 +44,7 @@ def import_template(connection: Connection, image: ImageSpec, place: Place, stor
     except tarfile.TarError as e:
         raise ProviderError(f"{at}: it is no OVA: {' '.join(str(e).split())}", refused=True) from e
     except (vim.fault.VimFault, vmodl.MethodFault) as e:
-        raise explain(e, f"{at}: {connection.endpoint.shown}: importing it") from e
+        raise explain(e, f"{at}: {connection.endpoint.shown}: importing it", partial(path_of, connection)) from e
     except (ValueError, OSError) as e:
         raise ProviderError(f"{at}: {e}") from e
 

@@ -9,8 +9,7 @@ from pyVmomi import vim, vmodl
 
 from provision.provider import Progress
 from provision.providers.vsphere.connection import Connection, Lost
-from provision.providers.vsphere.faults import explain
-from provision.providers.vsphere.properties import read_some
+from provision.providers.vsphere.properties import explained, read_some
 
 SHORT, LONG = 0.1, 2.0
 """Seconds between two looks at a task: soon at first, for most take no time."""
@@ -34,7 +33,7 @@ def run(connection: Connection, entity: Any, what: str, start: Callable[[], Any]
         _settle(connection, [t for key, t in _recent(connection, entity).items() if key not in before])
         raise TaskLost from None
     except (vim.fault.VimFault, vmodl.MethodFault) as e:
-        raise explain(e, f"{connection.endpoint.shown}: {what}") from e
+        raise explained(connection, e, what) from e
     return _follow(connection, task, what, progress)
 
 
@@ -67,7 +66,7 @@ def _result(connection: Connection, task: Any, what: str, progress: Progress) ->
         if info.state == "success":
             return info.result
         if info.state == "error":
-            raise explain(info.error, f"{connection.endpoint.shown}: {what}") from info.error
+            raise explained(connection, info.error, what) from info.error
         if (info.progress or 0) > told:
             told = info.progress or 0
             progress(f"{what}: {told} %")

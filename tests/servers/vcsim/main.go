@@ -56,10 +56,11 @@ func main() {
 	service.ServeMux.HandleFunc("/nfc/", simulator.ServeNFC)
 	sdk := *service.Listen
 	sdk.Path = "/sdk"
-	_, rest := vapi.New(&sdk, nil)
+	_, automation := vapi.New(&sdk, nil)
 	server := &vcenter{
-		scenario: scenario, inner: service.ServeMux, rest: rest,
+		scenario: scenario, inner: service.ServeMux, rest: automation,
 		sessions: map[string]string{}, calls: map[string]int{}, cancelled: map[types.ManagedObjectReference]bool{},
+		pages: map[string]rest{},
 	}
 	fmt.Println(listener.Addr().(*net.TCPAddr).Port)
 	os.Stdout.Sync()

@@ -18,6 +18,7 @@ type Scenario struct {
 	EVC          string          `json:"evc"`
 	CloneSeconds float64         `json:"cloneSeconds"` // a clone is a task that takes this long
 	Portgroup    Portgroup       `json:"portgroup"`
+	PageSize     int             `json:"pageSize"`    // objects in one answer of the PropertyCollector; 0: all
 	Guest        []string        `json:"guest"`       // command run when a VM with guestinfo starts; see guest.py
 	GuestSilent  bool            `json:"guestSilent"` // the guest never speaks
 }

@@ -30,6 +30,7 @@ type vcenter struct {
 	calls     map[string]int
 	planned   []failure
 	cancelled map[types.ManagedObjectReference]bool
+	pages     map[string]rest
 	epoch     int       // counts restarts: a task of an earlier one is lost
 	down      time.Time // until then every connection is cut
 }
@@ -119,6 +120,10 @@ func (v *vcenter) soap(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case method.Name == "Login":
 		v.login(recorder, r, method)
+	case method.Name == "RetrievePropertiesEx" && v.scenario.PageSize > 0:
+		v.firstPage(recorder, r)
+	case method.Name == "ContinueRetrievePropertiesEx" && v.scenario.PageSize > 0:
+		v.nextPage(recorder, r, method.Body.(*types.ContinueRetrievePropertiesEx).Token)
 	default:
 		if run := v.own(method); run != nil {
 			run(recorder)
