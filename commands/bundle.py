@@ -58,7 +58,7 @@ def bundle(
     from commands.bundling import Gathering, Wanted, checked_name, default_name, vms_of
     from commands.failures import Failure
     from commands.policies import policy_in
-    from commands.recording import Recorder, opened_store
+    from commands.recording import Recorder, store_place
     from hostcheck.paths import state_dir
     from provision.providers import prepare_process
     from reports.bundle import Bundle, BundleError, LeftOut, secrets
@@ -66,17 +66,25 @@ def bundle(
     from reports.bundle.cleaning import cleaned, redacted, reserved
     from reports.bundle.file import write
     from reports.bundle.redact import Redactor
+    from reports.store import Store, StoreError
 
     terminal = Terminal()
     policy = policy_in()
     path = checked_name(output or Path(default_name()))
     made = Recorder(terminal).provenance
-    with opened_store() as store:
-        wanted = Wanted(targets, store, history)
+    unusable = ""
+    try:
+        with Store.open(store_place()) as store:
+            wanted = Wanted(targets, store, history)
+    except StoreError as e:
+        unusable = str(e)
+        wanted = Wanted(targets, None, history)
     specs, vms = vms_of(wanted.entries, wanted.manifests)
     prepare_process(specs)  # before anything is started
     full = Bundle(made.version, made.command, made.time)
     gathering = Gathering(full, terminal, timeout)
+    if unusable:
+        gathering.left_out("the reports that are kept", unusable)
     if wanted.here:
         gathering.here()
     gathering.kept(wanted.entries)

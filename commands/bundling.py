@@ -152,7 +152,7 @@ class Gathering:
 class Wanted:
     """Which of the targets is what. Names are looked for in the store first; what is nothing else is a host."""
 
-    def __init__(self, targets: Sequence[str], store: Store, history: int) -> None:
+    def __init__(self, targets: Sequence[str], store: Store | None, history: int) -> None:
         self.here = not targets
         self.recordings: list[Path] = []
         self.manifests: list[str] = []
@@ -162,13 +162,13 @@ class Wanted:
         from commands.estates import scheme
         from provision.providers import ESTATES
 
-        known = store.names()
+        known = store.names() if store else ()
         chosen = dict.fromkeys(targets) if targets else dict.fromkeys(known)
         for target in chosen:
             path = Path(target)
             if scheme(target) in ESTATES:
                 self.estates.append(target)
-            elif target in known:
+            elif store and target in known:
                 self.entries += _history(store, target, history)
             elif target == "local":
                 self.here = True

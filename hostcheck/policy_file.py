@@ -50,10 +50,10 @@ def load(path: Path | None = None, also: Callable[[], Iterable[str]] = _nothing)
     file = path or default_path()
     today = datetime.datetime.fromtimestamp(now(), datetime.UTC).date()
     try:
-        if path is None and not file.exists():
+        if path is None and not _there(file):
             return Policy(today=today)
         if not file.is_file():
-            raise PolicyError(f"{file}: not a file")
+            raise PolicyError(f"{file}: not a file" if file.exists() else f"{file}: no such file")
         with file.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except OSError as e:
@@ -61,6 +61,14 @@ def load(path: Path | None = None, also: Callable[[], Iterable[str]] = _nothing)
     if len(data) > MAX_BYTES:
         raise PolicyError(f"{file}: larger than {MAX_BYTES >> 10} KiB")
     return parse(data, str(file), today, also)
+
+
+def _there(file: Path) -> bool:
+    """Whether the user has a policy. What lies in a home that is closed to them (su, sudo -u) is somebody else's."""
+    try:
+        return file.exists()
+    except PermissionError:
+        return False
 
 
 def parse(data: bytes, name: str, today: datetime.date, also: Callable[[], Iterable[str]] = _nothing) -> Policy:

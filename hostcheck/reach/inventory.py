@@ -26,9 +26,11 @@ def read(path: str) -> list[Target]:
     try:
         if file.is_dir() or os.access(file, os.X_OK):
             return _unique(_ansible(path))
-        if file.stat().st_size > MAX_BYTES:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
             raise InventoryError(f"{path}: larger than {MAX_BYTES >> 20} MiB")
-        return _unique(_parse(file.read_bytes(), path))
+        return _unique(_parse(data, path))
     except OSError as e:
         raise InventoryError(f"{path}: {e.strerror}") from e
 
@@ -72,6 +74,8 @@ def _yaml(text: str, path: str) -> list[Target]:
     except (YAMLError, ValueError, RecursionError) as e:
         raise InventoryError(f"{path}: not YAML: {e}") from e
     hosts = document.get("hosts") if isinstance(document, dict) and set(document) == {"hosts"} else document
+    if hosts is None:
+        return []
     if isinstance(hosts, list):
         return [_target(host, f"{path}: entry {n}") for n, host in enumerate(hosts, 1)]
     return _ansible(path)

@@ -178,7 +178,7 @@ def _fault(code: int, stderr: bytes, stdout: bytes, frame_fault: str) -> str:
     said = stderr.decode("utf-8", "replace").strip().splitlines()
     last = said[-1].strip() if said else ""
     if code == TRANSPORT:
-        return f"ssh: {last or 'no connection, and no reason given'}"
+        return f"ssh: {last.removeprefix('ssh: ') or 'no connection, and no reason given'}"
     if NO_PYTHON in stdout:
         return "it has no Python 3: nothing could be proven"
     if frame_fault:

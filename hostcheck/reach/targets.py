@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+"""urlsplit takes some of these out in silence; another host would be asked than was written."""
 HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:%-]*")
 """Never begins with `-`: ssh would take it for an option."""
 
@@ -38,13 +40,17 @@ def parse(text: str) -> Target:
     text = text.strip()
     if text in ("local", "localhost", "qemu:///system", "qemu:///session", "qemu:///embed"):
         return HERE
+    if CONTROL.search(text):
+        raise TargetError(f"{text!r}: a control character is no part of a host name")
     if "://" not in text:
         text = "ssh://" + text
     scheme = text.partition("://")[0]
     if scheme in ("vsphere", "proxmox"):
         raise TargetError(f"{text}: {scheme} hosts cannot be reached through its API here; name one as ssh://HOST")
     if scheme not in ("ssh", "qemu+ssh"):
-        raise TargetError(f"{text}: there is no way {scheme!r}; write ssh://[user@]host[:port]")
+        raise TargetError(
+            f"{text}: there is no way {scheme!r}; write ssh://[user@]host[:port], vsphere://HOST or proxmox://HOST"
+        )
     try:
         parts = urlsplit(text)
         host, port = unquote(parts.hostname or ""), parts.port or 0

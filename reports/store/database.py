@@ -5,6 +5,7 @@ beside its place and linked in whole, so that nobody sees half of one; in Postgr
 several first users make the tables.
 """
 
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from reports.store import errors, schema
 from reports.store.errors import LEFT, StoreError
 from reports.store.place import Place
 
+logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())  # its pool logs a Ctrl-C with a traceback
 CONNECT_SECONDS = "10"
 LOCK = 0x6E657374
 """The advisory lock that one process holds while it makes or changes the tables: `nest`."""

@@ -65,6 +65,10 @@ def test_the_front_page_imports_nothing_heavy(tmp_path: Path) -> None:
         ["matrix", "--store", "postgresql://me:s3cret@127.0.0.1/x"],
         ["matrix", "--store", "mysql://127.0.0.1/x"],
         ["store", "prune"],
+        ["check", "-i", "/dev/zero"],
+        ["check", "-i", "/dev/null"],
+        ["check", "kvm\n01"],
+        ["check", "telnet://kvm01"],
         ["store", "import", "/dev/null"],
         ["store", "export", "/proc/nowhere/x"],
         ["check", "--report", "html=/proc/nowhere/x.html"],
@@ -143,6 +147,18 @@ def test_a_damaged_store_is_one_line_and_is_left_alone(tmp_path: Path) -> None:
     assert result.returncode == 2 and "Traceback" not in result.stderr
     assert str(store) in result.stderr
     assert store.read_bytes() == before
+
+
+def test_a_bundle_is_made_even_of_a_damaged_store(tmp_path: Path) -> None:
+    (tmp_path / "reports.sqlite3").write_bytes(b"not a database at all" * 100)
+    result = nestproof("bundle", "-o", str(tmp_path / "case.tar.gz"), state=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "left out: the reports that are kept: " in result.stderr and "1 reports" in result.stderr
+
+
+@pytest.mark.parametrize("epoch", ["99999999999999999999", "tomorrow", "-5", "\u0662"])
+def test_a_date_of_the_build_that_is_none_is_the_clocks(epoch: str, tmp_path: Path) -> None:
+    assert nestproof("matrix", state=tmp_path, SOURCE_DATE_EPOCH=epoch).returncode == 0
 
 
 def test_results_go_to_stdout_and_the_rest_to_stderr(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "nestproof").mkdir()
     (tmp_path / "nestproof/nestproof.toml").write_text(WAIVER)
     assert len(load().waivers) == 1
-    with pytest.raises(PolicyError, match="not a file"):
+    with pytest.raises(PolicyError, match="no such file"):
         load(tmp_path / "absent.toml")
     with pytest.raises(PolicyError, match="not a file"):
         load(tmp_path)
@@ -117,6 +117,14 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     large.write_bytes(b"\xff")
     with pytest.raises(PolicyError, match="not UTF-8"):
         load(large)
+
+
+def test_a_home_that_is_closed_to_this_user_holds_no_policy_of_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", closed)
+    assert load().waivers == ()
 
 
 def test_an_expired_waiver_is_a_finding() -> None:
