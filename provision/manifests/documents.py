@@ -7,9 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar, cast
 
-from pydantic import ValidationError
-
-from provision.manifests import sources, syntax, words
+from provision.manifests import sources, syntax
+from provision.manifests.checking import checked
 from provision.manifests.leaves import Leaf, dotted, set_leaves
 from provision.manifests.schemas import KINDS, PASSED_OVER, Resource
 from provision.manifests.sources import Source
@@ -59,7 +58,7 @@ class Document(Generic[R_co]):
 
     def fields(self) -> Iterator[SetField]:
         """Every leaf field that the user set, in the order of the file."""
-        leaves: Iterable[Leaf] = set_leaves(self.model) if self.model else ()
+        leaves: Iterable[Leaf] = set_leaves(self.model, self.places.value) if self.model else ()
         for leaf in sorted(leaves, key=lambda leaf: self.places.at(leaf.loc)):
             path, schema = self.path(*leaf.loc), f"{self.kind} {leaf.schema}"
             yield SetField(path, schema, leaf.value, leaf.is_default, self.places.place(leaf.loc))
@@ -134,11 +133,11 @@ def _document(source: Source, places: Tree) -> Iterator[Document[Resource] | Pro
     if value.get("apiVersion") != version:
         yield _wrong_version(places, kind, value.get("apiVersion"), version)
         return
-    model: Resource | None = None
-    try:
-        model = schema.model_validate(value)
-    except ValidationError as error:
-        yield from words.problems(kind, schema, places, error)
+    model, violations = checked(schema, value)
+    if violations:
+        from provision.manifests import words
+
+        yield from words.problems(kind, schema, places, violations)
     metadata = value.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     name, namespace = metadata.get("name"), metadata.get("namespace", "default")
@@ -171,7 +170,7 @@ def _wrong_version(places: Tree, kind: str, given: object, version: str) -> Prob
 
 def _kubectl_booleans(kind: str, model: Resource, places: Tree) -> Iterator[Problem]:
     """Unquoted On, Off, yes and no: YAML 1.2 keeps the string, kubectl's YAML 1.1 makes it a boolean."""
-    for leaf in set_leaves(model):
+    for leaf in set_leaves(model, places.value):
         word = places.plain_words.get(leaf.loc)
         if word is None:
             continue

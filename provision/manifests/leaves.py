@@ -1,21 +1,24 @@
 """The leaf fields of a schema, and those that a user set: what accounting is complete over."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, SecretStr
-
 from provision.manifests import quantity
+from provision.manifests.checking import fields
+from provision.manifests.hidden import Hidden
 from provision.manifests.schemas import Resource
+from provision.manifests.schemas.base import Schema
 from provision.manifests.text import shown
 from provision.manifests.tree import Loc
 
 _HIDDEN = ("inline", "headers", "data", "string_data", "env")
 """Fields whose value may hold a secret: only their size is shown."""
+_NO_LEAVES = ("api_version", "kind", "status")
+"""Of a document itself."""
 
 
 def dotted(loc: Loc) -> str:
@@ -26,12 +29,12 @@ def dotted(loc: Loc) -> str:
     return text
 
 
-def schema_leaves(model: type[BaseModel]) -> Iterator[str]:
+def schema_leaves(model: type[Schema]) -> Iterator[str]:
     """Every leaf of a schema, such as `spec.networks[].name` and `spec.extraConfig.*`; not apiVersion, kind, status."""
-    for name, field in model.model_fields.items():
-        if issubclass(model, Resource) and name in ("api_version", "kind", "status"):
+    for alias, field in fields(model).items():
+        if issubclass(model, Resource) and field.name in _NO_LEAVES:
             continue
-        yield from _annotation_leaves(field.annotation, field.alias or name)
+        yield from _annotation_leaves(field.annotation, alias)
 
 
 def _annotation_leaves(annotation: Any, path: str) -> Iterator[str]:
@@ -45,7 +48,7 @@ def _annotation_leaves(annotation: Any, path: str) -> Iterator[str]:
         yield from _annotation_leaves(get_args(annotation)[0], f"{path}[]")
     elif origin is dict:
         yield f"{path}.*"
-    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    elif isinstance(annotation, type) and issubclass(annotation, Schema):
         yield from (f"{path}.{leaf}" for leaf in schema_leaves(annotation))
     else:
         yield path
@@ -64,24 +67,23 @@ class Leaf:
     """The value asks for nothing that its absence would not give."""
 
 
-def set_leaves(model: BaseModel, loc: Loc = (), schema: str = "") -> Iterator[Leaf]:
-    """Every leaf field that stands in the document of `model`, in no particular order."""
-    for name in model.model_fields_set:
-        if isinstance(model, Resource) and name in ("api_version", "kind", "status"):
+def set_leaves(model: Schema, given: Mapping[str, Any], loc: Loc = (), schema: str = "") -> Iterator[Leaf]:
+    """Every leaf field that stands in `given`, of which the schema made `model`."""
+    for alias, field in fields(type(model)).items():
+        if alias not in given or (isinstance(model, Resource) and field.name in _NO_LEAVES):
             continue
-        field = type(model).model_fields[name]
-        alias = field.alias or name
-        is_default = getattr(model, name) == field.get_default(call_default_factory=True, validated_data={})
+        value = getattr(model, field.name)
+        is_default = not field.required and value == field.default()
         path = f"{schema}.{alias}" if schema else alias
-        yield from _value_leaves(getattr(model, name), (*loc, alias), path, is_default, name in _HIDDEN)
+        yield from _value_leaves(value, given[alias], (*loc, alias), path, is_default, field.name in _HIDDEN)
 
 
-def _value_leaves(value: object, loc: Loc, schema: str, is_default: bool, hidden: bool) -> Iterator[Leaf]:
-    if isinstance(value, BaseModel):
-        yield from set_leaves(value, loc, schema)
+def _value_leaves(value: object, given: Any, loc: Loc, schema: str, is_default: bool, hidden: bool) -> Iterator[Leaf]:
+    if isinstance(value, Schema):
+        yield from set_leaves(value, given, loc, schema)
     elif isinstance(value, list) and not hidden:
         for index, item in enumerate(value):
-            yield from _value_leaves(item, (*loc, index), f"{schema}[]", is_default, hidden)
+            yield from _value_leaves(item, given[index], (*loc, index), f"{schema}[]", is_default, hidden)
     elif isinstance(value, dict):
         for key, item in value.items():
             yield Leaf((*loc, key), f"{schema}.*", _show(item, hidden), is_default)
@@ -90,7 +92,7 @@ def _value_leaves(value: object, loc: Loc, schema: str, is_default: bool, hidden
 
 
 def _show(value: object, hidden: bool) -> str:
-    if isinstance(value, SecretStr):
+    if isinstance(value, Hidden):
         return f"({len(value)} characters)"
     if hidden:
         return f"({len(value)} characters)" if isinstance(value, str) else "(set)"

@@ -3,7 +3,8 @@
 import hashlib
 import re
 
-from provision.manifests.schemas.network import VMNetworkAttachmentSpec
+from provision.manifests.documents import Document
+from provision.manifests.schemas.network import VMNetworkAttachment, VMNetworkAttachmentSpec
 from provision.manifests.schemas.virtualmachine import Network
 from provision.model import GuestAddress, NetworkKind, NetworkSpec, Origin
 
@@ -23,10 +24,14 @@ def plain(name: str, source: str, provider: str, origin: Origin) -> NetworkSpec:
     return NetworkSpec(name, source, KINDS[provider], origin)
 
 
-def attached(network: Network, spec: VMNetworkAttachmentSpec, provider: str, origin: Origin) -> NetworkSpec | None:
+def attached(
+    network: Network, found: Document[VMNetworkAttachment], provider: str, origin: Origin
+) -> NetworkSpec | None:
     """The NIC by an attachment; None when the attachment has no part for this provider."""
-    config, name = spec.network, network.name
-    mtu = config.mtu if "mtu" in config.model_fields_set else None
+    if found.model is None:
+        return None
+    config, name = found.model.spec.network, network.name
+    mtu = config.mtu if found.has("spec", "network", "mtu") else None
     if provider == "libvirt" and (part := config.libvirt):
         source = part.network_name or (part.bridge.name if part.bridge else None)
         if source is None:

@@ -336,7 +336,7 @@ class _Join:
             if found is None or found.model is None:
                 return None
             attachment = found.model.spec
-            by_attachment = networks.attached(network, attachment, provider.type, origin)
+            by_attachment = networks.attached(network, found, provider.type, origin)
             if by_attachment is None:
                 what = f"VMNetworkAttachment {found.key} has no {networks.NEEDED[provider.type]}"
                 self.broken(rulebook.NETWORK_BRIDGE, place, what)

@@ -76,9 +76,9 @@ def missing(source: Document[Any], loc: Loc, found: Entries, keys: tuple[str, ..
 
 def _of_document(document: Document[Secret], secret: Secret) -> dict[str, Text | Problem]:
     # As the API server does: stringData wins.
-    values: dict[str, Text | Problem] = {k: _decoded(document, k, v.get_secret_value()) for k, v in secret.data.items()}
+    values: dict[str, Text | Problem] = {k: _decoded(document, k, v.reveal()) for k, v in secret.data.items()}
     strings = secret.string_data.items()
-    return values | {k: Text(v.get_secret_value(), document, ("stringData", k)) for k, v in strings}
+    return values | {k: Text(v.reveal(), document, ("stringData", k)) for k, v in strings}
 
 
 def _decoded(secret: Document[Secret], key: str, value: str) -> Text | Problem:

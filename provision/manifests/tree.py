@@ -9,7 +9,7 @@ Loc = tuple[str | int, ...]
 """A path into a document: mapping keys and list indexes."""
 
 Value = Any
-"""A plain value: str, int, float, bool, list or dict; what pydantic then checks."""
+"""A plain value: str, int, float, bool, list or dict; what a schema is then held against."""
 
 
 @dataclass(slots=True)

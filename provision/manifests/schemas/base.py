@@ -7,19 +7,8 @@ version v1beta1 (config/crd/bases, July 2026).
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    StringConstraints,
-    WithJsonSchema,
-)
-from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
-
-from provision.manifests import quantity
+import msgspec
+from msgspec import Meta, field
 
 LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
@@ -37,49 +26,23 @@ PATTERN_WORDS = {
 """What a pattern means, for people. Schemas add theirs."""
 
 
-class Schema(BaseModel):
-    """One mapping of a manifest: every field known, nothing converted in silence."""
+class Schema(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """One mapping of a manifest: every field known. `checking` makes it; what is in it may be a secret."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        frozen=True,
-        alias_generator=to_camel,
-        hide_input_in_errors=True,
-        defer_build=True,
-    )
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
 
 
-def _quantity(value: object) -> Fraction:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise PydanticCustomError("quantity", "expected a quantity such as 8Gi, 512Mi or 10G")
-    try:
-        return quantity.parse(value)
-    except ValueError as error:
-        raise PydanticCustomError("quantity", "{words}", {"words": str(error)}) from None
-
-
-def _yaml_1_1_boolean(value: object) -> object:
-    """kubectl reads an unquoted yes or on as true; so do we where a boolean belongs (the linter says so)."""
-    if isinstance(value, str):
-        return {"on": True, "yes": True, "off": False, "no": False}.get(value.lower(), value)
-    return value
-
-
-Quantity = Annotated[
-    Fraction,
-    PlainValidator(_quantity),
-    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": quantity.PATTERN}]}),
-]
-Bool = Annotated[bool, BeforeValidator(_yaml_1_1_boolean)]
-Label = Annotated[str, StringConstraints(pattern=LABEL, max_length=63)]
-ResourceName = Annotated[str, StringConstraints(pattern=LABEL, max_length=253)]
-Ipv4 = Annotated[str, StringConstraints(pattern=IPV4)]
-Ipv4Net = Annotated[str, StringConstraints(pattern=IPV4_NET)]
-Duration = Annotated[str, StringConstraints(pattern=DURATION)]
-Text253 = Annotated[str, StringConstraints(max_length=253)]
-Text255 = Annotated[str, StringConstraints(max_length=255)]
-Opaque = Annotated[Any, Field()]
+Quantity = Fraction
+"""In a manifest `8Gi`, `512Mi`, `10G` or a whole number."""
+Label = Annotated[str, Meta(pattern=LABEL, max_length=63)]
+ResourceName = Annotated[str, Meta(pattern=LABEL, max_length=253)]
+Ipv4 = Annotated[str, Meta(pattern=IPV4)]
+Ipv4Net = Annotated[str, Meta(pattern=IPV4_NET)]
+Duration = Annotated[str, Meta(pattern=DURATION)]
+Text253 = Annotated[str, Meta(max_length=253)]
+Text255 = Annotated[str, Meta(max_length=255)]
+Opaque = Any
 """A structure of Kubernetes itself that says nothing of a VM: accepted whole."""
 
 ChecksumType = Literal["md5", "sha1", "sha256", "sha512"]
@@ -102,10 +65,10 @@ class Ref(Schema):
 class Metadata(Schema):
     """The part of ObjectMeta that people write, and what `kubectl get -o yaml` adds to it."""
 
-    name: Annotated[str, StringConstraints(pattern=SUBDOMAIN, max_length=253)]
+    name: Annotated[str, Meta(pattern=SUBDOMAIN, max_length=253)]
     namespace: Label = "default"
-    labels: dict[str, str] = Field(default={})
-    annotations: dict[str, str] = Field(default={})
+    labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
     generate_name: Opaque = None
     uid: Opaque = None
     resource_version: Opaque = None

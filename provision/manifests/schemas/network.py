@@ -2,11 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from msgspec import Meta, field
 
 from provision.manifests.schemas.base import (
     PATTERN_WORDS,
-    Bool,
     Ipv4,
     Ipv4Net,
     LocalRef,
@@ -18,9 +17,9 @@ from provision.manifests.schemas.base import (
 VMBR = r"^vmbr[0-9]+$"
 PATTERN_WORDS[VMBR] = "expected a Proxmox bridge such as vmbr0"
 
-BridgeName = Annotated[str, StringConstraints(max_length=15)]
-VlanId = Annotated[int, Field(ge=1, le=4094)]
-Port = Annotated[int, Field(ge=1, le=65_535)]
+BridgeName = Annotated[str, Meta(max_length=15)]
+VlanId = Annotated[int, Meta(ge=1, le=4094)]
+Port = Annotated[int, Meta(ge=1, le=65_535)]
 
 
 class DistributedSwitch(Schema):
@@ -31,23 +30,23 @@ class DistributedSwitch(Schema):
 
 class Vlan(Schema):
     type: Literal["none", "vlan", "pvlan", "trunk"] = "none"
-    vlan_id: VlanId | None = Field(default=None, alias="vlanID")
-    primary_vlan_id: VlanId | None = Field(default=None, alias="primaryVlanID")
-    secondary_vlan_id: VlanId | None = Field(default=None, alias="secondaryVlanID")
-    trunk_vlan_ids: Annotated[list[int], Field(max_length=100)] = Field(default=[], alias="trunkVlanIDs")
+    vlan_id: VlanId | None = field(default=None, name="vlanID")
+    primary_vlan_id: VlanId | None = field(default=None, name="primaryVlanID")
+    secondary_vlan_id: VlanId | None = field(default=None, name="secondaryVlanID")
+    trunk_vlan_ids: Annotated[list[int], Meta(max_length=100)] = field(default_factory=list, name="trunkVlanIDs")
 
 
 class PortgroupSecurity(Schema):
-    allow_promiscuous: Bool = False
-    allow_mac_changes: Bool = Field(default=True, alias="allowMACChanges")
-    allow_forged_transmits: Bool = True
+    allow_promiscuous: bool = False
+    allow_mac_changes: bool = field(default=True, name="allowMACChanges")
+    allow_forged_transmits: bool = True
 
 
 class TrafficShaping(Schema):
-    enabled: Bool = False
-    average_bandwidth: Annotated[int, Field(ge=1000)] | None = None
-    peak_bandwidth: Annotated[int, Field(ge=1000)] | None = None
-    burst_size: Annotated[int, Field(ge=1024)] | None = None
+    enabled: bool = False
+    average_bandwidth: Annotated[int, Meta(ge=1000)] | None = None
+    peak_bandwidth: Annotated[int, Meta(ge=1000)] | None = None
+    burst_size: Annotated[int, Meta(ge=1024)] | None = None
 
 
 class VSphereNetwork(Schema):
@@ -56,27 +55,27 @@ class VSphereNetwork(Schema):
     vlan: Vlan | None = None
     security: PortgroupSecurity | None = None
     traffic_shaping: TrafficShaping | None = None
-    pci_slot_number: Annotated[int, Field(ge=32, le=1024)] | None = None
+    pci_slot_number: Annotated[int, Meta(ge=32, le=1024)] | None = None
     adapter_type: Literal["vmxnet3", "e1000", "e1000e"] = "vmxnet3"
 
 
 class Bridge(Schema):
     name: BridgeName
-    stp: Bool = False
-    delay: Annotated[int, Field(ge=0, le=30)] | None = None
+    stp: bool = False
+    delay: Annotated[int, Meta(ge=0, le=30)] | None = None
 
 
 class Driver(Schema):
     name: Literal["kvm", "vfio", "uio"] | None = None
-    queues: Annotated[int, Field(ge=1, le=16)] | None = None
+    queues: Annotated[int, Meta(ge=1, le=16)] | None = None
     tx_mode: Literal["iothread", "timer"] | None = None
-    io_event_fd: Bool | None = Field(default=None, alias="ioEventFD")
-    event_idx: Bool | None = Field(default=None, alias="eventIDX")
+    io_event_fd: bool | None = field(default=None, name="ioEventFD")
+    event_idx: bool | None = field(default=None, name="eventIDX")
 
 
 class FilterRef(Schema):
     filter: Text255
-    parameters: Annotated[dict[str, str], Field(max_length=20)] = Field(default={})
+    parameters: Annotated[dict[str, str], Meta(max_length=20)] = field(default_factory=dict)
 
 
 class LibvirtNetwork(Schema):
@@ -88,17 +87,17 @@ class LibvirtNetwork(Schema):
 
 
 class ProxmoxNetwork(Schema):
-    bridge: Annotated[str, StringConstraints(pattern=VMBR, max_length=15)] | None = None
+    bridge: Annotated[str, Meta(pattern=VMBR, max_length=15)] | None = None
     model: Literal["virtio", "e1000", "rtl8139", "vmxnet3"] = "virtio"
     vlan_tag: VlanId | None = None
-    firewall: Bool = False
-    rate_limit: Annotated[int, Field(ge=1)] | None = None
-    mtu: Annotated[int, Field(ge=68, le=65_520)] | None = None
+    firewall: bool = False
+    rate_limit: Annotated[int, Meta(ge=1)] | None = None
+    mtu: Annotated[int, Meta(ge=68, le=65_520)] | None = None
 
 
 class NetworkConfig(Schema):
     type: Literal["bridged", "nat", "isolated", "host-only", "external"] = "bridged"
-    mtu: Annotated[int, Field(ge=68, le=9000)] = 1500
+    mtu: Annotated[int, Meta(ge=68, le=9000)] = 1500
     vsphere: VSphereNetwork | None = None
     libvirt: LibvirtNetwork | None = None
     proxmox: ProxmoxNetwork | None = None
@@ -107,30 +106,30 @@ class NetworkConfig(Schema):
 class Route(Schema):
     destination: Ipv4Net
     gateway: Ipv4
-    metric: Annotated[int, Field(ge=0, le=65_535)] | None = None
+    metric: Annotated[int, Meta(ge=0, le=65_535)] | None = None
 
 
 class StaticConfig(Schema):
     address: Ipv4Net
     gateway: Ipv4 | None = None
-    routes: Annotated[list[Route], Field(max_length=20)] = Field(default=[])
+    routes: Annotated[list[Route], Meta(max_length=20)] = field(default_factory=list)
 
 
 class PoolConfig(Schema):
     pool_ref: LocalRef
-    preferred_ip: Ipv4 | None = Field(default=None, alias="preferredIP")
+    preferred_ip: Ipv4 | None = field(default=None, name="preferredIP")
 
 
 class DhcpConfig(Schema):
-    client_id: Text255 | None = Field(default=None, alias="clientID")
+    client_id: Text255 | None = field(default=None, name="clientID")
     hostname: Text255 | None = None
-    options: Annotated[dict[str, str], Field(max_length=20)] = Field(default={})
+    options: Annotated[dict[str, str], Meta(max_length=20)] = field(default_factory=dict)
 
 
 class DnsConfig(Schema):
-    servers: Annotated[list[str], Field(max_length=10)] = Field(default=[])
-    search_domains: Annotated[list[str], Field(max_length=10)] = Field(default=[])
-    options: Annotated[dict[str, str], Field(max_length=10)] = Field(default={})
+    servers: Annotated[list[str], Meta(max_length=10)] = field(default_factory=list)
+    search_domains: Annotated[list[str], Meta(max_length=10)] = field(default_factory=list)
+    options: Annotated[dict[str, str], Meta(max_length=10)] = field(default_factory=dict)
 
 
 class IpAllocation(Schema):
@@ -151,26 +150,26 @@ class FirewallRule(Schema):
     action: Literal["ACCEPT", "DROP", "REJECT"]
     direction: Literal["in", "out", "inout"]
     protocol: Literal["tcp", "udp", "icmp", "all"] | None = None
-    source_cidr: str | None = Field(default=None, alias="sourceCIDR")
-    destination_cidr: str | None = Field(default=None, alias="destinationCIDR")
+    source_cidr: str | None = field(default=None, name="sourceCIDR")
+    destination_cidr: str | None = field(default=None, name="destinationCIDR")
     ports: PortRange | None = None
-    priority: Annotated[int, Field(ge=1, le=1000)] | None = None
+    priority: Annotated[int, Meta(ge=1, le=1000)] | None = None
 
 
 class Firewall(Schema):
-    enabled: Bool = False
+    enabled: bool = False
     default_policy: Literal["ACCEPT", "DROP", "REJECT"] = "ACCEPT"
-    rules: Annotated[list[FirewallRule], Field(max_length=100)] = Field(default=[])
+    rules: Annotated[list[FirewallRule], Meta(max_length=100)] = field(default_factory=list)
 
 
 class Isolation(Schema):
     mode: Literal["none", "strict", "custom"] | None = None
-    allowed_networks: Annotated[list[str], Field(max_length=50)] = Field(default=[])
-    denied_networks: Annotated[list[str], Field(max_length=50)] = Field(default=[])
+    allowed_networks: Annotated[list[str], Meta(max_length=50)] = field(default_factory=list)
+    denied_networks: Annotated[list[str], Meta(max_length=50)] = field(default_factory=list)
 
 
 class NetworkEncryption(Schema):
-    enabled: Bool = False
+    enabled: bool = False
     protocol: Literal["ipsec", "wireguard", "openvpn"] | None = None
     key_ref: LocalRef | None = None
 
@@ -182,17 +181,17 @@ class NetworkSecurity(Schema):
 
 
 class Qos(Schema):
-    ingress_limit: Annotated[int, Field(ge=1000)] | None = None
-    egress_limit: Annotated[int, Field(ge=1000)] | None = None
-    priority: Annotated[int, Field(ge=0, le=7)] | None = None
-    dscp: Annotated[int, Field(ge=0, le=63)] | None = None
+    ingress_limit: Annotated[int, Meta(ge=1000)] | None = None
+    egress_limit: Annotated[int, Meta(ge=1000)] | None = None
+    priority: Annotated[int, Meta(ge=0, le=7)] | None = None
+    dscp: Annotated[int, Meta(ge=0, le=63)] | None = None
 
 
 class NetworkMetadata(Schema):
     display_name: Text255 | None = None
-    description: Annotated[str, StringConstraints(max_length=1024)] | None = None
+    description: Annotated[str, Meta(max_length=1024)] | None = None
     environment: Literal["dev", "staging", "prod", "test", "qa", "uat"] | None = None
-    tags: Annotated[dict[str, str], Field(max_length=50)] = Field(default={})
+    tags: Annotated[dict[str, str], Meta(max_length=50)] = field(default_factory=dict)
 
 
 class VMNetworkAttachmentSpec(Schema):
@@ -203,5 +202,5 @@ class VMNetworkAttachmentSpec(Schema):
     metadata: NetworkMetadata | None = None
 
 
-class VMNetworkAttachment(Resource):
+class VMNetworkAttachment(Resource, kw_only=True):
     spec: VMNetworkAttachmentSpec

@@ -2,11 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from msgspec import Meta
 
 from provision.manifests.schemas.base import (
     PATTERN_WORDS,
-    Bool,
     Duration,
     Opaque,
     Ref,
@@ -38,27 +37,27 @@ class Defaults(Schema):
 
 
 class RateLimit(Schema):
-    qps: Annotated[int, Field(ge=1, le=1000)] = 10
-    burst: Annotated[int, Field(ge=1, le=2000)] = 20
+    qps: Annotated[int, Meta(ge=1, le=1000)] = 10
+    burst: Annotated[int, Meta(ge=1, le=2000)] = 20
 
 
 class ServiceTls(Schema):
-    enabled: Bool = True
+    enabled: bool = True
     secret_ref: Opaque = None
-    insecure_skip_verify: Bool = False
+    insecure_skip_verify: bool = False
 
 
 class Service(Schema):
-    port: Annotated[int, Field(ge=1024, le=65_535)] = 9443
+    port: Annotated[int, Meta(ge=1024, le=65_535)] = 9443
     tls: ServiceTls | None = None
 
 
 class Runtime(Schema):
-    image: Annotated[str, StringConstraints(pattern=CONTAINER_IMAGE)] | None = None
+    image: Annotated[str, Meta(pattern=CONTAINER_IMAGE)] | None = None
     mode: Literal["Remote"] = "Remote"
     image_pull_policy: Literal["Always", "Never", "IfNotPresent"] = "IfNotPresent"
     image_pull_secrets: Opaque = None
-    replicas: Annotated[int, Field(ge=1, le=10)] = 1
+    replicas: Annotated[int, Meta(ge=1, le=10)] = 1
     service: Service | None = None
     log_level: Literal["debug", "info", "warn", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
@@ -73,16 +72,16 @@ class Runtime(Schema):
 
 
 class HealthCheck(Schema):
-    enabled: Bool = True
+    enabled: bool = True
     interval: Duration = "30s"
     timeout: Duration = "10s"
-    failure_threshold: Annotated[int, Field(ge=1, le=10)] = 3
-    success_threshold: Annotated[int, Field(ge=1, le=10)] = 1
+    failure_threshold: Annotated[int, Meta(ge=1, le=10)] = 3
+    success_threshold: Annotated[int, Meta(ge=1, le=10)] = 1
 
 
 class ConnectionPooling(Schema):
-    max_connections: Annotated[int, Field(ge=1, le=100)] = 10
-    max_idle_connections: Annotated[int, Field(ge=1)] = 5
+    max_connections: Annotated[int, Meta(ge=1, le=100)] = 10
+    max_idle_connections: Annotated[int, Meta(ge=1)] = 5
     connection_timeout: Duration = "30s"
     idle_timeout: Duration = "5m"
 
@@ -91,9 +90,9 @@ class ProviderSpec(Schema):
     """The definition also requires credentialSecretRef and runtime; nestproof needs neither, the linter tells."""
 
     type: Literal["vsphere", "libvirt", "firecracker", "qemu", "proxmox"]
-    endpoint: Annotated[str, StringConstraints(pattern=URI)]
+    endpoint: Annotated[str, Meta(pattern=URI)]
     credential_secret_ref: Ref | None = None
-    insecure_skip_verify: Bool = False
+    insecure_skip_verify: bool = False
     defaults: Defaults | None = None
     rate_limit: RateLimit | None = None
     runtime: Runtime | None = None
@@ -101,5 +100,5 @@ class ProviderSpec(Schema):
     connection_pooling: ConnectionPooling | None = None
 
 
-class Provider(Resource):
+class Provider(Resource, kw_only=True):
     spec: ProviderSpec

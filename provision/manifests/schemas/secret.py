@@ -1,17 +1,14 @@
 """Secret (core v1): where user-data and meta-data may stand instead of in the VirtualMachine. Values never show."""
 
-from typing import Annotated
+from msgspec import field
 
-from pydantic import Field, SecretStr
-
-from provision.manifests.schemas.base import Bool, Resource
-
-Hidden = Annotated[SecretStr, Field(strict=False)]
+from provision.manifests.hidden import Hidden
+from provision.manifests.schemas.base import Resource
 
 
-class Secret(Resource):
+class Secret(Resource, kw_only=True):
     type: str = "Opaque"
-    immutable: Bool | None = None
-    data: dict[str, Hidden] = Field(default={})
+    immutable: bool | None = None
+    data: dict[str, Hidden] = field(default_factory=dict)
     """Base64 of bytes."""
-    string_data: dict[str, Hidden] = Field(default={})
+    string_data: dict[str, Hidden] = field(default_factory=dict)

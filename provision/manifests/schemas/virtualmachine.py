@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from msgspec import Meta, field
 
 from provision.manifests.schemas.base import (
     PATTERN_WORDS,
@@ -27,33 +27,33 @@ PATTERN_WORDS.update(
 
 
 class ImportedDisk(Schema):
-    disk_id: Annotated[str, StringConstraints(min_length=1, max_length=253)] = Field(alias="diskID")
+    disk_id: Annotated[str, Meta(min_length=1, max_length=253)] = field(name="diskID")
     path: str | None = None
     format: Literal["qcow2", "vmdk", "raw", "vdi", "vhdx"] = "qcow2"
     source: Literal["migration", "clone", "import", "snapshot", "manual"] | None = None
     migration_ref: LocalRef | None = None
-    size_gib: Annotated[int, Field(ge=1)] | None = Field(default=None, alias="sizeGiB")
+    size_gib: Annotated[int, Meta(ge=1)] | None = field(default=None, name="sizeGiB")
 
 
 class Network(Schema):
     name: Label
     network_ref: Ref | None = None
     ip_address: Ipv4 | None = None
-    prefix: Annotated[int, Field(ge=1, le=32)] | None = None
+    prefix: Annotated[int, Meta(ge=1, le=32)] | None = None
     gateway: Ipv4 | None = None
     dns: str | None = None
-    mac_address: Annotated[str, StringConstraints(pattern=MAC)] | None = None
+    mac_address: Annotated[str, Meta(pattern=MAC)] | None = None
 
 
 class Scsi(Schema):
-    controller: Annotated[int, Field(ge=0, le=3)] | None = None
+    controller: Annotated[int, Meta(ge=0, le=3)] | None = None
     shared_bus: Literal["noSharing", "virtualSharing", "physicalSharing"] = "noSharing"
     controller_type: Literal["lsilogic", "buslogic", "lsilogic-sas", "pvscsi"] = "pvscsi"
 
 
 class Disk(Schema):
     name: Label
-    size_gib: Annotated[int, Field(ge=1, le=65_536)] = Field(alias="sizeGiB")
+    size_gib: Annotated[int, Meta(ge=1, le=65_536)] = field(name="sizeGiB")
     type: Literal["thin", "thick", "eagerzeroedthick", "ssd", "hdd"] = "thin"
     expand_policy: Literal["Online", "Offline"] = "Offline"
     storage_class: str | None = None
@@ -63,7 +63,7 @@ class Disk(Schema):
 class InlineOrSecret(Schema):
     """A text in the manifest or in a Secret of the same namespace."""
 
-    inline: str | None = Field(default=None, repr=False)
+    inline: str | None = None
     secret_ref: LocalRef | None = None
 
 
@@ -86,14 +86,14 @@ class Placement(Schema):
 
 
 class Gpu(Schema):
-    count: Annotated[int, Field(ge=1, le=8)]
-    type: Annotated[str, StringConstraints(pattern=GPU_TYPE)] | None = None
-    memory: Annotated[int, Field(ge=512)] | None = None
+    count: Annotated[int, Meta(ge=1, le=8)]
+    type: Annotated[str, Meta(pattern=GPU_TYPE)] | None = None
+    memory: Annotated[int, Meta(ge=512)] | None = None
 
 
 class Resources(Schema):
-    cpu: Annotated[int, Field(ge=1, le=128)] | None = None
-    memory_mib: Annotated[int, Field(ge=128, le=1_048_576)] | None = Field(default=None, alias="memoryMiB")
+    cpu: Annotated[int, Meta(ge=1, le=128)] | None = None
+    memory_mib: Annotated[int, Meta(ge=128, le=1_048_576)] | None = field(default=None, name="memoryMiB")
     gpu: Gpu | None = None
 
 
@@ -102,11 +102,11 @@ class Snapshot(Schema):
 
 
 class ExecAction(Schema):
-    command: Annotated[list[str], Field(min_length=1)]
+    command: Annotated[list[str], Meta(min_length=1)]
 
 
 class HttpGetAction(Schema):
-    port: Annotated[int, Field(ge=1, le=65_535)]
+    port: Annotated[int, Meta(ge=1, le=65_535)]
     host: str | None = None
     path: str | None = None
     scheme: Literal["HTTP", "HTTPS"] = "HTTP"
@@ -135,18 +135,18 @@ class VirtualMachineSpec(Schema):
     class_ref: Ref
     image_ref: Ref | None = None
     imported_disk: ImportedDisk | None = None
-    networks: Annotated[list[Network], Field(max_length=10)] = Field(default=[])
-    disks: Annotated[list[Disk], Field(max_length=20)] = Field(default=[])
-    user_data: UserData = UserData()
-    meta_data: MetaData = MetaData()
+    networks: Annotated[list[Network], Meta(max_length=10)] = field(default_factory=list)
+    disks: Annotated[list[Disk], Meta(max_length=20)] = field(default_factory=list)
+    user_data: UserData = field(default_factory=UserData)
+    meta_data: MetaData = field(default_factory=MetaData)
     placement: Placement | None = None
     placement_ref: LocalRef | None = None
-    tags: Annotated[list[str], Field(max_length=50)] = Field(default=[])
+    tags: Annotated[list[str], Meta(max_length=50)] = field(default_factory=list)
     power_state: Literal["On", "Off", "OffGraceful"] | None = None
-    resources: Resources = Resources()
+    resources: Resources = field(default_factory=Resources)
     snapshot: Snapshot | None = None
     lifecycle: Lifecycle | None = None
 
 
-class VirtualMachine(Resource):
+class VirtualMachine(Resource, kw_only=True):
     spec: VirtualMachineSpec

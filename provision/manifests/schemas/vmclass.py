@@ -2,64 +2,64 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from msgspec import Meta, field
 
 from provision.manifests import quantity
-from provision.manifests.schemas.base import Bool, Quantity, Resource, Schema, Text253
+from provision.manifests.schemas.base import Quantity, Resource, Schema, Text253
 
 
 class DiskDefaults(Schema):
     type: Literal["thin", "thick", "eagerzeroedthick", "ssd", "hdd", "nvme"] = "thin"
-    size: Quantity = quantity.parse("40Gi")
-    iops: Annotated[int, Field(ge=100, le=100_000)] | None = None
+    size: Quantity = field(default_factory=lambda: quantity.parse("40Gi"))
+    iops: Annotated[int, Meta(ge=100, le=100_000)] | None = None
     storage_class: Text253 | None = None
 
 
 class PerformanceProfile(Schema):
     latency_sensitivity: Literal["low", "normal", "high"] = "normal"
     hyper_threading_policy: Literal["auto", "prefer", "avoid", "require"] = "auto"
-    cpu_hot_add_enabled: Bool = False
-    memory_hot_add_enabled: Bool = False
-    virtualization_based_security: Bool = False
-    nested_virtualization: Bool = False
+    cpu_hot_add_enabled: bool = False
+    memory_hot_add_enabled: bool = False
+    virtualization_based_security: bool = False
+    nested_virtualization: bool = False
 
 
 class EncryptionPolicy(Schema):
-    enabled: Bool = False
-    require_encryption: Bool = False
+    enabled: bool = False
+    require_encryption: bool = False
     key_provider: Literal["standard", "hardware", "external"] | None = None
 
 
 class SecurityProfile(Schema):
-    secure_boot: Bool = False
-    tpm_enabled: Bool = False
-    vtd_enabled: Bool = False
+    secure_boot: bool = False
+    tpm_enabled: bool = False
+    vtd_enabled: bool = False
     tpm_version: str | int | float | None = None
     """The definition lists the numbers 1.2 and 2 for a string field: the API server refuses every value."""
-    encryption_policy: EncryptionPolicy = EncryptionPolicy()
+    encryption_policy: EncryptionPolicy = field(default_factory=EncryptionPolicy)
 
 
 class ResourceLimits(Schema):
     """CPU in MHz."""
 
-    cpu_limit: Annotated[int, Field(ge=100, le=100_000)] | None = None
-    cpu_reservation: Annotated[int, Field(ge=0, le=100_000)] | None = None
-    cpu_shares: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    cpu_limit: Annotated[int, Meta(ge=100, le=100_000)] | None = None
+    cpu_reservation: Annotated[int, Meta(ge=0, le=100_000)] | None = None
+    cpu_shares: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     memory_limit: Quantity | None = None
     memory_reservation: Quantity | None = None
 
 
 class VMClassSpec(Schema):
-    cpu: Annotated[int, Field(ge=1, le=128)]
+    cpu: Annotated[int, Meta(ge=1, le=128)]
     memory: Quantity
     firmware: Literal["BIOS", "UEFI", "EFI"] = "BIOS"
     guest_tools_policy: Literal["install", "skip", "upgrade", "uninstall"] = "install"
-    extra_config: Annotated[dict[str, str], Field(max_length=50)] = Field(default={})
-    disk_defaults: DiskDefaults = DiskDefaults()
-    performance_profile: PerformanceProfile = PerformanceProfile()
-    security_profile: SecurityProfile = SecurityProfile()
-    resource_limits: ResourceLimits = ResourceLimits()
+    extra_config: Annotated[dict[str, str], Meta(max_length=50)] = field(default_factory=dict)
+    disk_defaults: DiskDefaults = field(default_factory=DiskDefaults)
+    performance_profile: PerformanceProfile = field(default_factory=PerformanceProfile)
+    security_profile: SecurityProfile = field(default_factory=SecurityProfile)
+    resource_limits: ResourceLimits = field(default_factory=ResourceLimits)
 
 
-class VMClass(Resource):
+class VMClass(Resource, kw_only=True):
     spec: VMClassSpec

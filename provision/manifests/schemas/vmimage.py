@@ -2,11 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from msgspec import Meta, field
 
 from provision.manifests.schemas.base import (
     PATTERN_WORDS,
-    Bool,
     ChecksumType,
     Duration,
     ImageFormat,
@@ -41,7 +40,7 @@ class ContentLibrary(Schema):
 class VSphereSource(Schema):
     template_name: Text255 | None = None
     content_library: ContentLibrary | None = None
-    ova_url: Annotated[str, StringConstraints(pattern=OVA_URL)] | None = Field(default=None, alias="ovaURL")
+    ova_url: Annotated[str, Meta(pattern=OVA_URL)] | None = field(default=None, name="ovaURL")
     checksum: str | None = None
     checksum_type: ChecksumType = "sha256"
     provider_ref: LocalRef | None = None
@@ -49,7 +48,7 @@ class VSphereSource(Schema):
 
 class LibvirtSource(Schema):
     path: str | None = None
-    url: Annotated[str, StringConstraints(pattern=LIBVIRT_URL)] | None = None
+    url: Annotated[str, Meta(pattern=LIBVIRT_URL)] | None = None
     format: ImageFormat = "qcow2"
     checksum: str | None = None
     checksum_type: ChecksumType = "sha256"
@@ -57,12 +56,12 @@ class LibvirtSource(Schema):
 
 
 class ProxmoxSource(Schema):
-    template_id: Annotated[int, Field(ge=100, le=999_999_999)] | None = Field(default=None, alias="templateID")
+    template_id: Annotated[int, Meta(ge=100, le=999_999_999)] | None = field(default=None, name="templateID")
     template_name: Text255 | None = None
     storage: Text255 | None = None
     node: Text255 | None = None
     format: Literal["raw", "qcow2", "vmdk"] = "qcow2"
-    full_clone: Bool = True
+    full_clone: bool = True
 
 
 class BasicAuth(Schema):
@@ -89,8 +88,8 @@ class Authentication(Schema):
 
 
 class HttpSource(Schema):
-    url: Annotated[str, StringConstraints(pattern=HTTP_URL)]
-    headers: Annotated[dict[str, str], Field(max_length=20)] = Field(default={}, repr=False)
+    url: Annotated[str, Meta(pattern=HTTP_URL)]
+    headers: Annotated[dict[str, str], Meta(max_length=20)] = field(default_factory=dict)
     checksum: str | None = None
     checksum_type: ChecksumType = "sha256"
     authentication: Authentication | None = None
@@ -98,7 +97,7 @@ class HttpSource(Schema):
 
 
 class RegistrySource(Schema):
-    image: Annotated[str, StringConstraints(pattern=REGISTRY_IMAGE)]
+    image: Annotated[str, Meta(pattern=REGISTRY_IMAGE)]
     pull_secret_ref: LocalRef | None = None
     format: ImageFormat = "qcow2"
 
@@ -115,7 +114,7 @@ class ImageSource(Schema):
 class VSphereStorage(Schema):
     datastore: Text255 | None = None
     folder: Text255 | None = None
-    thin_provisioned: Bool | None = None
+    thin_provisioned: bool | None = None
     disk_type: Literal["thin", "thick", "eagerzeroedthick"] | None = None
 
 
@@ -129,33 +128,33 @@ class PrepareStorage(Schema):
     vsphere: VSphereStorage | None = None
     libvirt: LibvirtStorage | None = None
     preferred_format: ImageFormat | None = None
-    compression: Bool = False
+    compression: bool = False
 
 
 class Optimization(Schema):
-    enable_compression: Bool = False
-    remove_unused_space: Bool = False
+    enable_compression: bool = False
+    remove_unused_space: bool = False
     convert_format: ImageFormat | None = None
-    enable_delta_sync: Bool = False
+    enable_delta_sync: bool = False
 
 
 class Prepare(Schema):
     on_missing: Literal["Import", "Fail", "Wait"] = "Import"
-    validate_checksum: Bool = True
+    validate_checksum: bool = True
     timeout: Duration = "30m"
-    retries: Annotated[int, Field(ge=0, le=10)] = 3
-    force: Bool = False
+    retries: Annotated[int, Meta(ge=0, le=10)] = 3
+    force: bool = False
     storage: PrepareStorage | None = None
     optimization: Optimization | None = None
 
 
 class ImageMetadata(Schema):
     display_name: Text255 | None = None
-    description: Annotated[str, StringConstraints(max_length=1024)] | None = None
-    version: Annotated[str, StringConstraints(max_length=100)] | None = None
+    description: Annotated[str, Meta(max_length=1024)] | None = None
+    version: Annotated[str, Meta(max_length=100)] | None = None
     architecture: Literal["amd64", "arm64", "x86_64", "aarch64"] = "amd64"
-    tags: Annotated[dict[str, str], Field(max_length=50)] = Field(default={})
-    annotations: Annotated[dict[str, str], Field(max_length=50)] = Field(default={})
+    tags: Annotated[dict[str, str], Meta(max_length=50)] = field(default_factory=dict)
+    annotations: Annotated[dict[str, str], Meta(max_length=50)] = field(default_factory=dict)
 
 
 class Kernel(Schema):
@@ -167,8 +166,8 @@ class Distribution(Schema):
     name: (
         Literal["ubuntu", "centos", "rhel", "fedora", "debian", "suse", "windows", "freebsd", "coreos", "other"] | None
     ) = None
-    version: Annotated[str, StringConstraints(max_length=100)] | None = None
-    variant: Annotated[str, StringConstraints(max_length=100)] | None = None
+    version: Annotated[str, Meta(max_length=100)] | None = None
+    variant: Annotated[str, Meta(max_length=100)] | None = None
     family: Literal["linux", "windows", "bsd", "other"] | None = None
     kernel: Kernel | None = None
 
@@ -176,9 +175,9 @@ class Distribution(Schema):
 class VMImageSpec(Schema):
     source: ImageSource
     prepare: Prepare | None = None
-    metadata: ImageMetadata = ImageMetadata()
+    metadata: ImageMetadata = field(default_factory=ImageMetadata)
     distribution: Distribution | None = None
 
 
-class VMImage(Resource):
+class VMImage(Resource, kw_only=True):
     spec: VMImageSpec
