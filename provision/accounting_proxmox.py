@@ -14,7 +14,7 @@ _FOR_PEOPLE = (_INFORMATIVE, "for people: changes nothing on a VM")
 _FOR_KUBERNETES = (_INFORMATIVE, "for Kubernetes: nestproof runs no pod")
 _OTHER_PROVIDER = (_INFORMATIVE, "for another provider: this VM is on Proxmox VE")
 _SEED = (_HONOURED, "on a NoCloud seed, an ISO image that is removed after the guest has read it")
-_ADDRESS = (_HONOURED, "network-config on the seed, for the NIC of this MAC")
+_ADDRESS = (_HONOURED, "network-config on the seed, for the NIC of this MAC; ipconfigN on Proxmox VE's own drive")
 
 _METADATA: dict[str, tuple[Handling, str]] = {
     f"{kind} metadata.{field}": entry
@@ -42,15 +42,18 @@ _CLASS: dict[str, tuple[Handling, str]] = {
         _HONOURED,
         "cicustom, with Proxmox VE's own cloud-init drive in place of our seed",
     ),
+    "VMClass spec.extraConfig.proxmox.ciuser": (_HONOURED, "ciuser, on Proxmox VE's own cloud-init drive"),
+    "VMClass spec.extraConfig.proxmox.sshkeys": (_HONOURED, "sshkeys, on Proxmox VE's own cloud-init drive"),
+    "VMClass spec.extraConfig.proxmox.cipassword": (_REFUSED, "a class is no place for a password"),
     "VMClass spec.extraConfig.*": (_UNSUPPORTED, "keys of VMware's VMX file: of them Proxmox VE has none"),
     "VMClass spec.diskDefaults.type": (
         _APPROXIMATED,
-        "thin: discard=on; ssd and nvme: ssd=1 as well; how blocks are allocated is the storage's business",
+        "thin: discard=on; ssd and nvme: ssd=1 as well; a clone keeps its template's, and the storage allocates",
     ),
     "VMClass spec.diskDefaults.size": (_HONOURED, "the disk is grown to it, in whole GiB"),
     "VMClass spec.diskDefaults.iops": (
         _APPROXIMATED,
-        "iops= on the disk of an image: a limit, not a guarantee; a clone keeps its template's",
+        "iops= on the disk: a limit, not a guarantee; where none is asked for, a clone keeps its template's",
     ),
     "VMClass spec.diskDefaults.storageClass": (
         _UNSUPPORTED,

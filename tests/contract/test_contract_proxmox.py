@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from pve_lab import PVE_7, PVE_9_1, VERSIONS, PveLab, actions, lab, quiet, template
@@ -199,7 +200,7 @@ def test_everything_that_a_class_can_ask_for(cluster: PveLab) -> None:
     assert config["net0"] == "virtio=BC:24:11:00:00:05,bridge=vmbr1,firewall=1,mtu=1400,rate=10,tag=30"
     assert "size=3G" in config["scsi1"]
     assert "ssd=1" in config["scsi1"]
-    assert ("iops=500" in config["scsi0"]) is (cluster.version != PVE_7), "a clone keeps the disk of its template"
+    assert "iops=500" in config["scsi0"], "also on the disk of a clone"
     assert "team-a" in config["tags"].split(";")
     assert actions(cluster.provider.plan(vm)) == ["keep VM"]
     seen = cluster.provider.observe(vm)
@@ -365,8 +366,69 @@ def test_snippets_of_ones_own_on_the_native_drive(newest: PveLab) -> None:
     assert config["ide2"].startswith("local-lvm:vm-")
     assert not any("iso/" in volume for volume in newest.pve.state()["disks"])
     assert actions(newest.provider.plan(vm)) == ["keep VM"]
-    with pytest.raises(ProviderError, match="there is user-data, and the class names snippets"):
+    with pytest.raises(
+        ProviderError, match="there is user-data, and the class asks for Proxmox's own cloud-init drive"
+    ):
         newest.provider.plan(replace(vm, user_data="#cloud-config\n"))
+
+
+def test_a_user_keys_and_addresses_on_the_native_drive(newest: PveLab) -> None:
+    granted = [[path, [*given, "VM.Config.Cloudinit"]] for _user, path, given in documented(PVE_9_1)]
+    newest.pve.call("set_acl", {TOKEN: granted})
+    address = GuestAddress("192.0.2.10/24", "192.0.2.1", ("192.0.2.53",), ("example.org",))
+    nics = (net("vmbr0", NetworkKind.BRIDGE, address=address), net("vmbr1", NetworkKind.BRIDGE))
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 ann@example.org"
+    vm = newest.vm(networks=nics, extra_config={"proxmox.ciuser": "ann", "proxmox.sshkeys": f"{key}\n"})
+    newest.apply(vm)
+    config = newest.pve.vm("default.tiny")["config"]
+    assert (config["ciuser"], unquote(config["sshkeys"])) == ("ann", key)
+    assert (config["ipconfig0"], config["ipconfig1"]) == ("ip=192.0.2.10/24,gw=192.0.2.1", "ip=dhcp")
+    assert (config["nameserver"], config["searchdomain"]) == ("192.0.2.53", "example.org")
+    assert actions(newest.provider.plan(vm)) == ["keep VM"]
+    other = newest.provider.plan(replace(vm, extra_config={"proxmox.ciuser": "bob", "proxmox.sshkeys": key}))
+    assert (other.differences, other.loses_disk) == ((Difference("ciuser", "ann", "bob"),), False)
+    seeded = newest.provider.plan(newest.vm())
+    assert seeded.differences == (Difference("cloud init", "Proxmox's own drive", "a seed"),)
+    assert (seeded.loses_disk, actions(seeded)[:2]) == (True, ["stop VM", "replace disk"])
+    with pytest.raises(ProviderError, match="a password in a class is read by everyone") as caught:
+        newest.provider.plan(replace(vm, extra_config={"proxmox.cipassword": "hunter2"}))
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_the_cloud_init_drive_of_a_template_gives_way(newest: PveLab, native: bool) -> None:
+    """Two disks with the same label: cloud-init would take either."""
+    granted = [[path, [*given, "VM.Config.Cloudinit"]] for _user, path, given in documented(PVE_9_1)]
+    newest.pve.call("set_acl", {TOKEN: granted})
+    newest.pve.call("give_drive", 900, "scsi1", "local-lvm:vm-900-cloudinit,media=cdrom")
+    try:
+        extra = {"proxmox.ciuser": "ann"} if native else {}
+        plan, _ = newest.apply(newest.vm(image=template(), extra_config=extra))
+        assert any("debian has a cloud-init drive on scsi1: the clone's is removed" in note for note in plan.notes)
+        config = newest.pve.vm("default.tiny")["config"]
+        assert "scsi1" not in config
+        assert ("cloudinit" if native else "iso/nestproof-default.tiny-") in config["ide2"]
+        again = newest.provider.plan(newest.vm(image=template(), extra_config=extra))
+        assert (actions(again), again.notes) == (["keep VM"], plan.notes[:-1])
+    finally:
+        newest.provider.destroy("default", "tiny")
+        newest.pve.call("take_drive", 900, "scsi1")
+
+
+def test_the_limit_of_a_clones_disk_comes_and_stays_as_its_template_has_it(newest: PveLab) -> None:
+    limited = newest.vm(image=template(), disk_iops=500)
+    newest.apply(limited)
+    assert actions(newest.provider.plan(limited)) == ["keep VM"]
+    more = newest.vm(image=template(), disk_iops=900)
+    plan, _ = newest.apply(more)
+    assert (plan.differences, plan.power) == ((Difference("scsi0 iops", "500", "900"),), Power.UNTOUCHED)
+    assert "iops=900" in newest.pve.vm("default.tiny")["config"]["scsi0"]
+    assert actions(newest.provider.plan(newest.vm(image=template()))) == ["keep VM"]
+    newest.provider.destroy("default", "tiny")
+    newest.apply(newest.vm(disk_iops=500))
+    plan, _ = newest.apply(newest.vm())
+    assert plan.differences == (Difference("scsi0 iops", "500", ""),), "of an image's disk all is ours"
+    assert "iops" not in newest.pve.vm("default.tiny")["config"]["scsi0"]
 
 
 def test_the_record_and_the_tags_tell_whose_it_is(newest: PveLab) -> None:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from hostcheck.model import Asked
 from provision.model import VmSpec
 from provision.provider import Difference, Power, Step
+from provision.providers.proxmox import cloudinit
 from provision.providers.proxmox import config as configs
-from provision.providers.proxmox.config import MANAGED, disk_gib, same
+from provision.providers.proxmox.config import MANAGED, disk_gib, parts, same
 from provision.providers.proxmox.guests import Guest
 from provision.providers.proxmox.observe import asked_of
-from provision.providers.proxmox.record import GONE
+from provision.providers.proxmox.record import GONE, NATIVE
 
 LIVE = ("name", "tags", "description", "cpulimit", "cpuunits", "balloon")
 LIVE_DEVICES = re.compile(r"(net|scsi)\d+")
@@ -31,6 +32,10 @@ class Wanted:
     image: str
     cloud_init: str
     power_on: bool
+    native: bool = False
+    """Proxmox's own cloud-init drive in place of a seed."""
+    iops: int | None = None
+    """The most of its first disk; None: none, or what its template brought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,8 @@ def compare(guest: Guest, wanted: Wanted, disks: Mapping[str, str]) -> Change:
     values, delete, found, cold = {}, [], [], not record.seed
     asked = {**wanted.settings, **wanted.nics, **disks}
     networks = {key for key in guest.config if re.fullmatch(r"net\d+", key)} if wanted.nics else set()
-    for key in sorted(set(MANAGED) | networks | asked.keys()):
+    brought = cloudinit.other_drives(guest.config)
+    for key in sorted({*MANAGED, *networks, *brought, *asked}):
         old, new = guest.config.get(key), asked.get(key)
         runs = guest.live.get(key) if guest.running else old
         if not same(key, old, new):
@@ -82,6 +88,11 @@ def compare(guest: Guest, wanted: Wanted, disks: Mapping[str, str]) -> Change:
     before, after = (asked_of(keys, "")[0] is Asked.ON for keys in (guest.running_config, wanted.settings))
     if before is not after:
         found.insert(0, Difference("nested", _yes(before), _yes(after)))
+    drive = configs.boot_drive(guest.config)
+    limited = configs.limited(guest.config[drive], wanted.iops, keep=not record.source)
+    if limited != guest.config[drive]:
+        values[drive] = limited
+        found.append(Difference(f"{drive} iops", parts(guest.config[drive]).get("iops", ""), f"{wanted.iops or ''}"))
     grow = {drive: gib for drive, gib in wanted.sizes.items() if 0 < disk_gib(guest.config, drive) < gib}
     found += [Difference(each, f"{disk_gib(guest.config, each):g} GiB", f"{gib} GiB") for each, gib in grow.items()]
     return Change(
@@ -104,6 +115,10 @@ def _needs_new_disk(guest: Guest, wanted: Wanted) -> Change | None:
     if record.cloud_init != wanted.cloud_init:
         said = Difference("cloud init", record.cloud_init[:DIGEST], wanted.cloud_init[:DIGEST])
         return Change(rebuild="its user-data or meta-data is another", differences=(said,))
+    if record.seed and (record.seed == NATIVE) is not wanted.native:
+        ways = ("a seed", "Proxmox's own drive")
+        told = Difference("cloud init", ways[not wanted.native], ways[wanted.native])
+        return Change(rebuild="its cloud-init data comes another way", differences=(told,))
     if not configs.boot_drive(guest.config):
         drive, gib = next(iter(wanted.sizes.items()))
         return Change(rebuild="its disk is missing", differences=(Difference(drive, "", f"{gib} GiB"),))
@@ -124,7 +139,7 @@ def shrunk(guest: Guest, wanted: Wanted) -> str:
 
 def with_seed(values: Mapping[str, str], seed: str) -> dict[str, str]:
     """The keys with the seed's drive; an empty one once the seed is gone."""
-    return {**values, configs.SEED_DRIVE: "none,media=cdrom" if seed in ("", GONE) else f"{seed},media=cdrom"}
+    return {**values, cloudinit.SEED_DRIVE: "none,media=cdrom" if seed in ("", GONE) else f"{seed},media=cdrom"}
 
 
 def steps(guest: Guest | None, change: Change, wanted: Wanted, made: tuple[Step, ...]) -> tuple[Step, ...]:

@@ -8,15 +8,13 @@ import re
 from collections.abc import Mapping
 
 from provision.model import Firmware, NetworkSpec, VmSpec
+from provision.providers.proxmox import cloudinit
 from provision.providers.proxmox.cpu import Cpu
 from provision.providers.proxmox.facts import Node
 
 NORMAL_SHARES, NORMAL_UNITS, MOST_UNITS = 1000, 100, 10_000
 """cpuShares of a CPU that nobody prefers (vSphere's normal), Proxmox's default weight, and its highest."""
 DEFAULT_BRIDGE = "vmbr0"
-SEED_DRIVE = "ide2"
-CUSTOM_KEY = "proxmox.cicustom"
-"""The key of a VMClass's extraConfig that names snippets, for Proxmox's own cloud-init drive in place of our seed."""
 MANAGED = (
     "agent", "balloon", "bios", "cicustom", "cores", "cpu", "cpulimit", "cpuunits", "hotplug", "kvm", "machine",
     "memory", "name", "numa", "serial0", "sockets", "tags", "vcpus",
@@ -43,10 +41,7 @@ def settings(
     }
     if not cpu.kvm:
         wanted["kvm"] = "0"
-    if custom := vm.extra_config.get(CUSTOM_KEY):
-        wanted["cicustom"] = custom
-    wanted |= _machine(vm, template) | _hot_plug(vm, node) | _limits(vm, node)
-    return wanted
+    return wanted | cloudinit.settings(vm) | _machine(vm, template) | _hot_plug(vm, node) | _limits(vm, node)
 
 
 def _machine(vm: VmSpec, template: Mapping[str, str] | None) -> dict[str, str]:
@@ -142,6 +137,14 @@ def drive_options(kind: str, iops: int | None = None) -> str:
     if iops is not None:
         options.append(f"iops={iops}")
     return "".join(f",{option}" for option in options)
+
+
+def limited(value: str, iops: int | None, *, keep: bool) -> str:
+    """A disk with the limit that is wanted; without one it has none, unless what it brought is to be kept."""
+    if (iops is None and keep) or parts(value).get("iops") == (None if iops is None else str(iops)):
+        return value
+    others = [part for part in value.split(",") if not part.startswith("iops=")]
+    return ",".join(others + [f"iops={iops}"] * (iops is not None))
 
 
 def new_disks(vm: VmSpec, storage: str, existing: Mapping[str, str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from provision.agent_part import agent_part
 from provision.model import VmSpec
 from provision.network_config import network_config
 from provision.provider import Progress, ProviderError
-from provision.providers.proxmox import changes, config, guests, media, record, tasks
+from provision.providers.proxmox import changes, cloudinit, config, guests, media, record, tasks
 from provision.providers.proxmox.api import Api
 from provision.providers.proxmox.changes import Change, Wanted
 from provision.providers.proxmox.console import DEVICE
@@ -175,10 +175,10 @@ class Maker:
     def _attach_seed(self, plan: ProxmoxPlan, guest: Guest, progress: Progress) -> None:
         vm = plan.vm
         assert guest.record is not None
-        if config.CUSTOM_KEY in vm.extra_config:
+        if cloudinit.native(vm):
             told = record.description(with_fields(guest.record, seed=NATIVE))
             drive = f"{media.for_disks(plan.node, vm).storage}:cloudinit"
-            self._set(guest, {"description": told, config.SEED_DRIVE: drive}, (), progress)
+            self._set(guest, {"description": told, cloudinit.SEED_DRIVE: drive}, (), progress)
             return
         made = guests.read(self._api, guest.node, guest.vmid) if any(nic.address for nic in vm.networks) else None
         keys = made.config if made else {}  # its NICs may have got their MACs a moment ago

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from provision.model import VmSpec
 from provision.provider import Plan, Power, ProviderError, Step
-from provision.providers.proxmox import changes, config, record
+from provision.providers.proxmox import changes, cloudinit, config, record
 from provision.providers.proxmox.changes import Change, Wanted
 from provision.providers.proxmox.cpu import Cpu
 from provision.providers.proxmox.facts import Node
@@ -42,6 +42,8 @@ def wanted_of(vm: VmSpec, node: Node, cpu: Cpu, source: Source, guest: Guest | N
         image=source.identity,
         cloud_init=cloud_init_digest(vm),
         power_on=vm.power_on,
+        native=cloudinit.native(vm),
+        iops=vm.disk_iops,
     )
 
 
@@ -99,6 +101,7 @@ def native(node: Node, wanted: Wanted, guest: Guest | None, values: Mapping[str,
 def cloud_init_digest(vm: VmSpec) -> str:
     """Over what the user says only: a newer agent is no reason to throw a disk away."""
     said = f"{vm.user_data or ''}\0{vm.meta_data or ''}"
-    if any(network.address for network in vm.networks):  # cloud-init takes addresses up once, like all of its data
+    addressed = any(network.address for network in vm.networks)
+    if addressed and not cloudinit.native(vm):  # of a seed cloud-init takes addresses up once, like all of its data
         said += f"\0{[network.address for network in vm.networks]}"
     return hashlib.sha256(said.encode()).hexdigest()

@@ -11,13 +11,12 @@ from provision import images
 from provision.accounting import account
 from provision.model import ProviderSpec, VmSpec
 from provision.provider import Artefact, NoReport, Plan, Progress
-from provision.providers.proxmox import changes, facts, guests, media, observe, readback
+from provision.providers.proxmox import changes, cloudinit, facts, guests, media, observe, readback
 from provision.providers.proxmox import plan as plans
 from provision.providers.proxmox.api import Api
 from provision.providers.proxmox.artefacts import artefacts
 from provision.providers.proxmox.changes import Change
 from provision.providers.proxmox.choose import node_for
-from provision.providers.proxmox.config import CUSTOM_KEY
 from provision.providers.proxmox.cpu import choose
 from provision.providers.proxmox.credentials import login
 from provision.providers.proxmox.endpoint import parse_endpoint
@@ -65,6 +64,7 @@ class ProxmoxProvider:
         node = self._node(vm, guest, source)
         cpu = choose(vm, node)
         _check_cloud_init(vm)
+        brought = source.template_config or {} if guest is None else {}
         plans.check_networks(vm, node)
         wanted = plans.wanted_of(vm, node, cpu, source, guest)
         change = plans.change_of(vm, guest, wanted) if guest else Change()
@@ -83,7 +83,11 @@ class ProxmoxProvider:
             power=changes.power(guest, change, power_on=vm.power_on),
             loses_disk=bool(change.rebuild),
             accounts=account(vm, "proxmox"),
-            notes=(*cpu.notes, *_custom_notes(vm), *(f"could not look: {text}" for text in node.unread)),
+            notes=(
+                *cpu.notes,
+                *cloudinit.notes(vm, vm.image.name, brought),
+                *(f"could not look: {text}" for text in node.unread),
+            ),
             evidence=cpu.evidence,
             native=plans.native(node, wanted, guest, {**change.values, **disks}),
             node=node,
@@ -166,17 +170,8 @@ def _quiet(_line: str) -> None:
     return
 
 
-def _custom_notes(vm: VmSpec) -> tuple[str, ...]:
-    """What somebody who brings snippets has to do for the VM to be heard."""
-    if CUSTOM_KEY not in vm.extra_config:
-        return ()
-    part = "the part that `nestproof agent cloud-init` prints"
-    return (f"its cloud-init is yours (proxmox.cicustom): without {part} there will be no report",)
-
-
 def _check_cloud_init(vm: VmSpec) -> None:
-    if CUSTOM_KEY in vm.extra_config and (vm.user_data or vm.meta_data):
-        raise refusal(vm, USER_DATA, "there is user-data, and the class names snippets (proxmox.cicustom): take one")
+    cloudinit.check(vm)
     try:
         seed_of(vm, {})
     except ValueError as e:

@@ -250,13 +250,21 @@ class StrictPve(FakePve):
                 p[key], _ = self._qm_new_drive(vm.vmid, key, str(p[key]), None)
             elif volume.endswith(":cloudinit"):
                 self.require(user, f"/vms/{vm.vmid}", "VM.Config.Cloudinit")
-                p[key], _ = self._qm_new_drive(vm.vmid, key, str(p[key]), None)
+                for other, there in vm.config.items():
+                    if other != key and DRIVE_KEY.match(other) and "cloudinit" in str(there).partition(",")[0]:
+                        raise PveError(500, f"cloud-init drive is already attached at '{other}'")
+                p[key] = f"{volume.partition(':')[0]}:vm-{vm.vmid}-cloudinit,media=cdrom"
+                self._put_volume(vm.vmid, p[key])
             elif volume_ref(volume)[0] is not None and "media=cdrom" in str(p[key]):
                 sid, name = volume_ref(volume)
                 self._check_access(user, sid, "iso", None, volume)
                 if name not in self._volumes(sid):
                     raise PveError(500, f"volume '{volume}' does not exist")
         await super()._apply_config(vm, user, p)
+        for key in [key for key in vm.pending if DRIVE_KEY.match(key) and key in vm.config]:
+            limits = [split_drive(str(of[key])) for of in (vm.pending, vm.config) if of[key] is not None]
+            if len(limits) == 2 and limits[0][0] == limits[1][0]:  # the same disk with other limits: taken up at once
+                vm.config[key] = vm.pending.pop(key)
         vm.pending = {key: value for key, value in vm.pending.items() if value != vm.config.get(key)}
 
     def _check_bridges(self, node: str, user: str, values: Any) -> None:
@@ -523,6 +531,21 @@ class StrictPve(FakePve):
                 "memory": 512, "cores": 1, "net0": "virtio=BC:24:11:00:00:01,bridge=vmbr0"}  # fmt: skip
         vm = super().add_vm(vmid, name, node=node, template=True, config={**disk, **config})
         vm.config["template"] = 1
+
+    def give_drive(self, vmid: int, key: str, value: str) -> None:
+        """A drive that the VM or template has from now on."""
+        self._put_volume(vmid, value)
+        self.vm(vmid).config[key] = value
+
+    def _put_volume(self, vmid: int, value: str) -> None:
+        sid, name = volume_ref(split_drive(value)[0])
+        stored = {"content": "images", "format": "raw", "size": 4 << 20, "vmid": vmid, "ctime": 0}
+        self.storages[sid].setdefault("volumes", {})[name] = stored
+
+    def take_drive(self, vmid: int, key: str) -> None:
+        """The opposite."""
+        sid, name = volume_ref(split_drive(self.vm(vmid).config.pop(key))[0])
+        del self.storages[sid]["volumes"][name]
 
     def set_acl(self, acl: dict[str, list[list[Any]]]) -> None:
         """Grant exactly this, and nothing of what was granted before."""
