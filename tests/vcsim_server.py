@@ -24,6 +24,19 @@ RECORDED = ROOT / "tests" / "fixtures" / "reports" / "intel-skylake-nested.json"
 ESXI_8 = {"version": "8.0.2", "vendor": "intel", "virt": True, "nested": True, "vpmc": True}
 TEMPLATE = {"name": "debian-12", "hardware": "vmx-19", "firmware": "efi", "diskGiB": 2}
 
+CA = """[ca]
+default_ca = own
+[own]
+database = index
+rand_serial = yes
+default_md = sha256
+policy = any
+copy_extensions = copy
+[any]
+commonName = supplied
+"""
+"""For `openssl ca`, the one command of all versions of OpenSSL that makes a certificate of the past."""
+
 
 def built() -> Path:
     """The simulator's program, from the cache unless its source or Debian's packages changed. Skips without Go."""
@@ -54,14 +67,18 @@ def make_certificate(place: Path, *, expired: bool) -> tuple[Path, Path]:
     certificate, key = place / "vc.pem", place / "vc.key"
     if not shutil.which("openssl"):
         pytest.skip("openssl is not installed; it comes with the package openssl")
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-         "-subj", "/CN=vc.example", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    if expired:
-        again = ["openssl", "x509", "-in", certificate, "-signkey", key, "-days", "-1", "-out", certificate]
-        subprocess.run(again, check=True, capture_output=True)
+    request = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key,
+               "-subj", "/CN=vc.example", "-addext", "subjectAltName=IP:127.0.0.1"]  # fmt: skip
+    if not expired:
+        subprocess.run([*request, "-x509", "-days", "2", "-out", certificate], check=True, capture_output=True)
+        return certificate, key
+    (place / "ca.conf").write_text(CA)
+    (place / "index").touch()
+    subprocess.run([*request, "-out", "vc.csr"], check=True, capture_output=True, cwd=place)
+    signed = ["openssl", "ca", "-config", "ca.conf", "-batch", "-selfsign", "-keyfile", key, "-in", "vc.csr", "-notext",
+              "-startdate", "20200101000000Z", "-enddate", "20200102000000Z", "-out", certificate,
+              "-outdir", place]  # fmt: skip
+    subprocess.run(signed, check=True, capture_output=True, cwd=place)
     return certificate, key
 
 

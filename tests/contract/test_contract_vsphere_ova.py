@@ -8,15 +8,18 @@ import tarfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from vcsim_server import start
 from vm_factory import IMAGE
-from vsphere_lab import VsphereLab
+from vsphere_lab import VsphereLab, provider_spec, template
 
-from provision.model import Checksum, Firmware, ImageSpec
+from provision.model import Checksum, Firmware, ImageSpec, LibraryItem
 from provision.provider import ProviderError
+from provision.providers import open_estate
+from provision.proving import hear
 
 OVF = """<?xml version="1.0" encoding="UTF-8"?>
 <Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1"
@@ -135,13 +138,69 @@ def test_what_the_ova_brings_is_held_against_the_gates_when_it_is_there(
 def test_a_half_imported_template_is_begun_anew(lab: VsphereLab, site: tuple[str, Path]) -> None:
     vm = lab.vm(source=ova(site, "half.ova"), firmware=Firmware.BIOS)
     lab.vc.fail("MarkAsTemplate", "InvalidState")
-    with pytest.raises(ProviderError, match="importing it"):
+    with pytest.raises(ProviderError, match="importing debian: InvalidState"):
         lab.apply(vm)
     assert len(lab.machines()) == 1
+    lab.vc.fail("ImportVApp", cut=True)
     lab.apply(vm)
     assert sorted(m.config.template for m in lab.machines()) == [False, True]
     lab.provider.destroy("default", "tiny")
     assert lab.machines() == []
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VsphereLab]:
+    """An ESXi host without a vCenter."""
+    found = VsphereLab.of(start(tmp_path_factory.mktemp("alone"), alone=True, templates=[]))
+    yield found
+    found.close()
+
+
+def test_on_an_esxi_host_alone_an_ova_becomes_the_vm_itself(alone: VsphereLab, site: tuple[str, Path]) -> None:
+    vm = alone.vm(source=ova(site, "alone.ova"), firmware=Firmware.BIOS)
+    plan = alone.provider.plan(vm)
+    assert [step.action for step in plan.steps] == ["create", "configure", "start"]
+    assert plan.steps[0].detail == "of the OVA of image debian on host localhost.localdomain"
+    alone.provider.apply(plan, lambda _: None)
+    heard = hear(alone.provider, vm, 60, lambda _: None)
+    assert heard.report is not None, heard.detail
+    assert (heard.view.running, heard.view.got) == (True, True)
+    assert [s for s in heard.view.settings if s.differs] == []
+    assert [step.action for step in alone.provider.plan(vm).steps] == ["keep"]
+    more = alone.vm(source=vm.image, firmware=Firmware.BIOS, cpus=2)
+    assert [step.action for step in alone.apply(more).steps] == ["stop", "configure", "start"]
+    estate = open_estate(provider_spec(alone.vc))
+    assert [host.name for host in estate.hosts(lambda _: None)] == ["localhost.localdomain"]
+    assert [seen.got for seen in estate.vms(lambda _: None)] == [True]
+    estate.close()
+    assert alone.provider.destroy("default", "tiny") == ("VM default.tiny with its disks",)
+    assert alone.machines() == []
+
+
+def test_on_an_esxi_host_alone_a_broken_import_is_begun_anew(alone: VsphereLab, site: tuple[str, Path]) -> None:
+    vm = alone.vm(source=ova(site, "broken.ova"), firmware=Firmware.BIOS)
+    alone.vc.fail("ReconfigVM_Task", "TaskInProgress", "<task type='Task'>task-1</task>")
+    with pytest.raises(ProviderError, match="marking it: another task is at work"):
+        alone.apply(vm)
+    alone.vc.fail("ImportVApp", cut=True)
+    plan = alone.apply(vm)
+    assert [step.action for step in plan.steps] == ["replace", "create", "configure", "start"]
+    assert plan.steps[0].detail == "its import was broken off"
+    assert [step.action for step in alone.provider.plan(vm).steps] == ["keep"]
+    alone.provider.destroy("default", "tiny")
+    assert alone.machines() == []
+
+
+def test_what_an_esxi_host_alone_cannot_do_is_one_line(alone: VsphereLab, site: tuple[str, Path]) -> None:
+    for source in (template(), replace(template(""), library_item=LibraryItem("images", "debian"))):
+        with pytest.raises(ProviderError, match=r"^vm\.yaml:20:3: .* is an ESXi host alone: it clones no") as caught:
+            alone.provider.plan(alone.vm(source=source))
+        assert caught.value.refused
+        assert "ovaURL" in caught.value.hint
+    alone.vc.fail("ImportVApp", "RestrictedVersion")
+    with pytest.raises(ProviderError, match="a licence whose API only reads"):
+        alone.apply(alone.vm(source=ova(site, "free.ova"), firmware=Firmware.BIOS))
+    assert alone.machines() == []
 
 
 def test_what_is_no_ova_is_one_line(lab: VsphereLab, site: tuple[str, Path]) -> None:

@@ -20,7 +20,7 @@ def kind_of(situation: Situation, vm: VmSpec) -> str:
     """create, rebuild, reconfigure, start, stop or keep."""
     if situation.vm is None:
         return "create"
-    if situation.whole and situation.found.needs_new_vm(situation.wanted):
+    if situation.half or (situation.whole and situation.found.needs_new_vm(situation.wanted)):
         return "rebuild"
     if not situation.whole or situation.differences:
         return "reconfigure"
@@ -41,14 +41,9 @@ def steps(change: str, situation: Situation, vm: VmSpec, groups: tuple[Read, ...
     configure = Step("configure", "VM", differences or "was left half done")
     match change:
         case "create" | "rebuild":
-            place = situation.place
-            origin = f"of template {settings.source_of(vm.image)}" + (f" on host {place.host.name}" if place else "")
-            if settings.is_imported(vm.image) and situation.template is None:
-                item = vm.image.library_item
-                source = f"item {item.item} of library {item.library}" if item else f"the OVA of image {vm.image.name}"
-                opening = (Step("import", "template", f"{source}, once"), *opening)
-            again = (*stop, Step("replace", "VM", f"what was written to its disks is lost: {differences}"))
-            return (*opening, *(again if change == "rebuild" else ()), Step("create", "VM", origin), configure, *start)
+            again = (*stop, Step("replace", "VM", _lost(situation, differences))) if change == "rebuild" else ()
+            create = Step("create", "VM", _origin(situation, vm))
+            return (*_importing(situation, vm), *opening, *again, create, configure, *start)
         case "reconfigure":
             return (*opening, *stop, configure, *start)
         case "start":
@@ -57,6 +52,23 @@ def steps(change: str, situation: Situation, vm: VmSpec, groups: tuple[Read, ...
             return (*opening, *stop)
         case _:
             return (*opening, Step("keep", "VM", "running as wanted" if vm.power_on else "off, as wanted"))
+
+
+def _importing(situation: Situation, vm: VmSpec) -> tuple[Step, ...]:
+    if situation.alone or situation.template is not None or not settings.is_imported(vm.image):
+        return ()
+    item = vm.image.library_item
+    source = f"item {item.item} of library {item.library}" if item else f"the OVA of image {vm.image.name}"
+    return (Step("import", "template", f"{source}, once"),)
+
+
+def _origin(situation: Situation, vm: VmSpec) -> str:
+    what = f"the OVA of image {vm.image.name}" if situation.alone else f"template {settings.source_of(vm.image)}"
+    return f"of {what}" + (f" on host {situation.place.host.name}" if situation.place else "")
+
+
+def _lost(situation: Situation, differences: str) -> str:
+    return "its import was broken off" if situation.half else f"what was written to its disks is lost: {differences}"
 
 
 def told(differences: tuple[Difference, ...]) -> str:
@@ -88,7 +100,8 @@ def native(vm: VmSpec, situation: Situation, variables: dict[str, str]) -> str:
     lines = []
     if situation.vm is None and situation.place is not None:
         place, source = situation.place, settings.source_of(vm.image)
-        lines.append(f"CloneVM_Task {source} -> {place.folder.name}/{settings.key_of(vm)} on {place.host.name}")
+        call = "ImportVApp" if situation.alone else "CloneVM_Task"
+        lines.append(f"{call} {source} -> {place.folder.name}/{settings.key_of(vm)} on {place.host.name}")
     return "\n".join([*lines, "ReconfigVM_Task", shown(spec(vm, situation, variables))])
 
 

@@ -11,13 +11,12 @@ from pyVmomi import vim, vmodl
 from hostcheck import clock
 from provision.model import VmSpec
 from provision.provider import Power, Progress, ProviderError
-from provision.providers.vsphere import changes, gates, networks, settings
+from provision.providers.vsphere import changes, gates, networks, ova, settings
 from provision.providers.vsphere.calls import Calls
-from provision.providers.vsphere.inventory import Inventory
-from provision.providers.vsphere.ova import import_template
+from provision.providers.vsphere.inventory import Inventory, Place
 from provision.providers.vsphere.properties import Read
 from provision.providers.vsphere.situation import Looking, Situation, check
-from provision.providers.vsphere.spec import clone_spec
+from provision.providers.vsphere.spec import clone_spec, option_values
 from provision.providers.vsphere.tasks import TaskLost
 
 GRACE = 60.0
@@ -37,7 +36,7 @@ class Converging:
         situation = self._looking.look(vm)
         check(vm, situation)
         change = changes.kind_of(situation, vm)
-        if change in ("create", "rebuild") and situation.template is None:
+        if change in ("create", "rebuild") and situation.template is None and not situation.alone:
             with self._importing:  # once for all VMs of the image
                 situation = self._looking.look(vm)
                 if situation.template is None:
@@ -58,7 +57,7 @@ class Converging:
             situation = replace(situation, vm=None)
         ref = situation.vm
         if change in ("create", "rebuild"):
-            ref = self._clone(vm, situation, progress)
+            ref = (self._import_itself if situation.alone else self._clone)(vm, situation, progress)
         if change in changes.MAKING:
             self._configure(vm, ref, progress)
         if vm.power_on and change != "keep":
@@ -72,11 +71,29 @@ class Converging:
         if vm.image.library_item is not None:
             self._looking.libraries.import_template(vm.image, place, progress)
             return
-        store = place.datastore or inventory.only(vim.Datastore, "datastore").ref
-        import_template(self._calls.connection, vm.image, place, store, progress)
+        wanted = ova.Wanted(settings.source_of(vm.image), {settings.IMPORTED: "yes"})
+        entity = ova.import_ova(
+            self._calls.connection, vm.image, wanted, place, self._store(situation, place), progress
+        )
+        self._calls.changed(entity.MarkAsTemplate, f"importing {vm.image.name}")
 
-    def remove_import(self, inventory: Inventory, name: str) -> None:
-        """Remove what an import made, wholly or not."""
+    def _import_itself(self, vm: VmSpec, situation: Situation, progress: Progress) -> Any:
+        """Make the VM of an OVA where nothing can be cloned. It is whole when its mark is gone."""
+        assert situation.place is not None
+        place = situation.place
+        marks = {settings.OWNER: vm.key, settings.IMAGE: settings.source_of(vm.image), settings.HALF: "yes"}
+        wanted = ova.Wanted(settings.key_of(vm), marks, settings.instance_uuid(vm.namespace, vm.name))
+        ref = ova.import_ova(self._calls.connection, vm.image, wanted, place, self._store(situation, place), progress)
+        done: Any = vim.vm.ConfigSpec(extraConfig=option_values({settings.HALF: ""}))
+        self._calls.run(ref, "marking it", lambda: ref.ReconfigVM_Task(done), quiet)
+        return ref
+
+    def _store(self, situation: Situation, place: Place) -> Any:
+        return place.datastore or situation.inventory.only(vim.Datastore, "datastore").ref
+
+    def remove_import(self, inventory: Inventory, name: str) -> bool:
+        """Remove what an import made, wholly or not; whether there was any."""
+        removed = False
         for machine in inventory.of(vim.VirtualMachine):
             if machine.name == name:
                 found = self._calls.read(machine.ref, ("config.extraConfig", "config.annotation"))
@@ -86,6 +103,8 @@ class Converging:
                 if not marked and found.get("config.annotation") != settings.DEPLOYED:
                     raise ProviderError(f"VM {name} exists already and was not made by nestproof", hint="rename it")
                 self._calls.run(machine.ref, f"removing {name}", machine.ref.Destroy_Task, quiet)
+                removed = True
+        return removed
 
     def _clone(self, vm: VmSpec, situation: Situation, progress: Progress) -> Any:
         assert situation.place is not None

@@ -107,6 +107,8 @@ _TOLD: tuple[tuple[type[BaseException], Callable[[Any, Named], Told]], ...] = (
         f"host {f.hostName or 'unknown'} does not know this virtual hardware version",
         "place the VM on a newer ESXi, or keep the version of the template")),
     (vim.fault.AlreadyUpgraded, lambda _, __: ("the virtual hardware has this version already", "")),
+    (vim.fault.RestrictedVersion, lambda _, __: (
+        "this ESXi has a licence whose API only reads", "give it a licence, or let a vCenter manage it")),
     (vim.fault.ConcurrentAccess, lambda _, __: ("somebody else changed the VM at the same time", "apply again")),
     (vim.fault.TaskInProgress, lambda _, __: ("another task is at work on it", "wait for that one, then apply again")),
     (vim.fault.DuplicateName, lambda f, _: (

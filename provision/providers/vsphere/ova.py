@@ -1,9 +1,10 @@
-"""An OVA becomes a template, once: fetched, described to vCenter, its disks uploaded, marked as ours from the start."""
+"""An OVA becomes a VM: fetched, described to vSphere, its disks uploaded, marked as ours from the start."""
 
 import http.client
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -15,13 +16,13 @@ from hostcheck import clock
 from provision.download import fetch
 from provision.model import ImageSpec
 from provision.provider import Progress, ProviderError
-from provision.providers.vsphere.connection import LOST, Connection
+from provision.providers.vsphere.connection import LOST, Connection, Lost
 from provision.providers.vsphere.endpoint import Endpoint
 from provision.providers.vsphere.faults import explain
 from provision.providers.vsphere.inventory import Place
 from provision.providers.vsphere.properties import path_of
-from provision.providers.vsphere.settings import IMPORTED, source_of
 from provision.providers.vsphere.spec import option_values
+from provision.providers.vsphere.tasks import TaskLost
 from provision.providers.vsphere.trust import PATIENCE, tls_context
 
 DESCRIPTOR = 4 << 20
@@ -33,33 +34,50 @@ READY = 120.0
 """Seconds for a lease to become ready."""
 
 
-def import_template(connection: Connection, image: ImageSpec, place: Place, store: Any, progress: Progress) -> None:
-    """Fetch the OVA and make its template. Raises ProviderError."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the imported VM is called, and what marks it."""
+
+    name: str
+    marks: Mapping[str, str]
+    """Keys of extraConfig."""
+    uuid: str = ""
+    """instanceUuid; empty: vSphere gives one."""
+
+
+def import_ova(
+    connection: Connection, image: ImageSpec, wanted: Wanted, place: Place, store: Any, progress: Progress
+) -> Any:
+    """Fetch the OVA and make a VM of it; its reference. Raises ProviderError, and TaskLost when an answer was lost."""
     at = f"{image.origin}: image {image.name}"
     assert image.url is not None
     try:
         path = fetch(image.url, image.checksum, progress)
         with tarfile.open(path, "r:") as archive:
-            _import(connection, archive, source_of(image), place, store, progress)
+            return _import(connection, archive, wanted, place, store, progress)
     except tarfile.TarError as e:
         raise ProviderError(f"{at}: it is no OVA: {' '.join(str(e).split())}", refused=True) from e
     except (vim.fault.VimFault, vmodl.MethodFault) as e:
-        raise explain(e, f"{at}: {connection.endpoint.shown}: importing it", partial(path_of, connection)) from e
+        named = partial(path_of, connection)
+        raise explain(e, f"{at}: {connection.endpoint.shown}: importing it", named) from e
+    except Lost:
+        raise TaskLost from None
     except (ValueError, OSError) as e:
         raise ProviderError(f"{at}: {e}") from e
 
 
 def _import(
-    connection: Connection, archive: tarfile.TarFile, name: str, place: Place, store: Any, progress: Progress
-) -> None:
+    connection: Connection, archive: tarfile.TarFile, wanted: Wanted, place: Place, store: Any, progress: Progress
+) -> Any:
     descriptor = _descriptor(archive)
-    parameters = vim.OvfManager.CreateImportSpecParams(entityName=name, diskProvisioning="thin")
+    parameters = vim.OvfManager.CreateImportSpecParams(entityName=wanted.name, diskProvisioning="thin")
     manager = connection.content.ovfManager
     made: Any = connection.read(lambda: manager.CreateImportSpec(descriptor, place.pool, store, parameters))
     if made.error:
-        raise ValueError(f"vCenter does not take its descriptor: {made.error[0].msg or type(made.error[0]).__name__}")
+        raise ValueError(f"vSphere does not take its descriptor: {made.error[0].msg or type(made.error[0]).__name__}")
     spec = made.importSpec
-    spec.configSpec.extraConfig = [*(spec.configSpec.extraConfig or ()), *option_values({IMPORTED: "yes"})]
+    spec.configSpec.extraConfig = [*(spec.configSpec.extraConfig or ()), *option_values(wanted.marks)]
+    spec.configSpec.instanceUuid = wanted.uuid or spec.configSpec.instanceUuid
     lease: Any = connection.write(lambda: place.pool.ImportVApp(spec, place.folder.ref, place.host.ref))
     try:
         _wait(connection, lease)
@@ -69,7 +87,7 @@ def _import(
         raise
     entity = connection.read(lambda: lease.info.entity)
     connection.write(lease.HttpNfcLeaseComplete)
-    connection.write(entity.MarkAsTemplate)
+    return entity
 
 
 def _descriptor(archive: tarfile.TarFile) -> str:

@@ -133,8 +133,7 @@ class VsphereProvider:
         users = (m for m in machines if not m.get("config.template"))
         if any(settings.options(m.get("config.extraConfig")).get(settings.IMAGE) == image for m in users):
             return ()
-        self._converging.remove_import(Inventory(machines), image)
-        return (f"template {image}",)
+        return (f"template {image}",) if self._converging.remove_import(Inventory(machines), image) else ()
 
     def _groups(self) -> list[Read]:
         group = vim.dvs.DistributedVirtualPortgroup

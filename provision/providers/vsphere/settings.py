@@ -26,6 +26,8 @@ IMPORTED = "nestproof.imported"
 """The key by which such a template is known as ours."""
 DEPLOYED = "made by nestproof from a content library"
 """The note of a VM that is on its way to become such a template: a deployment sets no keys."""
+HALF = "nestproof.half"
+"""Set while an OVA is imported as the VM itself, on an ESXi host alone: a killed run leaves disks half written."""
 WHOLE = "nestproof.whole"
 """Set by the last reconfiguration: without it a run was killed half way."""
 NEW_VM = ("image", "cloud_init")

@@ -41,6 +41,10 @@ class Situation:
     """Of the VM, else of the template."""
     running: bool
     whole: bool
+    half: bool
+    """Its import was broken off."""
+    alone: bool
+    """An ESXi host without a vCenter."""
     template: Any
     place: Place | None
     """None when the VM is there."""
@@ -58,6 +62,11 @@ class Looking:
         self._calls = calls
         self.libraries = Libraries(calls)
 
+    @property
+    def alone(self) -> bool:
+        """The endpoint is an ESXi host without a vCenter."""
+        return bool(self._calls.connection.content.about.apiType == "HostAgent")
+
     def look(self, vm: VmSpec) -> Situation:
         """The VM when there is one, else its template."""
         ref = self._calls.find(vm.namespace, vm.name)
@@ -67,12 +76,6 @@ class Looking:
             found = self._calls.read(ref, ("config", "runtime.powerState", "runtime.host"))
             if found is not None and found.get("config") is not None:
                 return self._of_vm(vm, ref, found, inventory, names)
-        if self._calls.connection.content.about.apiType == "HostAgent":
-            raise ProviderError(
-                f"{self._calls.shown}: an ESXi host alone clones no templates",
-                hint="give the vCenter that manages it as the endpoint",
-                refused=True,
-            )
         template = self._template(vm, inventory)
         place = inventory.place(vm.placement, nested=vm.nested)
         self._check_name(vm, place)
@@ -83,7 +86,7 @@ class Looking:
         there = self.surroundings(vm, config, place.host)
         wanted = settings.wanted(vm, place.host, there.fields)
         return Situation(inventory, there, wanted, settings.present(config, vm, names), None, config,
-                         False, False, template.ref if template else None, place)  # fmt: skip
+                         False, False, False, self.alone, template.ref if template else None, place)  # fmt: skip
 
     def _of_vm(self, vm: VmSpec, ref: Any, found: Read, inventory: Inventory, names: dict[str, str]) -> Situation:
         config, host = found.get("config"), inventory.by_ref(found.get("runtime.host"))
@@ -93,15 +96,30 @@ class Looking:
         wanted = settings.wanted(vm, there.host, there.fields)
         present = settings.present(config, vm, names)
         running = str(found.get("runtime.powerState")) == "poweredOn"
-        anew = present.needs_new_vm(wanted)
+        marks = settings.options_of(config)
+        anew = present.needs_new_vm(wanted) or settings.HALF in marks
         read = self._template(vm, inventory) if anew else None
         template = read.ref if read is not None else None
         place = inventory.place(vm.placement, nested=vm.nested) if anew else None
-        whole = settings.options_of(config).get(WHOLE) == "yes"
-        return Situation(inventory, there, wanted, present, ref, config, running, whole, template, place)
+        whole, half = marks.get(WHOLE) == "yes", settings.HALF in marks
+        return Situation(
+            inventory, there, wanted, present, ref, config, running, whole, half, self.alone, template, place
+        )
 
     def _template(self, vm: VmSpec, inventory: Inventory) -> Read | None:
-        """What the VM is cloned from; None for an image that is not made a template, or not wholly, yet."""
+        """What the VM is cloned from; None for an image that is not made a template, or not wholly, yet.
+
+        An ESXi host alone clones nothing: there an OVA becomes the VM itself, and there is no template either.
+        """
+        if self.alone:
+            if not vm.image.url:
+                raise ProviderError(
+                    f"{vm.image.origin}: {self._calls.shown} is an ESXi host alone: it clones no templates and has no "
+                    "content library",
+                    hint="take the vCenter that manages it as the endpoint, or an OVA as the image (vsphere.ovaURL)",
+                    refused=True,
+                )
+            return None
         if settings.is_imported(vm.image):
             name = settings.source_of(vm.image)
             found = [m for m in inventory.of(vim.VirtualMachine) if m.name == name and m.get("config.template")]

@@ -13,11 +13,16 @@ import (
 
 // build makes the inventory: one datacenter DC0 with one cluster DC0_C0, its hosts, VMs and templates.
 func build(s *Scenario) (*simulator.Model, error) {
-	m := simulator.VPX()
-	m.Host, m.Cluster, m.ClusterHost, m.Machine = 0, 1, len(s.Hosts), s.Machines
+	m, product := simulator.VPX(), "VMware vCenter Server "
+	if s.Alone {
+		m, product = simulator.ESX(), "VMware ESXi "
+		m.Machine = s.Machines
+	} else {
+		m.Host, m.Cluster, m.ClusterHost, m.Machine = 0, 1, len(s.Hosts), s.Machines
+	}
 	about := &m.ServiceContent.About
 	about.ApiVersion, about.Version = s.API, s.Product
-	about.FullName = "VMware vCenter Server " + s.Product + " build-1"
+	about.FullName = product + s.Product + " build-1"
 	if err := m.Create(); err != nil {
 		return nil, err
 	}

@@ -56,6 +56,9 @@ func (v *vcenter) own(method *simulator.Method) func(http.ResponseWriter) {
 			return v.reconfigure(vm, req.Spec)
 		})
 	case *types.MarkAsTemplate:
+		if v.scenario.Alone {
+			return func(w http.ResponseWriter) { answerFault(w, "NotSupported", "") }
+		}
 		leavePool(vm)
 	case *types.UpgradeVM_Task:
 		return simple(func() fault { return v.upgrade(vm, req) })
@@ -71,6 +74,9 @@ func (v *vcenter) own(method *simulator.Method) func(http.ResponseWriter) {
 			return f
 		})
 	case *types.CloneVM_Task:
+		if v.scenario.Alone {
+			return func(w http.ResponseWriter) { answerFault(w, "NotSupported", "") }
+		}
 		return func(w http.ResponseWriter) { answerTask(w, method.Name, v.startClone(vm, req)) }
 	}
 	return nil

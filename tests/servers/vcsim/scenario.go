@@ -9,6 +9,7 @@ import (
 type Scenario struct {
 	API          string          `json:"api"`      // the newest version that it speaks, such as 8.0.2.0
 	Prior        []string        `json:"prior"`    // older ones
+	Alone        bool            `json:"alone"`    // an ESXi host without a vCenter
 	Product      string          `json:"product"`  // version of vCenter
 	Users        map[string]User `json:"users"`    // name to what it may do
 	Hosts        []Host          `json:"hosts"`    // of the one cluster
