@@ -55,18 +55,23 @@ def apply(
     nestproof apply plan.json                exactly what `nestproof plan -o plan.json` said, or nothing
     nestproof destroy vm.yaml                remove all of it again
     """
+    from commands.failures import Failure
     from commands.manifests import wanted
     from commands.planfile import hold_to, load
 
     terminal = Terminal()
     saved = load(files)
     if saved is not None:
+        if connect is not None:
+            raise Failure(f"{files[0]} is a plan, which says where: --connect goes with manifests")
         files, connect = tuple(source.path for source in saved.sources), saved.connect
     vms = wanted(files, connect, terminal)
     again = " ".join(files)
     herald = Herald(verbose=verbose)
     words: list[str] = []
+    begun: set[str] = set()
     up: set[str] = set()
+    go_on = f"stopped half way: `nestproof apply {again}` goes on, `destroy` undoes"
 
     def bring_up(endpoint: Endpoint, vm: VmSpec, progress: Progress, say: Progress) -> Plan:
         planned = endpoint.provider.plan(vm, endpoint.host)
@@ -74,6 +79,7 @@ def apply(
             hold_to(saved.expected(vm.key), planned)
         for line in herald.lines(planned):
             say(line)
+        begun.add(vm.key)
         endpoint.provider.apply(planned, progress)
         return planned
 
@@ -88,7 +94,7 @@ def apply(
         endpoints.each(
             Errand(
                 "apply", bring_up, applied, parallel, doing="planning", past="applied",
-                half_way=f"stopped half way: `nestproof apply {again}` goes on, `destroy` undoes",
+                half_way=lambda vm: go_on if vm.key in begun else "",
                 next_steps=(f"nestproof apply {again}      goes on", f"nestproof destroy {again}    undoes all of it"),
             )
         )  # fmt: skip

@@ -53,7 +53,7 @@ def destroy(files: tuple[str, ...], connect: str | None, parallel: int) -> int:
         endpoints.each(
             Errand(
                 "destroy", remove, removed, parallel, doing="removing", past="destroyed",
-                half_way=f"may be left half way: `{again}` goes on", next_steps=(f"{again}    goes on",),
+                half_way=lambda _: f"may be left half way: `{again}` goes on", next_steps=(f"{again}    goes on",),
             )
         )  # fmt: skip
         code = endpoints.code

@@ -78,8 +78,8 @@ class Endpoints:
             return errand.done(endpoint, vm, job.result)
         if isinstance(job.error, ProviderError):
             self.terminal.complaint(f"{vm.key}: {job.error}", job.error.hint)
-            if errand.half_way:
-                self.terminal.note(f"{vm.key}: {errand.half_way}")
+            if half_way := errand.half_way(vm):
+                self.terminal.note(f"{vm.key}: {half_way}")
             return code_of(job.error)
         if click.get_current_context().obj:  # --debug
             self.terminal.note("".join(traceback.format_exception(job.error)))
@@ -101,8 +101,8 @@ class Errand(Generic[T]):
     wants: Callable[[VmSpec], bool] = lambda _: True
     doing: str = ""
     """What the display shows of a VM before its first progress."""
-    half_way: str = ""
-    """Said of a VM whose work failed: how to go on."""
+    half_way: Callable[[VmSpec], str] = lambda _: ""
+    """Said of a VM whose work failed: how to go on; nothing where nothing was begun."""
     past: str = "done"
     """How the interrupted run calls what has ended."""
     next_steps: Sequence[str] = ()

@@ -77,12 +77,12 @@ def read(path: Path) -> Bundle:
 
 
 def is_bundle(path: Path) -> bool:
-    """The file is a tar, packed or not, that begins as a bundle does."""
+    """The file is a tar, packed or not, that begins as a bundle does; or so damaged that only its name says so."""
     try:
         with unpacked(path, MAX_STREAM) as stream:
             head = stream.read(BLOCK)
     except PackError:
-        return False
+        return path.name.endswith(ENDINGS)
     return head[257:262] == b"ustar" or head.startswith(TOP.encode())
 
 

@@ -133,3 +133,14 @@ def test_ctrl_c_ends_with_130_and_says_what_exists(state: Path, manifests: Calla
         code, _, err = run(state, "destroy", twenty)
     assert code == 0, err
     assert (machines(state), disks(state)) == (set(), [])
+
+
+def test_a_vm_that_nothing_was_done_for_is_not_half_way(manifests: Callable[[int], str], state: Path) -> None:
+    """Its image is gone: only the plan failed."""
+    whole = Path(manifests(1))
+    broken = whole.with_name("no-image.yaml")
+    broken.write_text(re.sub(r"path: [^,]+,", "path: /no/such/image.raw,", whole.read_text()))
+    process = start(state, "apply", str(broken))
+    _, said = process.communicate(timeout=LIMIT)
+    assert process.returncode == 2, said
+    assert "/no/such/image.raw" in said and "half way" not in said

@@ -205,11 +205,14 @@ def test_a_link_in_a_recording_is_not_followed(tmp_path: Path) -> None:
         (["bundle", "-o", "x.zip"], "ends in one of .tar.zst"),
         (["bundle", "local", "-o", "/proc/nowhere/x.tar"], "cannot write /proc/nowhere/x.tar"),
         (["bundle", "missing.yaml", "-o", "x.tar"], "missing.yaml"),
-        (["show", "broken.tar.gz"], "broken.tar.gz"),
+        (["show", "broken.tar.gz"], "broken.tar.gz is damaged or cut off"),
+        (["show", "broken.tar.zst"], "broken.tar.zst is damaged or cut off"),
+        (["compare", "broken.tar.zst"], "broken.tar.zst is damaged or cut off"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_made_or_read_is_one_line(tmp_path: Path, arguments: list[str], why: str) -> None:
-    (tmp_path / "broken.tar.gz").write_bytes(b"\x1f\x8b\x08 broken")
+    (tmp_path / "broken.tar.gz").write_bytes(b"\x1f\x8b\x08\0\0\0\0\0\0\3 broken")
+    (tmp_path / "broken.tar.zst").write_bytes(b"\x28\xb5\x2f\xfd\0")
     done = nestproof(*arguments, state=tmp_path)
     assert done.returncode == 2 and why in done.stderr and "Traceback" not in done.stderr
 

@@ -4,8 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from vm_factory import image, tiny_image, wanted
 
+from commands.apply import apply
 from commands.failures import Failure
 from commands.planfile import hold_to, load, plan_file, save, text
 from provision.model import Credentials, FieldAccount, Handling, Origin, VmSpec
@@ -82,6 +84,13 @@ def test_a_manifest_that_changed_is_refused(manifest: Path, planned: Plan, tmp_p
     manifest.unlink()
     with pytest.raises(Failure, match="no such file"):
         load([str(path)])
+
+
+def test_a_plan_says_itself_where_its_vms_are(manifest: Path, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    save(plan_file([], [str(manifest)], None), path)
+    result = CliRunner().invoke(apply, [str(path), "-c", "qemu:///system"])
+    assert isinstance(result.exception, Failure) and "--connect goes with manifests" in str(result.exception)
 
 
 def test_manifests_are_no_plans(tmp_path: Path) -> None:
