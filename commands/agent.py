@@ -10,7 +10,13 @@ from commands.groups import Group
 
 @click.group(cls=Group)
 def agent() -> None:
-    """The agent that runs in a guest (or on any machine) with nothing but Python 3.6 or later."""
+    """The agent that runs in a guest (or on any machine) with nothing but Python 3.6 or later.
+
+    \b
+    nestproof agent build                            one file to copy anywhere
+    nestproof agent cloud-init --vm default/ci1      the same for a VM that is made without `nestproof apply`
+    nestproof agent run --text                       on this machine, to see what it sees
+    """
 
 
 @agent.command()
@@ -19,7 +25,14 @@ def agent() -> None:
     help="Where to write it.",
 )  # fmt: skip
 def build(output: Path) -> None:
-    """Write the agent as one file that runs as `python3 nestproof-agent.pyz`."""
+    """Write the agent as one file that runs as `python3 nestproof-agent.pyz`.
+
+    It needs nothing else: no package, no root, no network. `--help` of the file shows its options.
+
+    \b
+    nestproof agent build -o /srv/nestproof-agent.pyz
+    scp nestproof-agent.pyz kvm01: && ssh kvm01 python3 nestproof-agent.pyz --text
+    """
     from agent.build import build as build_agent
 
     try:
@@ -43,6 +56,10 @@ def cloud_init(vm: str, collector: str | None, ca_file: Path | None) -> None:
     """Print the cloud-init part that installs the agent; it touches nothing of the user's own cloud-config.
 
     With --collector the part holds the token of that one VM: give it to nobody else.
+
+    \b
+    nestproof agent cloud-init > nestproof.part
+    nestproof agent cloud-init --vm default/ci1 --collector https://np.example:8443
     """
     from agent.cloudinit import user_data_part
     from commands.collecting import ca_of, token_of
@@ -68,6 +85,10 @@ def token(name: str, kind: str) -> None:
     """Print the token with which the machine NAME may send reports to this user's `nestproof serve`.
 
     It fits that one machine. Put it into a file that only the agent reads: --send https://... --token-file FILE.
+
+    \b
+    nestproof agent token --host kvm01
+    nestproof agent token default/ci1
     """
     from commands.collecting import token_of
 

@@ -138,6 +138,10 @@ def verify(
     Once the first report has come, a seed on Proxmox VE is of no more use and is taken out of its drive.
 
     For VMs that apply created; any time, as often as you like. The exit code is that of `apply --wait`.
+
+    \b
+    nestproof verify vm.yaml
+    nestproof verify vm.yaml --report junit=proof.xml    for a pipeline
     """
     from commands.manifests import wanted
     from commands.proofs import Proofs

@@ -29,10 +29,10 @@ def compare(before: str, after: str, form: str, reports: tuple[tuple[str, Path],
     Exit code 3 when something broke, 5 when something that worked is not known any more, else 0.
 
     \b
-    nestproof compare 7d                     this week
-    nestproof compare before.tar.zst now     since a bundle was made
-    nestproof compare kvm07 kvm08            why does one of two hosts work
-    nestproof compare kvm07@2026-11-01 kvm07 the same host, then and now
+    nestproof compare 7d                       this week
+    nestproof compare before.tar.zst now       since a bundle was made
+    nestproof compare kvm07 kvm08              why does one of two hosts work
+    nestproof compare kvm07@2026-11-01 kvm07   the same host, then and now
     """
     import msgspec
 

@@ -26,6 +26,10 @@ def destroy(files: tuple[str, ...], connect: str | None, parallel: int) -> int:
 
     Only what apply made is touched. What is not there is no error: destroy is safe to repeat. Reports that were
     received stay in the store.
+
+    \b
+    nestproof destroy vm.yaml
+    nestproof destroy vm.yaml -c qemu:///system    the endpoint that it was applied with
     """
     from commands.manifests import wanted
     from commands.recording import Recorder, destroyed_entry

@@ -20,6 +20,11 @@ def explain(check: str | None) -> None:
     """Say what CHECK asks, why it matters, how it is judged, and how to mend it; or the same of a RULE of lint.
 
     Without either, list all of them.
+
+    \b
+    nestproof explain
+    nestproof explain nested.offered
+    nestproof explain nested-cpu-size
     """
     from hostcheck.checks import catalogue
     from hostcheck.told import TOLD

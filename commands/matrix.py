@@ -19,6 +19,12 @@ def matrix(html: Path | None, form: str, reports: tuple[tuple[str, Path], ...], 
     """Show every host and VM that was ever checked or applied, from the reports that are kept.
 
     Nothing is looked at anew: kept reports are judged again. The page is one file without any network use.
+
+    \b
+    nestproof matrix
+    nestproof matrix --html matrix.html
+    nestproof matrix --format json | jq -r .sentence
+    nestproof matrix --forget kvm07          a machine that is gone
     """
     from commands.failures import Failure
     from commands.judging import chains

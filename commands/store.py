@@ -15,13 +15,25 @@ DAY = 86400
 
 @click.group(cls=Group)
 def store() -> None:
-    """The reports that are kept: one SQLite file of yours, or PostgreSQL (--store, NESTPROOF_STORE) for a team."""
+    """The reports that are kept: one SQLite file of yours, or PostgreSQL (--store, NESTPROOF_STORE) for a team.
+
+    \b
+    nestproof store info                     where it is, how much it holds
+    nestproof store export all.jsonl.zst     for another machine, or a backup
+    nestproof store import all.jsonl.zst     what is not there yet
+    nestproof store prune --older-than 90    let go of what is old
+    """
 
 
 @store.command()
 @store_option
 def info() -> int:
-    """Say where the store is and how much it holds."""
+    """Say where the store is and how much it holds.
+
+    \b
+    nestproof store info
+    nestproof store info --store postgresql://db.example/nestproof
+    """
     from commands.recording import opened_store
 
     with opened_store() as opened:
@@ -41,7 +53,11 @@ def info() -> int:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @store_option
 def export(file: Path) -> int:
-    """Write everything that is kept to FILE (JSON lines; compressed if it ends in .zst or .gz)."""
+    """Write everything that is kept to FILE (JSON lines; compressed if it ends in .zst or .gz).
+
+    \b
+    nestproof store export all.jsonl.zst
+    """
     from importlib.metadata import version
 
     from commands.recording import opened_store
@@ -57,7 +73,12 @@ def export(file: Path) -> int:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @store_option
 def import_(file: Path) -> int:
-    """Add what FILE, an export or a bundle, holds and the store does not; if anything is wrong with FILE, nothing."""
+    """Add what FILE, an export or a bundle, holds and the store does not; if anything is wrong with FILE, nothing.
+
+    \b
+    nestproof store import all.jsonl.zst
+    nestproof store import case.tar.zst --store case.sqlite3    to look into it apart from your own
+    """
     from commands.recording import opened_store
     from commands.words import entries_in
     from reports.bundle.file import is_bundle
@@ -74,7 +95,11 @@ def import_(file: Path) -> int:
 @click.option("--keep", type=click.IntRange(1), metavar="N", help="Remove all but the N newest of each host and VM.")
 @store_option
 def prune(older_than: float | None, keep: int | None) -> int:
-    """Remove old reports. The newest of every host and VM stays, unless it says that the VM was destroyed."""
+    """Remove old reports. The newest of every host and VM stays, unless it says that the VM was destroyed.
+
+    \b
+    nestproof store prune --older-than 90 --keep 20
+    """
     from commands.failures import Failure
     from commands.recording import opened_store
     from hostcheck.clock import now
