@@ -54,6 +54,9 @@ GROUPS = {
         "cpio",
         "debootstrap",
         "fonts-dejavu-core",  # without a font Chromium draws boxes
+        "fonts-lohit-deva",  # names in ten languages: Hindi,
+        "fonts-tlwg-loma-otf",  # Thai,
+        "fonts-wqy-microhei",  # Chinese, Japanese and Korean
         "genisoimage",
         "golang-github-vmware-govmomi-dev",  # the strict simulator of vCenter is built from it
         "golang-go",

@@ -138,6 +138,7 @@ def vm_chain(
         host=host.name if host else view.host,
         provider=view.provider,
         product=view.product,
+        settings=view.settings,
         emulated_cpu=emulated or below,
         findings=guest.findings if guest else (),
         feature=guest.feature if guest else "",

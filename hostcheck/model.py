@@ -393,3 +393,5 @@ class Chain(msgspec.Struct, frozen=True, omit_defaults=True):
     """What runs the VMs, with its version, as the provider says; empty where it does not."""
     machine: Machine | None = None
     """What the subject is, by its own report; None where it gave none."""
+    settings: tuple[Setting, ...] = ()
+    """Of a VM: what its manifest asks for and what its provider read back."""

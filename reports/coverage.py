@@ -61,7 +61,7 @@ def coverage(rows: Sequence[Row]) -> Coverage:
     return Coverage(
         asked=asked,
         answered=answered,
-        gaps=tuple(sorted(gaps, key=lambda gap: -len(gap.rows) * len(gap.checks))),
+        gaps=tuple(sorted(gaps, key=lambda gap: (-len(gap.rows), -len(gap.checks)))),
         without_report=tuple(row for row in rows if not row.chain.machine),
         not_measured=sum(row.chain.machine is not None and row.chain.machine.exit is None for row in reported),
         oldest=by_age[0] if by_age else None,

@@ -74,6 +74,8 @@ class Matrix:
     provenance: Provenance
     comparison: Comparison | None = None
     """With another run, where one was given."""
+    before: tuple[Row, ...] = ()
+    """The rows of that run."""
 
 
 def build(chains: Iterable[Chain], provenance: Provenance, before: Matrix | None = None) -> Matrix:
@@ -92,6 +94,7 @@ def build(chains: Iterable[Chain], provenance: Provenance, before: Matrix | None
         emulated=tuple(row for row in rows if row.chain.emulated_cpu),
         provenance=provenance,
         comparison=_comparison(before, rows) if before else None,
+        before=before.rows if before else (),
     )
 
 

@@ -33,21 +33,29 @@ Result = tuple[Row, Observation]
 def matrix_sarif(matrix: Matrix) -> str:
     """The matrix as a SARIF log with one run."""
     found = [(row, seen) for row in matrix.rows for seen in observations(row) if seen.status in LEVEL]
-    ids = sorted({seen.check for _, seen in found})
     changes = by_anchor(matrix.comparison)
     known = {check.id: check for check in catalogue()}
     made = datetime.fromtimestamp(matrix.provenance.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    baseline = _baseline(matrix)
+    now = {_identity(row, seen) for row, seen in found}
+    gone = [each for identity, each in (baseline or {}).items() if identity not in now]
+    ids = sorted({seen.check for _, seen in (*found, *gone)})
+    results = [
+        _result(row, seen, ids.index(seen.check), changes.get(row.anchor)) | _state(row, seen, baseline)
+        for row, seen in found
+    ]
+    results += [_result(row, seen, ids.index(seen.check), None) | {"baselineState": "absent"} for row, seen in gone]
     driver = {
         "name": "nestproof",
         "version": sanitize(matrix.provenance.version),
-        "rules": [_rule(i, known.get(i), [seen for _, seen in found if seen.check == i]) for i in ids],
+        "rules": [_rule(i, known.get(i), [seen for _, seen in (*found, *gone) if seen.check == i]) for i in ids],
     }
     run = {
         "tool": {"driver": driver},
         "invocations": [
             {"executionSuccessful": True, "commandLine": sanitize(matrix.provenance.command), "endTimeUtc": made}
         ],
-        "results": [_result(row, seen, ids.index(seen.check), changes.get(row.anchor)) for row, seen in found],
+        "results": results,
         "columnKind": "unicodeCodePoints",
         "properties": {"sentence": sanitize(matrix.sentence), "outcome": matrix.outcome.value} | _compared(matrix),
     }
@@ -80,7 +88,6 @@ def _result(row: Row, seen: Observation, index: int, change: Difference | None) 
     kind, level = LEVEL[seen.status]
     properties = {"status": seen.status.value, "rootCause": seen.cause, "emulatedCpu": row.chain.emulated_cpu}
     if change is not None and seen.status is Status.FAIL:
-        # Not baselineState (3.27.24): that would have to be known of warnings and of what could not be told too.
         properties["change"] = "new" if seen.key in change.new or change.before is None else "still"
     evidence = [f"{sanitize(item.source)}: {sanitize(item.text, newlines=True)}" for item in seen.evidence]
     return {
@@ -93,6 +100,28 @@ def _result(row: Row, seen: Observation, index: int, change: Difference | None) 
         "partialFingerprints": {"nestproof/v1": _fingerprint(row, seen)},
         "properties": properties | ({"follows": sanitize(seen.follows)} if seen.follows else {}),
     }
+
+
+def _baseline(matrix: Matrix) -> dict[tuple[str, str, str], Result] | None:
+    """What the run before had to tell; None without a comparison, and then no result has a state (3.27.24)."""
+    if matrix.comparison is None:
+        return None
+    told = ((row, seen) for row in matrix.before for seen in observations(row) if seen.status in LEVEL)
+    return {_identity(row, seen): (row, seen) for row, seen in told}
+
+
+def _identity(row: Row, seen: Observation) -> tuple[str, str, str]:
+    return row.chain.kind, row.chain.subject, seen.key
+
+
+def _state(row: Row, seen: Observation, baseline: dict[tuple[str, str, str], Result] | None) -> dict[str, str]:
+    if baseline is None:
+        return {}
+    _, before = baseline.get(_identity(row, seen), (None, None))
+    if before is None:
+        return {"baselineState": "new"}
+    same = (before.status, before.summary) == (seen.status, seen.summary)
+    return {"baselineState": "unchanged" if same else "updated"}
 
 
 def _compared(matrix: Matrix) -> dict[str, Any]:
@@ -128,7 +157,7 @@ def _physical(seen: Observation) -> dict[str, Any]:
 
 def _fingerprint(row: Row, seen: Observation) -> str:
     """The same for the same check on the same subject, whatever the wording, the order and the other results."""
-    identity = "\0".join((row.chain.kind, row.chain.subject, seen.key))
+    identity = "\0".join(_identity(row, seen))
     return hashlib.sha256(identity.encode("utf-8", "backslashreplace")).hexdigest()[:32]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from hostcheck.model import Link, Machine, Status, Verdict
+from hostcheck.model import Link, Machine, Setting, Status, Verdict
 from reports.documented import Capability, Document, Family, documents
 from reports.performance import credible
 from reports.rows import WORKING, Outcome, Row, outcome_of
@@ -97,8 +97,8 @@ def _version(name: str, rows: Sequence[Row]) -> Version:
         Capability.TPM: _seen(inside, "a TPM", lambda machine: machine.tpm),
         Capability.SECURE_BOOT: _seen(inside, "Secure Boot", lambda machine: machine.secure_boot),
         Capability.VIOMMU: _seen(inside, "an IOMMU in use", lambda machine: machine.iommu),
-        Capability.CPU_HOT_ADD: _nothing("nothing was hot-added"),
-        Capability.MEMORY_HOT_ADD: _nothing("nothing was hot-added"),
+        Capability.CPU_HOT_ADD: _read_back(rows, "cpuHotAddEnabled"),
+        Capability.MEMORY_HOT_ADD: _read_back(rows, "memoryHotAddEnabled"),
     }
     return Version(name, hosts, len(rows) - hosts, cells)
 
@@ -155,6 +155,24 @@ def _seen(rows: Sequence[Row], what: str, has: Callable[[Machine], bool | None])
     if not yes:
         return Proof(Status.UNKNOWN, f"0 of {len(looked)}", f"no VM had {what}; it may not have been asked for")
     return Proof(Status.PASS, f"{len(yes)} of {len(looked)}", f"VMs that see {what} from inside", yes)
+
+
+def _read_back(rows: Sequence[Row], name: str) -> Proof:
+    """Of the VMs whose manifest asks for it: those whose provider found it. Nothing is added to a VM to try."""
+    asked = [(row, setting) for row in rows for setting in row.chain.settings if _asks(setting, name)]
+    told = [(row, setting) for row, setting in asked if setting.found]
+    if not told:
+        return _nothing("asked for, but nobody could read it back" if asked else "no VM's manifest asked for it")
+    has = tuple(row for row, setting in told if not setting.differs)
+    word, where = f"{len(has)} of {len(told)}", ", ".join(sorted({setting.source for _, setting in told} - {""}))
+    why = f"switched on{f' by {where}' if where else ''}; nothing was added while running"
+    if not has:
+        return Proof(Status.FAIL, word, "asked for, and not switched on", tuple(row for row, _ in told))
+    return Proof(Status.PASS if len(has) == len(told) else Status.WARN, word, why, has)
+
+
+def _asks(setting: Setting, name: str) -> bool:
+    return setting.path.endswith(f".{name}") and setting.asked in ("on", "yes")
 
 
 def _nothing(why: str) -> Proof:

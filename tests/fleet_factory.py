@@ -29,6 +29,7 @@ from hostcheck.model import (
     Link,
     Machine,
     Remedy,
+    Setting,
     Status,
     Timing,
     VmView,
@@ -61,6 +62,7 @@ WRONG = {
     "intel": ("intel-nested-off", "intel-firmware-off", "intel-ept-off", "intel-shadow-vmcs-off", "vm-without-vmx"),
 }
 VM_WRONG = {"amd": ("vm-without-svm", "node-0600", "amd-nothing-loaded"), "intel": ("vm-without-vmx", "node-missing")}
+HOT_ADD = (Setting("VMClass spec.performanceProfile.cpuHotAddEnabled", "on", "on", "QEMU monitor"),)
 PLACES = ("fra1", "ams2", "iad3", "sin1")
 TEAMS = ("ci", "build", "lab", "kubevirt", "training")
 NAMES = (
@@ -139,6 +141,7 @@ def _vm(dice: random.Random, host: Judgement, cpu: tuple[Any, ...], name: str) -
         accelerator=Accelerator.KVM,
         evidence=(Evidence("live XML of the domain", f"<feature policy='require' name='{feature}'/>"),),
         product="QEMU 8.2.2" if "24.04" in (host.machine or Machine()).system else "QEMU 7.2.17",
+        settings=HOT_ADD if name.startswith("kubevirt/") else (),
     )
     if chance > 0.96:
         return vm_chain(view, None, host, "the VM sent no report within 300 s")

@@ -7,6 +7,7 @@ from one compressed block of data.
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,8 +34,10 @@ from reports.text import EMULATED, NOT_TRIED
 
 SMALL = 200
 """Rows up to which a page is written out whole."""
-QUIET_WORDS = ("pass", "unknown", "VM only")
+QUIET_WORDS = ("pass", "unknown")
 """What the matrix leaves to the symbol and the accessible name: words are for what has to be seen."""
+COUNTING = re.compile(r"\d+ of \d+ (VMs|hosts) ")
+"""How a sentence begins that has no name in it, which would have to be left as it is."""
 SHORT = 30
 """Characters of a name that a drawing has room for."""
 QUIET = (Change.SAME, Change.STILL)
@@ -63,10 +66,11 @@ def render(matrix: Matrix) -> str:
     """The matrix as one HTML document; the same matrix gives the same bytes."""
     small = len(matrix.rows) <= SMALL
     measured = performance(matrix.rows)
-    data, details = data_blocks(matrix)
+    data, details = data_blocks(matrix, measured.peers)
     found = matrix.comparison.differences if matrix.comparison else ()
     return _environment().get_template("page.html.j2").render(
         matrix=matrix,
+        sentence=_grouped(matrix.sentence) if COUNTING.match(matrix.sentence) else matrix.sentence,
         made=datetime.fromtimestamp(matrix.provenance.time, UTC),
         views=tuple(_views(matrix)),
         share=tuple(_share(matrix)),
@@ -127,11 +131,14 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters.update(
         lines=_lines,
+        prose=_prose,
         csp_hash=_csp_hash,
         symbol=_symbol,
         name=_name,
         short=_short,
         number=_number,
+        grouped=_grouped,
+        heading=_heading,
         moment=_moment,
         microseconds=microseconds,
     )
@@ -160,6 +167,15 @@ def _lines(text: str) -> Markup:
     return escape(sanitize(text, newlines=True))
 
 
+def _prose(text: str) -> Markup:
+    """A sentence of ours, in which `backquotes` hold what is typed."""
+    parts = sanitize(text).split("`")
+    if len(parts) % 2 == 0:
+        return escape("`".join(parts))
+    code = Markup("<code>{}</code>").format
+    return Markup("").join(code(part) if number % 2 else escape(part) for number, part in enumerate(parts))
+
+
 def _name(text: str) -> str:
     return sanitize(text, MAX_NAME)
 
@@ -173,6 +189,16 @@ def _short(text: str, limit: int = SHORT) -> str:
 def _number(value: int) -> str:
     """With thin spaces between the thousands, from 10 000 on."""
     return str(value) if abs(value) < 10_000 else f"{value:,}".replace(",", "\u2009")
+
+
+def _grouped(text: str) -> str:
+    """A sentence of ours that only counts: its large numbers as everywhere else on the page."""
+    return re.sub(r"\d{5,}", lambda found: _number(int(found[0])), text)
+
+
+def _heading(label: str) -> str:
+    """Of three words or more, two stand on a line: a narrow column is not to make the heading tall."""
+    return re.sub(r"(\S+) (\S+)", "\\1\u00a0\\2", label) if label.count(" ") > 1 else label
 
 
 def _moment(time: float) -> str:

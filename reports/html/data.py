@@ -10,7 +10,7 @@ sanitised here; the script puts it into the page as text alone.
 import base64
 import gzip
 import json
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -20,10 +20,11 @@ from hostcheck.checks import catalogue
 from hostcheck.model import LINK_LABELS, ChainLink, Evidence, Finding, Link, Machine, Remedy, Status, Timing, Verdict
 from reports.comparison import Change, Comparison
 from reports.html.words import EXPECTED
+from reports.levels import Level, way_of
 from reports.matrix import Matrix
 from reports.observations import CHECKS
 from reports.pen import SYMBOLS
-from reports.performance import credible
+from reports.performance import FEW, Peers, credible
 from reports.rows import GROUPS, Outcome, Row, outcome_of
 from reports.sanitize import MAX_NAME, sanitize
 
@@ -33,6 +34,7 @@ PLAIN_BYTES = 256 * 1024
 NAME = "\x01"
 """Stands for the subject's own name in its sentence; no sanitised text has it."""
 STATUSES, OUTCOMES, CHANGES, LINKS = list(Status), list(Outcome), list(Change), list(Link)
+LEVELS = list(Level)
 
 
 @dataclass(slots=True)
@@ -67,8 +69,8 @@ class Block:
         self.base_of: dict[tuple[str, ...], tuple[int, ...]] = {}
         self.checks: set[str] = set()
 
-    def row(self, row: Row, change: int) -> list[Any]:
-        chain = row.chain
+    def row(self, row: Row, change: int, peers: int) -> list[Any]:
+        chain, lost = row.chain, way_of(row).lost
         plain = f"{chain.kind}/{row.label}"
         broken = next((number for number, cell in enumerate(row.cells) if cell.broken), -1)
         profile = (
@@ -92,6 +94,8 @@ class Block:
             self._machine(chain.machine),
             int(chain.emulated_cpu),
             change,
+            LEVELS.index(lost) if lost else len(LEVELS),
+            peers,
         ]
 
     def others(self, row: Row) -> list[int]:
@@ -140,11 +144,12 @@ class Block:
         return [*text, *figures, [_flag(flag) for flag in flags], _timing(machine.exit), _timing(machine.inner_exit)]
 
 
-def page_data(matrix: Matrix) -> tuple[dict[str, Any], dict[str, Any]]:
+def page_data(matrix: Matrix, peers: Sequence[Peers]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Everything that the script shows, as plain JSON values: what the table shows, and what is behind it."""
     block = Block()
     changes = _changes(matrix.comparison)
-    rows = [block.row(row, changes.get(row.anchor, -1)) for row in matrix.rows]
+    measured = {point.row.anchor: number for number, each in enumerate(peers) for point in each.points}
+    rows = [block.row(row, changes.get(row.anchor, -1), measured.get(row.anchor, -1)) for row in matrix.rows]
     others = [block.others(row) for row in matrix.rows]
     places = {row.anchor: number for number, row in enumerate(matrix.rows)}
     problems = [
@@ -179,6 +184,8 @@ def page_data(matrix: Matrix) -> tuple[dict[str, Any], dict[str, Any]]:
         "answers": block.answers.items,
         "profiles": block.profiles.items,
         "problems": problems,
+        "levels": [[level, level.words] for level in LEVELS],
+        "peers": [[each.exit or 0, each.inner or 0, int(len(each.points) >= FEW)] for each in peers],
         "rows": rows,
     }
     return shown, behind
@@ -192,9 +199,9 @@ class DataBlock:
     content: Markup
 
 
-def data_blocks(matrix: Matrix) -> tuple[DataBlock, DataBlock]:
+def data_blocks(matrix: Matrix, peers: Sequence[Peers]) -> tuple[DataBlock, DataBlock]:
     """What the table shows, and what is behind it; the same matrix gives the same bytes."""
-    shown, behind = page_data(matrix)
+    shown, behind = page_data(matrix, peers)
     return _block(shown), _block(behind)
 
 

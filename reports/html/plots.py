@@ -16,6 +16,7 @@ MOST_DOTS = 60
 """More machines than this are drawn as a bar from the 5th to the 95th percentile, the outliers as dots."""
 RATES = (1e3, 1e6)
 """Exits in a second: the ends of the scale of overhead."""
+MOST_LINES = 6
 HIGH, DEEP = 0.4, 190
 """The largest share that is drawn, and its height in pixels."""
 
@@ -61,7 +62,8 @@ class Line:
     number: int
     peers: Peers
     path: str
-    end: tuple[float, float]
+    disc: tuple[float, float]
+    """Where its number stands: on the line, lower on each, so that they do not cover one another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class Plots:
 
     strips: tuple[Strip, ...]
     ticks: tuple[tuple[float, str], ...]
+    scale: tuple[float, float]
+    """The powers of ten between which everything lies."""
     lines: tuple[Line, ...]
     rates: tuple[tuple[float, str], ...]
     shares: tuple[tuple[float, str], ...]
@@ -85,11 +89,12 @@ def plots(peers: Sequence[Peers]) -> Plots:
     low, high = _decades(shown)
     strips = tuple(_strip(each, number * LINE, low, high) for number, each in enumerate(shown))
     ticks = [(_log(10.0**e, low, high), microseconds(10.0**e)) for e in range(round(low), round(high) + 1)]
-    lines = [_line(number, each) for number, each in enumerate((p for p in shown if p.added), 1)]
+    lines = [_line(number, each) for number, each in enumerate([p for p in shown if p.added][:MOST_LINES], 1)]
     return Plots(
         strips=strips,
         ticks=tuple((x, text.replace(".0 ", " ").replace(".00 ", " ")) for x, text in ticks),
-        lines=tuple(lines[:6]),
+        scale=(low, high),
+        lines=tuple(lines),
         rates=tuple((_rate(10.0**e), f"{10**e:,}".replace(",", " ")) for e in range(3, 7)),
         shares=tuple((_share(s), f"{s:.0%}") for s in (0.0, 0.1, 0.2, 0.3, 0.4)),
         claim=(_share(CLAIM[1]), round(_share(CLAIM[0]) - _share(CLAIM[1]), 1)),
@@ -153,4 +158,7 @@ def _line(number: int, peers: Peers) -> Line:
             points.append((_rate(min(max(last, RATES[0]), RATES[1])), _share(HIGH)))
             break
         points.append((_rate(rate), _share(share)))
-    return Line(number, peers, "M" + "L".join(f"{x} {y}" for x, y in points), points[-1])
+    high_up = HIGH * (1.05 - number * 0.11)
+    rate = min(max(high_up * 1e9 / peers.added, RATES[0]), RATES[1])
+    disc = (_rate(rate), _share(min(rate * peers.added / 1e9, HIGH)))
+    return Line(number, peers, "M" + "L".join(f"{x} {y}" for x, y in points), disc)

@@ -140,7 +140,7 @@ def _track(way: Way, y: int) -> Track:
 
 def _says(row: Row) -> str:
     verdict = row.chain.verdict.value.replace("_", " ")
-    return f"{verdict}, at: {row.broken.link.link.label}" if row.broken else verdict
+    return f"{verdict} · {row.broken.link.link.label}" if row.broken else verdict
 
 
 def outcome_class(outcome: Outcome) -> str:

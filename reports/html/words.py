@@ -6,7 +6,7 @@ LEGEND = {
     Status.PASS: "looked at, and it holds",
     Status.WARN: "holds, with a doubt that the evidence names",
     Status.FAIL: "does not hold; it may follow from the broken link before it",
-    Status.SKIP: "does not apply here; the word says why",
+    Status.SKIP: "does not apply here; the cell says why when it is opened",
     Status.UNKNOWN: "could not be looked at, or was not: neither good nor bad",
 }
 VERDICTS = {

@@ -1,5 +1,6 @@
 """The page as a person uses it: with the mouse, with the keyboard alone, without JavaScript."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,74 @@ def test_a_problem_leads_to_all_who_have_it(visit: Any) -> None:
     expect(page.get_by_role("status")).to_have_text("Showing 2 of 24")
     page.get_by_role("button", name="Remove filter").click()
     expect(page.locator("#table tbody tr")).to_have_count(24)
+
+
+def test_a_filter_acts_on_every_view_that_shows_machines_and_the_others_say_that_it_does_not(
+    visit: Any, open_file: Any, fleet_of: Any, tmp_path: Path
+) -> None:
+    chains = fleet_of(500)
+    page = visit(*chains, at="#problems")
+    problems = page.locator("#problems .problems > li:visible")
+    every, first = problems.count(), problems.first.inner_text()
+    page.get_by_role("searchbox").fill("gold 6338")
+    page.locator(".counts").get_by_role("button", name="broken").click()
+    expect(page.locator("#views [aria-current=page]")).to_contain_text("By problem")
+    assert 0 < problems.count() < every
+    found = int(page.get_by_role("status").inner_text().split()[1])
+    counts = [int(text) for text in page.locator("#problems li:visible > .many b").all_inner_texts()]
+    assert counts == sorted(counts, reverse=True)
+    assert sum(counts) >= found > counts[0]
+    problems.first.get_by_role("button", name=re.compile(f"Show .* {counts[0]} in the matrix")).click()
+    expect(page.locator("#table tbody tr")).to_have_count(counts[0])
+    page.get_by_role("button", name="Remove filter: ").last.click()
+    expect(page.locator("#table tbody tr")).to_have_count(found)
+    names = page.locator("#table tbody bdi").all_inner_texts()
+
+    view(page, "Topology")
+    drawn = page.locator("#trees a text").evaluate_all("all => all.map((one) => one.lastChild.textContent)")
+    assert set(drawn) >= set(names)
+    vms = {chain.subject for chain in chains if chain.kind == "vm"}
+    assert set(drawn) & vms == set(names) & vms
+    expect(page.locator("#stages text").nth(2)).to_contain_text("✖")
+    view(page, "Performance")
+    expect(page.locator("#picked")).to_have_text(f"None of the {found} selected was measured.")
+    page.get_by_role("button", name="Remove filter: broken").click()
+    expect(page.locator("#picked")).to_contain_text(re.compile(r"^\d+ of the 130 selected were measured\."))
+    measured = int(page.locator("#picked").inner_text().split()[0])
+    costs = page.get_by_role("table", name="Exit costs by CPU").locator("tbody tr:visible td:nth-child(2)")
+    assert sum(int(text.split()[0]) for text in costs.all_inner_texts()) == measured
+    assert page.locator("#performance .picked .mark.exit").count() == measured
+    page.locator(".counts").get_by_role("button", name="broken").click()
+    view(page, "Coverage")
+    expect(page.get_by_role("status")).to_have_text(
+        "This view is about all 500 machines: the filter does not act on it."
+    )
+    view(page, "Topology")
+    page = open_file(tmp_path / "matrix.html", page.evaluate("location.hash"))
+    expect(page.locator("#trees a").first).to_be_visible()
+    assert page.locator("#trees a text").evaluate_all("all => all.map((one) => one.lastChild.textContent)") == drawn
+    view(page, "Coverage")
+    page.get_by_role("button", name="Remove the filter").click()
+    view(page, "By problem")
+    problems = page.locator("#problems .problems > li:visible")
+    expect(problems).to_have_count(every)
+    assert problems.first.inner_text() == first
+    page.locator(".counts").get_by_role("button", name=re.compile("works (?!, degraded)")).click()
+    expect(page.locator("#problems")).to_contain_text("None of the 348 selected has a problem.")
+
+
+def test_what_is_drawn_for_a_filter_is_what_the_page_brings(visit: Any, fleet_of: Any) -> None:
+    """A filter that every machine passes: the script's drawing is the same as the one in the file."""
+    page = visit(*fleet_of(150), at="#topology")
+    read = """() => [...document.querySelectorAll('#stages *, #trees *')].map((node) => [
+        node.tagName, node.children.length ? '' : node.textContent.trim(),
+        ...[...node.attributes].map((each) => `${each.name}=${each.value.replaceAll('.0', '')}`).sort()].join(' '))"""
+    before = page.evaluate(read)
+    page.get_by_role("searchbox").fill("r")
+    expect(page.get_by_role("status")).to_have_text("Showing 150 of 150")
+    expect(page.locator("#trees-hint")).to_contain_text("Only selected VMs are drawn")
+    assert page.evaluate(read) == before
+    assert len(before) > 1000
 
 
 def test_the_copy_button_copies_the_command(visit: Any) -> None:
@@ -268,10 +337,40 @@ def test_what_is_shown_can_be_taken_away(visit: Any) -> None:
     lines = download.value.path().read_text(encoding="utf-8").splitlines()
     assert len(lines) == 3
     assert lines[1].startswith('"\'=cmd|""x""!A1","host",')
+    assert lines[0] == (
+        '"name","kind","emulated_cpu","runs_guests","guests_nest","cpu","firmware","module","nested-parameter","offered",'
+        '"vm-asks","vm-got","guest-cpu","guest-module","device","access","guest-ran"'
+    )
     with page.expect_download() as download:
         page.get_by_role("button", name="JSON").click()
     assert '"name": "kvm08"' in download.value.path().read_text(encoding="utf-8")
     assert "nested-vm" not in download.value.path().read_text(encoding="utf-8")
+
+
+def test_what_is_taken_away_has_the_columns_the_order_and_the_rows_that_are_shown(visit: Any, fleet_of: Any) -> None:
+    page = visit(*fleet_of(90), at="#matrix?outcome=works,broken&kind=vm&sort=-exit")
+    page.locator("summary", has_text="Columns").click()
+    for box in page.locator(".sheet input[type=checkbox]").all():
+        box.uncheck()
+    for name in ("Guests nest", "VM asks", "CPU model", "Exit"):
+        page.get_by_role("checkbox", name=name, exact=True).check()
+    page.keyboard.press("Escape")
+    page.locator("summary", has_text="Export").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="JSON").click()
+    found = json.loads(download.value.path().read_text(encoding="utf-8"))
+    assert [each["name"] for each in found] == page.locator("#table tbody th bdi").all_inner_texts()
+    assert list(found[0]) == ["name", "kind", "emulated_cpu", "guests_nest", "vm-asks", "cpu_model", "exit_ns"]
+    assert {each["kind"] for each in found} == {"vm"}
+    assert {"broken", "pass"} <= {each["vm-asks"] for each in found}
+    costs = [each["exit_ns"] for each in found if each["exit_ns"]]
+    assert costs == sorted(costs, reverse=True)
+    assert len(costs) > 3
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    head, first = download.value.path().read_text(encoding="utf-8").splitlines()[:2]
+    assert head == '"name","kind","emulated_cpu","guests_nest","vm-asks","cpu_model","exit_ns"'
+    assert first.startswith(f'"{found[0]["name"]}","vm","false",')
 
 
 def test_a_comparison_can_be_looked_at_and_filtered(visit: Any) -> None:
@@ -292,7 +391,7 @@ def test_the_drawings_say_where_vms_are_lost_and_who_is_slow(visit: Any, fleet_o
     page = visit(*fleet_of(500))
     view(page, "Topology")
     expect(page.locator("#topology svg.tree")).to_have_count(40)
-    expect(page.locator("#topology")).to_contain_text("at: VM got it")
+    expect(page.locator("#topology")).to_contain_text("MISCONFIGURED · VM got it")
     page.locator("#topology svg.tree a").first.click()
     expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")
@@ -338,7 +437,7 @@ def test_a_large_page_draws_only_what_is_looked_at(open_file: Any, page_of: Any)
 def test_a_large_page_without_javascript_shows_what_is_wrong(open_file: Any, page_of: Any) -> None:
     page = open_file(page_of(2000), java_script_enabled=False)
     expect(page.locator("#table tbody tr")).to_have_count(100)
-    expect(page.locator("#shown")).to_contain_text("The first 100 that do not work, of 2000 machines")
+    expect(page.locator("#part")).to_contain_text("The first 100 that do not work, of 2000 machines")
     expect(page.locator("#problems .problems > li").first).to_be_visible()
 
 

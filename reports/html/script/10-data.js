@@ -15,7 +15,7 @@ const button = (text, action, attributes = {}) => {
 };
 
 const [LABEL, ANCHOR, KIND, HOST, PROVIDER, PRODUCT, OUTCOME, VERDICT, SENTENCE, RUNS, NESTS, PROFILE, MACHINE, EMULATED,
-  CHANGE] = Array(15).keys();
+  CHANGE, WAY, PEERS] = Array(17).keys();
 const [CELLS, WORDS, BROKEN] = Array(3).keys();
 const [STATUS, SUMMARY, CHECK, EVIDENCE, REMEDIES, FOLLOWS] = Array(6).keys();
 const [CPU, KERNEL, SYSTEM, UNDER, CPUS, MEMORY, LOOKED, FLAGS, EXIT, INNER] = Array(10).keys();

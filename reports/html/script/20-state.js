@@ -4,7 +4,7 @@ const state = {
   view: VIEWS[0], at: "", outcomes: new Set(), kind: "", provider: "", change: "", problem: -1, words: "",
   sort: "", down: false, page: 0, size: 100, hidden: new Set(), theme: "",
 };
-const OFF = ["host", "provider", "product", "cpu-name", "kernel", "system", "looked", "exit", "inner", "change"];
+const OFF = ["summary", "host", "provider", "product", "cpu-name", "kernel", "system", "looked", "exit", "inner", "change"];
 OFF.forEach((column) => state.hidden.add(column));
 
 const readHash = () => {

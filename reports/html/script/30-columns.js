@@ -7,7 +7,7 @@ const verdictCell = (field, name) => (row) => {
   return make("td", { class: `v ${OUTCOME_CLASSES[answer[1]]}` }, link);
 };
 
-const QUIET = ["pass", "unknown", "VM only"]; // the symbol says it; words are for what has to be seen
+const QUIET = ["pass", "unknown", "skip"]; // the symbol says it; words are for what has to be seen
 const patterns = new Map();
 const linkCell = (number) => (row) => {
   const profile = profileOf(row), said = profile[CELLS][number], word = profile[WORDS][number];
@@ -15,7 +15,7 @@ const linkCell = (number) => (row) => {
   let pattern = patterns.get(key);
   if (!pattern) {
     const status = data.said[said][STATUS];
-    const shown = QUIET.includes(data.strings[word]) ? [mark(status, "")[0]] : mark(status, data.strings[word]);
+    const shown = QUIET.includes(data.statuses[status]) ? [mark(status, "")[0]] : mark(status, data.strings[word]);
     const link = make("a", { title: status ? `${data.strings[word]}: ${data.said[said][SUMMARY]}` : null }, ...shown);
     pattern = make("td", { class: data.statuses[status] + (broken ? " cause" : "") }, link);
     patterns.set(key, pattern);
@@ -26,40 +26,45 @@ const linkCell = (number) => (row) => {
   return cell;
 };
 
+const linkValue = (number) => (row) => (brokenOf(row) === number ? "broken" : data.statuses[saidOf(row, number)[STATUS]]);
 const textCell = (text) => (row) => make("td", { class: "text" }, make("bdi", {}, text(row) || "–"));
 const timingCell = (field) => (row) => {
   const timing = row[MACHINE] && row[MACHINE][field];
   return make("td", { class: "text n" }, timing ? microseconds(timing[0]) : "–");
 };
+const timingValue = (field) => (row) => (row[MACHINE] && row[MACHINE][field] ? row[MACHINE][field][0] : null);
 const timingKey = (field) => (row) => (row[MACHINE] && row[MACHINE][field] ? row[MACHINE][field][0] : Infinity);
 const changeOf = (row) => (row[CHANGE] < 0 ? "" : data.changes[row[CHANGE]]);
 
 const columnsOf = () => {
   const badness = (row, number) => [3, 1, 0, 4, 2][saidOf(row, number)[STATUS]] - (brokenOf(row) === number ? 1 : 0);
   const links = data.links.map((id, number) => ({
-    id, title: data.labels[number], cell: linkCell(number), key: (row) => badness(row, number),
+    id, title: data.labels[number], cell: linkCell(number), key: (row) => badness(row, number), value: linkValue(number),
   }));
   let from = 0;
   const groups = data.groups.map(([title, count]) => ({ title, columns: links.slice(from, (from += count)) }));
   const verdictRank = (field) => (row) => [3, 2, 0, 1][data.answers[row[field]][1]];
-  const text = (id, title, get) => ({ id, title, cell: textCell(get), text: get });
+  const text = (id, title, get, as) => ({ id, as, title, cell: textCell(get), text: get, value: get });
   const more = [
+    text("summary", "In one sentence", sentenceOf),
     text("host", "Host", (row) => textOf(row, HOST)),
     text("provider", "Provider", (row) => textOf(row, PROVIDER)),
     text("product", "Product", (row) => textOf(row, PRODUCT)),
-    text("cpu-name", "CPU model", (row) => machineText(row, CPU)),
+    text("cpu-name", "CPU model", (row) => machineText(row, CPU), "cpu_model"),
     text("kernel", "Kernel", (row) => machineText(row, KERNEL)),
     text("system", "System", (row) => machineText(row, SYSTEM)),
     { id: "looked", title: "Looked at", cell: textCell((row) => (row[MACHINE] ? moment(row[MACHINE][LOOKED]) : "")),
-      key: (row) => (row[MACHINE] ? row[MACHINE][LOOKED] : 0) },
-    { id: "exit", title: "Exit", cell: timingCell(EXIT), key: timingKey(EXIT) },
-    { id: "inner", title: "Nested exit", cell: timingCell(INNER), key: timingKey(INNER) },
+      key: (row) => (row[MACHINE] ? row[MACHINE][LOOKED] : 0), value: (row) => (row[MACHINE] ? moment(row[MACHINE][LOOKED]) : "") },
+    { id: "exit", title: "Exit", cell: timingCell(EXIT), key: timingKey(EXIT), as: "exit_ns", value: timingValue(EXIT) },
+    { id: "inner", title: "Nested exit", cell: timingCell(INNER), key: timingKey(INNER), as: "inner_exit_ns", value: timingValue(INNER) },
   ];
   if (data.rows.some((row) => row[CHANGE] >= 0)) more.push(text("change", "Change", changeOf));
   return [
     { title: "Answers", columns: [
-      { id: "runs", title: "Runs guests", cell: verdictCell(RUNS, "runs guests"), key: verdictRank(RUNS) },
-      { id: "nests", title: "Guests nest", cell: verdictCell(NESTS, "guests nest"), key: verdictRank(NESTS) },
+      { id: "runs", title: "Runs guests", cell: verdictCell(RUNS, "runs guests"), key: verdictRank(RUNS), as: "runs_guests",
+        value: (row) => data.answers[row[RUNS]][0] },
+      { id: "nests", title: "Guests nest", cell: verdictCell(NESTS, "guests nest"), key: verdictRank(NESTS), as: "guests_nest",
+        value: (row) => data.answers[row[NESTS]][0] },
     ] },
     ...groups,
     { title: "Machine", columns: more },

@@ -5,7 +5,8 @@ let chosen = [];
 let tabStop = null;
 
 const nameCell = (row) => {
-  const cell = make("th", { scope: "row" }, make("a", { href: `#${anchorOf(row)}` }, make("bdi", {}, row[LABEL])));
+  const parts = row[LABEL].split(/(?<=[./])/).flatMap((part, at) => (at ? [make("wbr"), part] : [part])); // where a phone breaks it
+  const cell = make("th", { scope: "row" }, make("a", { href: `#${anchorOf(row)}`, "aria-label": row[LABEL] }, make("bdi", {}, ...parts)));
   if (!row[KIND]) cell.append(make("small", {}, "host"));
   if (row[EMULATED]) cell.append(make("small", { class: "emulated" }, "emulated CPU"));
   if (changeOf(row) && row[CHANGE] < 2) cell.append(make("small", { class: `change c${row[CHANGE]}` }, changeOf(row)));
@@ -24,14 +25,15 @@ const bodyRow = (at, groups) => {
   return line;
 };
 
+const inTwo = (label) => (label.split(" ").length > 2 ? label.replaceAll(/(\S+) (\S+)/g, "$1\u00a0$2") : label); // short lines, but not many
 const heading = (id, title, attributes = {}) => {
   const sort = state.sort === id ? (state.down ? "descending" : "ascending") : null;
-  const act = button(title, () => {
+  const act = button(inTwo(title), () => {
     if (state.sort === id && state.down) [state.sort, state.down] = ["", false];
     else [state.sort, state.down] = [id, state.sort === id];
     state.page = 0;
     drawTable();
-    [...table.tHead.querySelectorAll("button")].find((other) => other.textContent === title)?.focus();
+    [...table.tHead.querySelectorAll("button")].find((other) => other.textContent === act.textContent)?.focus();
   }, { class: "sort", title: "Sort" });
   return make("th", { scope: "col", "aria-sort": sort, ...attributes }, act);
 };
@@ -85,11 +87,8 @@ const drawTable = (most = 0) => {
   const first = table.tBodies[0].querySelector("a");
   tabStop = null;
   if (first) stop(first);
-  const whole = counted(data.rows.length);
-  const part = most && chosen.length > most ? `, the first ${counted(most)} here` : "";
-  byId("shown").textContent = filtering() ? `Showing ${counted(chosen.length)} of ${whole}${part}` : part ? `${whole} machines${part}` : "";
   drawPager(pages);
-  drawChips();
+  drawShown(most);
   markCurrent(false);
   writeHash();
 };

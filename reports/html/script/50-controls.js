@@ -10,14 +10,18 @@ const select = (name, label, options) => {
   return node;
 };
 
-const refilter = () => { state.page = 0; drawTable(); };
+const refilter = () => {
+  state.page = 0;
+  drawTable();
+  drawFiltered([state.view]);
+};
 
 const clearFilters = () => {
   Object.assign(state, { outcomes: new Set(), kind: "", provider: "", change: "", problem: -1, words: "" });
   drawControls();
   pressCounters();
   refilter();
-  byId("search").focus();
+  byId("search")?.focus();
 };
 
 const drawControls = () => {
@@ -34,12 +38,11 @@ const drawControls = () => {
   if (data.rows.some((row) => row[CHANGE] >= 0)) {
     parts.push(select("change", "Change", [["", "Any change"], ...data.changes.map((c) => [c, c])]));
   }
-  parts.push(columnChoice(), takeAway());
-  byId("controls").replaceChildren(...(data.rows.length > 1 ? parts : [columnChoice(), takeAway()]));
+  byId("controls").replaceChildren(...(data.rows.length > 1 ? parts : []), columnChoice(), takeAway());
 };
 
-const menu = (title, ...children) => {
-  const box = make("details", { class: "menu" }, make("summary", {}, title), make("div", { class: "sheet" }, ...children));
+const menu = (title, kind, ...children) => {
+  const box = make("details", { class: `menu ${kind}` }, make("summary", {}, title), make("div", { class: "sheet" }, ...children));
   box.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !box.open) return;
     event.stopPropagation();
@@ -54,7 +57,7 @@ const menu = (title, ...children) => {
 
 const columnChoice = () => {
   shownGroups();
-  return menu("Columns", ...allGroups.map((group) => {
+  return menu("Columns", "columns", ...allGroups.map((group) => {
     const boxes = group.columns.map((column) => {
       const box = make("input", { type: "checkbox" });
       box.checked = !state.hidden.has(column.id);
@@ -75,6 +78,18 @@ const chip = (text, drop) => {
   return node;
 };
 
+/* What is seen of the whole, and by which filter; where a view does not follow the filter, that. */
+const drawShown = (most = 0) => {
+  const all = counted(data.rows.length), here = FILTERED.includes(state.view);
+  const part = most && chosen.length > most ? `, the first ${counted(most)} here` : "";
+  byId("filter").classList.toggle("in-matrix", state.view === "matrix");
+  byId("filter").classList.toggle("idle", !here || (data.rows.length === 1 && state.view !== "matrix"));
+  byId("shown").textContent = !filtering() ? (part ? `${all} machines${part}` : "")
+    : here || most ? `Showing ${counted(chosen.length)} of ${all}${part}` : `This view is about all ${all} machines: the filter does not act on it.`;
+  if (here || most || !filtering()) drawChips();
+  else byId("chips").replaceChildren(button("Remove the filter", clearFilters));
+};
+
 const drawChips = () => {
   const chips = [...state.outcomes].map((number) => chip(data.outcomes[number], () => state.outcomes.delete(number)));
   if (state.problem >= 0) {
@@ -89,26 +104,22 @@ const drawChips = () => {
 const guard = (text) => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text); // a spreadsheet would run it
 const quoted = (text) => `"${guard(String(text)).replaceAll('"', '""')}"`;
 
-const record = (row) => {
-  const broken = brokenOf(row), machine = row[MACHINE];
-  return {
-    name: row[LABEL], kind: row[KIND] ? "vm" : "host", host: textOf(row, HOST), provider: textOf(row, PROVIDER),
-    product: textOf(row, PRODUCT), outcome: data.outcomes[row[OUTCOME]], runs_guests: data.answers[row[RUNS]][0],
-    guests_nest: data.answers[row[NESTS]][0], broken: broken < 0 ? "" : data.links[broken], sentence: sentenceOf(row),
-    ...Object.fromEntries(data.links.map((id, number) => [id, data.statuses[saidOf(row, number)[STATUS]]])),
-    cpu: machineText(row, CPU), kernel: machineText(row, KERNEL), system: machineText(row, SYSTEM),
-    looked: machine ? moment(machine[LOOKED]) : "", exit_ns: machine && machine[EXIT] ? machine[EXIT][0] : "",
-    inner_exit_ns: machine && machine[INNER] ? machine[INNER][0] : "", emulated_cpu: Boolean(row[EMULATED]),
-    change: changeOf(row),
-  };
+const taken = () => {
+  const columns = shownGroups().flatMap((group) => group.columns);
+  return chosen.map((at) => {
+    const row = data.rows[at];
+    return {
+      name: row[LABEL], kind: row[KIND] ? "vm" : "host", emulated_cpu: Boolean(row[EMULATED]),
+      ...Object.fromEntries(columns.map((column) => [column.as || column.id, column.value(row)])),
+    };
+  });
 };
 
 const asCsv = () => {
-  const records = chosen.map((at) => record(data.rows[at]));
-  const names = Object.keys(records[0] || { name: "" });
-  return [names, ...records.map((each) => names.map((name) => each[name]))].map((line) => line.map(quoted).join(",")).join("\r\n") + "\r\n";
+  const records = taken(), names = Object.keys(records[0] || { name: "" });
+  return [names, ...records.map((each) => names.map((name) => each[name] ?? ""))].map((line) => line.map(quoted).join(",")).join("\r\n") + "\r\n";
 };
-const asJson = () => JSON.stringify(chosen.map((at) => record(data.rows[at])), null, 1) + "\n";
+const asJson = () => JSON.stringify(taken(), null, 1) + "\n";
 
 const save = (name, type, text) => {
   const url = URL.createObjectURL(new Blob([text], { type }));
@@ -116,7 +127,7 @@ const save = (name, type, text) => {
   setTimeout(() => URL.revokeObjectURL(url), 10000);
 };
 
-const takeAway = () => menu("Export",
+const takeAway = () => menu("Export", "export",
   button("CSV of what is shown", () => save("nestproof.csv", "text/csv;charset=utf-8", asCsv())),
   button("JSON of what is shown", () => save("nestproof.json", "application/json", asJson())),
   button("Print or save as PDF", () => print()));

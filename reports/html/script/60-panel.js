@@ -26,14 +26,20 @@ const addCopyButtons = (root) => {
   }
 };
 
+/* A sentence of ours, in which `backquotes` hold what is typed. */
+const prose = (text) => {
+  const parts = text.split("`");
+  return parts.length % 2 ? parts.map((part, at) => (at % 2 ? make("code", {}, part) : part)) : [text];
+};
+
 const remedyNodes = (number) => {
   const [title, where, commands, then, proved, needs, risk, applies] = details.remedies[number];
-  const head = make("p", { class: "remedy" }, make("span", { class: "where" }, where), ` ${title}`);
+  const head = make("p", { class: "remedy" }, make("span", { class: "where" }, where), " ", ...prose(title));
   if (applies) head.append(make("small", {}, ` (${applies})`));
   const blocks = commands.map((text) => make("div", { class: "command" }, make("pre", {}, make("code", {}, text))));
   const nodes = [head, ...(blocks.length > 1 ? [make("ol", { class: "steps" }, ...blocks.map((b) => make("li", {}, b)))] : blocks)];
   const after = [["Then", then], ["Needs", needs === "nothing more" ? "" : needs], ["Risk", risk]].filter(([, text]) => text);
-  for (const [name, text] of after) nodes.push(make("p", { class: "then" }, make("b", {}, name), ` ${text}`));
+  for (const [name, text] of after) nodes.push(make("p", { class: "then" }, make("b", {}, name), " ", ...prose(text)));
   if (commands.length) {
     const said = proved ? `Proven: run in ${proved}, where it turned the verdict.` : "Not proven: not yet run in a test that turned the verdict.";
     nodes.push(make("p", { class: "proved" }, said));
@@ -57,7 +63,7 @@ const term = (name, ...value) => make("div", {}, make("dt", {}, name), make("dd"
 const checkNodes = (id) => {
   const known = details.checks[id];
   if (!known) return [];
-  return [make("dl", { class: "terms why" }, term("Asks", known[0]), term("Why", known[1]), term("Judged", known[2]))];
+  return [make("dl", { class: "terms why" }, term("Asks", ...prose(known[0])), term("Why", ...prose(known[1])), term("Judged", ...prose(known[2])))];
 };
 
 const linkNodes = (row, link) => {

@@ -12,6 +12,10 @@ const showView = () => {
 const goTo = (view) => {
   state.view = view;
   showView();
+  if (table) {
+    drawShown();
+    drawFiltered([view]);
+  }
   writeHash();
   const bar = byId("views"), top = bar.parentElement.querySelector("header").offsetHeight;
   if (scrollY > top) scrollTo(0, top); // the bar sticks: begin below it, not in the middle of the other view
@@ -29,24 +33,10 @@ const makeCounter = (item) => {
     if (!state.outcomes.delete(outcome)) state.outcomes.add(outcome);
     pressCounters();
     refilter();
-    goTo("matrix");
+    if (!FILTERED.includes(state.view)) goTo("matrix");
   }, { "aria-pressed": "false" });
   counter.replaceChildren(...item.childNodes);
   item.append(counter);
-};
-
-const makeProblem = (item) => {
-  const number = Number(item.dataset.problem), count = data.problems[number][2].length;
-  if (count < 2) return;
-  const show = button(`Show all ${counted(count)} in the matrix`, () => {
-    Object.assign(state, { outcomes: new Set(), kind: "", provider: "", change: "", words: "", problem: number });
-    drawControls();
-    pressCounters();
-    refilter();
-    goTo("matrix");
-    byId("shown").scrollIntoView({ block: "nearest" });
-  }, { class: "quiet" });
-  item.querySelector(".who").append(" ", show);
 };
 
 const THEMES = { "": "Auto", light: "Light", dark: "Dark" };
@@ -73,6 +63,7 @@ const follow = () => {
     drawControls();
     pressCounters();
     drawTable();
+    drawFiltered([state.view]);
   }
   if (state.at && !open(state.at, true)) state.at = "";
   else if (!state.at && panel.open) hide();
@@ -99,7 +90,7 @@ const onKey = (event) => {
     hide();
   } else if (event.key === "/" && table && !event.target.closest("input, select, textarea") && byId("search")) {
     event.preventDefault();
-    goTo("matrix");
+    if (!FILTERED.includes(state.view)) goTo("matrix");
     byId("search").focus();
   }
 };
@@ -115,7 +106,7 @@ const listen = () => {
   addEventListener("hashchange", follow);
   if (!table) return;
   table.addEventListener("keydown", onTableKey);
-  addEventListener("beforeprint", () => drawTable(MOST_PRINTED));
+  addEventListener("beforeprint", () => { drawTable(MOST_PRINTED); drawFiltered(FILTERED); });
   addEventListener("afterprint", () => drawTable());
 };
 
@@ -129,11 +120,12 @@ const begin = async () => {
     table.setAttribute("role", "grid");
     byId("hint").textContent = "Select a cell for its evidence. Arrow keys move, Enter opens, Esc closes, / searches.";
     if (data.rows.length > 1) document.querySelectorAll(".counts li:not(.none)").forEach(makeCounter);
-    document.querySelectorAll("[data-problem]").forEach(makeProblem);
   }
   document.documentElement.classList.add("live");
   follow();
-  if (!state.at) scrollTo(0, 0); // the browser went to where the view was while all of them were shown
+  const upwards = () => { if (!state.at) scrollTo(0, 0); }; // the browser goes to where the view was while all of them were shown
+  upwards();
+  if (document.readyState !== "complete") addEventListener("load", () => requestAnimationFrame(upwards));
   listen();
   document.documentElement.dataset.ready = "true";
   setTimeout(lower, 0); // while nobody types yet

@@ -81,6 +81,25 @@ def test_sarif_says_what_is_new_and_stays_valid(compared: Matrix) -> None:
     assert run["properties"]["fixed"] == {"kvm08": ["check.nested-parameter", "check.offered"]}
 
 
+def test_sarif_tells_the_state_of_every_result_against_the_run_before(compared: Matrix) -> None:
+    (run,) = json.loads(render("sarif", compared))["runs"]
+    states: dict[str, set[str]] = {}
+    for result in run["results"]:
+        assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
+        name = result["locations"][0]["logicalLocations"][0]["name"]
+        states.setdefault(name, set()).add(result["baselineState"])
+    assert states["kvm07"] == {"new"}  # broke
+    assert states["kvm08"] == {"absent"}  # was mended
+    assert states["a/off"] == {"unchanged"}
+    prints = [result["partialFingerprints"]["nestproof/v1"] for result in run["results"]]
+    assert len(set(prints)) == len(prints)
+
+
+def test_sarif_has_no_state_where_nothing_is_compared() -> None:
+    (run,) = json.loads(render("sarif", build([host_with_nesting_off()], PROVENANCE)))["runs"]
+    assert run["results"] and not any("baselineState" in result for result in run["results"])
+
+
 def test_the_json_is_what_its_schema_says(compared: Matrix) -> None:
     document = json.loads(render("json", compared))
     jsonschema.Draft202012Validator(json.loads(matrix_schema())).validate(document)

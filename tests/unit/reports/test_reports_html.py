@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
 
@@ -152,6 +153,32 @@ def test_control_and_bidirectional_characters_are_replaced() -> None:
 def test_a_huge_name_is_cut_everywhere() -> None:
     usual, huge = (len(render(build([host(name)], PROVENANCE))) for name in ("x", "x" * 65536))
     assert huge - usual < 40_000
+
+
+def test_what_is_typed_is_set_as_code_and_stays_text() -> None:
+    remedy = Remedy("run `modprobe <kvm>` now", Where.HOST_SHELL, ("true",), "a lone ` stays", "")
+    page = render(
+        build(
+            [
+                host(
+                    "kvm07",
+                    link(Link.OFFERED, Status.FAIL, "off", remedy),
+                    broken=Link.OFFERED,
+                    nests=Answer(Verdict.MISCONFIGURED, "off"),
+                )
+            ],
+            PROVENANCE,
+        )
+    )
+    assert "run <code>modprobe &lt;kvm&gt;</code> now" in page
+    assert "a lone ` stays" in page
+
+
+def test_the_large_numbers_of_a_sentence_are_set_as_the_others(fleet_of: Callable[[int], list[Chain]]) -> None:
+    sentence = "10354 of 11288 VMs ran their own guests; 934 cannot"
+    large = replace(build(fleet_of(12), PROVENANCE), sentence=sentence)
+    assert "<span>10\u2009354 of 11\u2009288 VMs ran their own guests; 934 cannot</span></h1>" in render(large)
+    assert "<span>kvm10354 can run VMs" in render(build([host("kvm10354")], PROVENANCE))
 
 
 def test_where_nothing_is_broken_the_page_says_so() -> None:

@@ -19,7 +19,7 @@ from chain_factory import (
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hostcheck.model import Answer, Chain, Link, Machine, Status, Timing, Verdict
+from hostcheck.model import Answer, Chain, Link, Machine, Setting, Status, Timing, Verdict
 from reports.coverage import coverage
 from reports.documented import DOCUMENTS, Capability, Family
 from reports.html import render
@@ -110,6 +110,29 @@ def test_a_vm_that_did_not_ask_disproves_nothing() -> None:
 
 def test_an_emulated_success_is_no_plain_one() -> None:
     assert version(Family.LIBVIRT, tcg_vm()).cells[Capability.NESTED].status is Status.WARN
+
+
+def test_hot_add_is_proven_by_what_the_provider_read_back() -> None:
+    def asking(name: str, asked: str, found: str) -> Chain:
+        path = "VMClass spec.performanceProfile.cpuHotAddEnabled"
+        return msgspec.structs.replace(vm(name), settings=(Setting(path, asked, found, "QEMU monitor"),))
+
+    def cell(*chains: Chain) -> tuple[Status, str, str]:
+        cells = version(Family.LIBVIRT, *chains).cells
+        assert cells[Capability.MEMORY_HOT_ADD].status is Status.UNKNOWN
+        return (
+            cells[Capability.CPU_HOT_ADD].status,
+            cells[Capability.CPU_HOT_ADD].word,
+            cells[Capability.CPU_HOT_ADD].why,
+        )
+
+    on, off, silent = asking("a", "on", "on"), asking("b", "on", "off"), asking("c", "yes", "")
+    told = "switched on by QEMU monitor; nothing was added while running"
+    assert cell(on, silent) == (Status.PASS, "1 of 1", told)
+    assert cell(on, off) == (Status.WARN, "1 of 2", told)
+    assert cell(off) == (Status.FAIL, "0 of 1", "asked for, and not switched on")
+    assert cell(silent) == (Status.UNKNOWN, "no evidence", "asked for, but nobody could read it back")
+    assert cell(asking("d", "off", "off")) == (Status.UNKNOWN, "no evidence", "no VM's manifest asked for it")
 
 
 def test_what_only_failed_is_said_to_fail() -> None:
