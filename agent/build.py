@@ -13,7 +13,7 @@ from pathlib import Path
 
 NAME = "nestproof-agent.pyz"
 HERE = Path(__file__).parent
-NOT_SHIPPED = {"build.py", "cloudinit.py", "boothook.py", "fallback.py", "__main__.py"}
+NOT_SHIPPED = {"build.py", "cloudinit.py", "boothook.py", "fallback.py", "streamed.py", "__main__.py"}
 # Makes the package importable from one block, compressed as a whole: a third smaller than an entry for each module.
 # importlib.machinery would cost half a millisecond for the one name that the specification of sys has as its class, and
 # a collection of garbage copies pages that are shared with the workers; who stays, collects (agent/service.py).
@@ -60,6 +60,12 @@ STREAMED = (
     + "from agent import collect\nfrom agent.frame import frame\n"
     + "sys.stdout.buffer.write(frame(collect(timeout=%r, measure=%r)))\n"
 )
+
+
+def recording() -> str:
+    """Return what a remote Python is given with -c in place of STREAMED where the machine is to be recorded."""
+    source = ast.unparse(Lean().visit(ast.parse((HERE / "streamed.py").read_text("utf-8"))))
+    return IMPORTER % "sys.stdin.buffer.read()" + source.replace("%", "%%") + "\nsend(%r, %r)\n"
 
 
 class Lean(ast.NodeTransformer):

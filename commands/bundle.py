@@ -36,10 +36,13 @@ SHOWN = 10
               help="Reports of each host and VM to take from what is kept, the newest.")  # fmt: skip
 @click.option("--timeout", type=click.FloatRange(1, 3600), default=60.0, show_default=True, metavar="SECONDS",
               help="Limit for each host that is asked.")  # fmt: skip
+@click.option("--ssh-config", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
+              help="Use this ssh configuration in place of your own.")  # fmt: skip
+@click.option("--sudo", is_flag=True, help="Look as root on remote hosts, by `sudo -n`.")
 @store_option
 def bundle(
     targets: tuple[str, ...], output: Path | None, redact: bool, map_file: Path | None, omit: tuple[str, ...],
-    history: int, timeout: float,
+    history: int, timeout: float, ssh_config: str | None, sudo: bool,
 ) -> int:  # fmt: skip
     """Write one file for whoever has to help: reports, what was read on the machine, what providers say, logs.
 
@@ -91,7 +94,7 @@ def bundle(
     for directory in wanted.recordings:
         gathering.recording(directory)
     if wanted.hosts:
-        gathering.hosts(wanted.hosts)
+        gathering.hosts(wanted.hosts, ssh_config or "", sudo)
     if wanted.estates:
         gathering.estates(wanted.estates)
     gathering.providers(specs, vms)

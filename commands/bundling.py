@@ -75,14 +75,19 @@ class Gathering:
         folder = self._entry(Entry(name, "host", report.started, report=encode(report)))
         self._tree(directory, f"{folder}/capture")
 
-    def hosts(self, targets: Sequence[str]) -> None:
-        """Hosts that are asked now, by OpenSSH."""
+    def hosts(self, targets: Sequence[str], config: str, sudo: bool) -> None:
+        """Hosts that are asked now, by OpenSSH: their reports, and every file that was read for them."""
         from commands.fleet import ask, chosen
         from hostcheck.reach.ssh import Ssh
 
-        asked = ask(chosen(targets, []), Ssh(), limit=32, timeout=self._timeout, terminal=self._terminal)
+        how = Ssh(config, sudo, record=True)
+        asked = ask(chosen(targets, []), how, limit=8, timeout=self._timeout, terminal=self._terminal)
         for reached in asked.reached:
-            self._entry(host_entry(reached.report, reached.target.name, reached.fault))
+            folder = self._entry(host_entry(reached.report, reached.target.name, reached.fault))
+            for name, data in sorted(reached.record.items()):
+                self.bundle.add(f"{folder}/capture/{name}", data)
+            if reached.record_fault:
+                self.left_out(f"{folder}/capture", reached.record_fault)
 
     def estates(self, targets: Sequence[str]) -> None:
         """What the APIs of whole hypervisors say of all their hosts and VMs; nothing runs there."""

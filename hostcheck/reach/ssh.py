@@ -8,10 +8,12 @@ import asyncio
 import base64
 import contextlib
 import functools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-from agent.build import STREAMED, bundle
+from agent.build import STREAMED, bundle, recording
 from hostcheck.frame import FrameReader
+from hostcheck.reach.record import MAX_PACKED, RecordError, record_in
 from hostcheck.reach.targets import Target
 from hostcheck.report import Report, ReportError, decode
 
@@ -36,6 +38,10 @@ class Reached:
     target: Target
     report: Report | None
     fault: str = ""
+    record: Mapping[str, bytes] = field(default_factory=dict)
+    """The files that the agent read there, where they were asked for."""
+    record_fault: str = ""
+    """Why there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +56,15 @@ class Ssh:
     agent_timeout: float = 10.0
     measure: bool = False
     """Also measure what exits of guests cost."""
+    record: bool = False
+    """Also fetch every file that the agent reads."""
     classic_kex: bool = False
     """Try key exchanges without a post-quantum part first: of those that the user's configuration permits."""
 
     def command(self, target: Target, kex: str = "") -> list[str]:
         """The argument list that fetches the report of one host; `kex` replaces the order of key exchanges."""
         order = ("-o", f"KexAlgorithms={kex}") if kex else ()
-        return self.argv(target, remote_command(self.sudo, self.agent_timeout, self.measure), *order)
+        return self.argv(target, remote_command(self.sudo, self.agent_timeout, self.measure, self.record), *order)
 
     def argv(self, target: Target, line: str, *options: str) -> list[str]:
         """The argument list that hands a line to the login shell of one host."""
@@ -68,9 +76,10 @@ class Ssh:
         return [*argv, *target.arguments, "--", target.host, line]
 
 
-def remote_command(sudo: bool, timeout: float, measure: bool = False) -> str:
+def remote_command(sudo: bool, timeout: float, measure: bool = False, record: bool = False) -> str:
     """The line that the remote login shell gets: find a Python, hand it the start of the agent."""
-    code = base64.b64encode((STREAMED % (timeout, measure)).encode()).decode()
+    start = (recording() if record else STREAMED) % (timeout, measure)
+    code = base64.b64encode(start.encode()).decode()
     start = f'import base64;exec(base64.b64decode("{code}").decode())'
     how = "sudo -n " if sudo else ""
     attempt = f'command -v $p >/dev/null 2>&1 || continue; {how}$p -I -S -c "$1"; s=$?'
@@ -116,7 +125,7 @@ async def reach(target: Target, ssh: Ssh, timeout: float) -> Reached:
     except FileNotFoundError:
         return Reached(target, None, "ssh is not installed here (Debian: openssh-client)")
     try:
-        return await asyncio.wait_for(_converse(target, process), timeout)
+        return await asyncio.wait_for(_converse(target, process, ssh.record), timeout)
     except TimeoutError:
         return Reached(target, None, f"no answer within {timeout:g} s")
     finally:
@@ -125,32 +134,42 @@ async def reach(target: Target, ssh: Ssh, timeout: float) -> Reached:
         await process.wait()
 
 
-async def _converse(target: Target, process: asyncio.subprocess.Process) -> Reached:
+async def _converse(target: Target, process: asyncio.subprocess.Process, record: bool) -> Reached:
     assert process.stdin and process.stdout and process.stderr
     words = asyncio.create_task(_tail(process.stderr))
     feeding = asyncio.create_task(_feed(process.stdin))
     reader = FrameReader()
     noise = bytearray()
-    seen = 0
+    sent = bytearray()
+    seen, most = 0, MAX_OUTPUT + MAX_PACKED * record
     body = None
-    while body is None and seen < MAX_OUTPUT:
+    while body is None and seen < most:
         data = await process.stdout.read(65536)
         if not data:
             break
         seen += len(data)
+        sent += data if record else b""
         noise = (noise + data)[-MAX_WORDS:]
         body = reader.feed(data)
     feeding.cancel()
     if body is not None:
         words.cancel()
         try:
-            return Reached(target, decode(body))
+            reached = Reached(target, decode(body))
         except ReportError as e:
             return Reached(target, None, f"its report is refused: {e}")
-    if seen >= MAX_OUTPUT:
+        return _recorded(reached, bytes(sent)) if record else reached
+    if seen >= most:
         return Reached(target, None, f"it sent {seen} bytes without a report")
     code = await process.wait()
     return Reached(target, None, _fault(code, await words, bytes(noise), reader.fault))
+
+
+def _recorded(reached: Reached, sent: bytes) -> Reached:
+    try:
+        return replace(reached, record=record_in(sent))
+    except RecordError as e:
+        return replace(reached, record_fault=str(e))
 
 
 @functools.cache

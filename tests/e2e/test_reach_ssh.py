@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -45,6 +46,12 @@ def check(servers: sshd.Servers, *arguments: str, state: Path) -> subprocess.Pop
         env=environment,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job's children ignore it
     )
+
+
+def nestproof(*arguments: str, state: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"NESTPROOF_STATE": str(state)}
+    command = [sys.executable, "-m", "nestproof", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +132,39 @@ def test_one_bad_host_name_is_refused_before_anything_is_asked(servers: sshd.Ser
         _, err = running.communicate(timeout=60)
         assert running.returncode == 2, err
         assert "secret" not in err and "Traceback" not in err
+
+
+def test_a_bundle_has_what_was_read_on_a_remote_host_and_nothing_is_left_there(
+    servers: sshd.Servers, tmp_path: Path, fleet: dict[str, dict[str, object]]
+) -> None:
+    from reports.bundle.file import read
+
+    def records() -> set[Path]:
+        return {path for place in (tempfile.gettempdir(), "/tmp") for path in Path(place).glob("nestproof-record-*")}
+
+    before = records()
+    hosts = ["kvm01", "noisy01", *(["full01"] if os.geteuid() == 0 else [])]
+    made = nestproof(
+        "bundle", "--ssh-config", str(servers.config), "-o", str(tmp_path / "b.tar.gz"),
+        *(f"ssh://{name}" for name in hosts), state=tmp_path,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    assert records() <= before
+    bundle = read(tmp_path / "b.tar.gz")
+    folders = {subject.name: subject.report.rpartition("/")[0] for subject in bundle.subjects}
+    shown = nestproof("show", str(tmp_path / "b.tar.gz"), "--format", "json", state=tmp_path)
+    again = {chain["subject"]: chain["verdict"] for chain in json.loads(shown.stdout)["chains"]}
+    for name in ("kvm01", "noisy01"):
+        capture = f"{folders[name]}/capture/"
+        assert f"{capture}nestproof-facts.json" in bundle.files and f"{capture}proc/cpuinfo" in bundle.files
+        for file, data in bundle.files.items():
+            if file.startswith(capture):
+                kept = tmp_path / name / file.removeprefix(capture)
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                kept.write_bytes(data)
+        assert again[name] == fleet[name]["verdict"]
+        replayed = nestproof("bundle", "-o", str(tmp_path / f"{name}.tar"), str(tmp_path / name), state=tmp_path)
+        assert replayed.returncode == 0, replayed.stderr
+    if "full01" in hosts:
+        assert not any(file.startswith(f"{folders['full01']}/capture/") for file in bundle.files)
+        assert f"left out: {folders['full01']}/capture: it sent no record" in made.stderr
