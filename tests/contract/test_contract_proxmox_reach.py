@@ -2,6 +2,7 @@
 
 import logging
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -150,10 +151,18 @@ def test_what_is_missing_to_log_in(environment: dict[str, str], says: str, monke
     refused("proxmox://127.0.0.1:1", says)
 
 
-def test_no_secret_in_any_log_error_or_repr(
+def test_no_secret_in_any_log_argument_error_or_repr(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    started: list[str] = []
+    popen = subprocess.Popen.__init__
+
+    def watched(self: object, args: object, *rest: object, **how: object) -> None:
+        started.append(f"{args} {how.get('env') or ''}")
+        popen(self, args, *rest, **how)  # type: ignore[arg-type, call-overload]
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", watched)
     user_data = "#cloud-config\npassword: hunter2-in-user-data\n"
     with lab(tmp_path, tiny_image(tmp_path), PVE_9_1, users={"ann@pve": PASSWORD}) as made:
         vm = made.vm(user_data=user_data)
@@ -163,8 +172,9 @@ def test_no_secret_in_any_log_error_or_repr(
         with pytest.raises(ProviderError) as caught:
             made.provider.plan(made.vm(disk_gib=1, image=vm.image, cpus=1000))
         made.provider.destroy("default", "tiny")
+        assert any("qemu-img" in line for line in started), "what is started is seen"
         written = "\n".join(
-            [caplog.text, *said, repr(plan), repr(made.provider.__dict__), plan.native, repr(caught.value)]
+            [*started, caplog.text, *said, repr(plan), repr(made.provider.__dict__), plan.native, repr(caught.value)]
         )
     for secret in (SECRET, PASSWORD, "hunter2-in-user-data"):
         assert secret not in written

@@ -15,8 +15,10 @@ from provision.providers.proxmox.observe import asked_of
 from provision.providers.proxmox.record import GONE, NATIVE
 
 LIVE = ("name", "tags", "description", "cpulimit", "cpuunits", "balloon")
-LIVE_DEVICES = re.compile(r"(net|scsi)\d+")
-"""What a running VM takes up at once, with Proxmox's usual hot-plug."""
+LIVE_DEVICES = {"network": re.compile(r"net\d+"), "disk": re.compile(r"scsi\d+")}
+"""What a running VM takes up at once where its hot-plug has this feature."""
+HOT_PLUG = "network,disk,usb"
+"""What hot-plug has where a VM does not say: then it is also written `1`."""
 DIGEST = 16
 """Characters of a digest, or of `template NUMBER`, that are shown."""
 
@@ -84,7 +86,7 @@ def compare(guest: Guest, wanted: Wanted, disks: Mapping[str, str]) -> Change:
         elif same(key, runs, new):
             continue
         found.append(Difference(key, _observed(key, old, runs), _short(new)))
-        cold |= not same(key, runs, new) and key not in LIVE and not LIVE_DEVICES.fullmatch(key)
+        cold |= not same(key, runs, new) and not _live(key, guest.live)
     before, after = (asked_of(keys, "")[0] is Asked.ON for keys in (guest.running_config, wanted.settings))
     if before is not after:
         found.insert(0, Difference("nested", _yes(before), _yes(after)))
@@ -103,6 +105,13 @@ def compare(guest: Guest, wanted: Wanted, disks: Mapping[str, str]) -> Change:
         differences=tuple(found),
         cold=guest.running and cold,
     )
+
+
+def _live(key: str, running: Mapping[str, str]) -> bool:
+    """A running VM takes this key up at once."""
+    said = running.get("hotplug", "1")
+    features = (HOT_PLUG if said == "1" else said).split(",")
+    return key in LIVE or any(feature in features and of.fullmatch(key) for feature, of in LIVE_DEVICES.items())
 
 
 def _needs_new_disk(guest: Guest, wanted: Wanted) -> Change | None:

@@ -55,14 +55,12 @@ class Console:
         taken = 0
         while self._socket is not None and taken < MOST:
             try:
-                data = self._socket.recv()
-            except websocket.WebSocketTimeoutException:
-                self._keep_alive()
-                break
+                data = self._heard(self._socket)
             except (websocket.WebSocketException, OSError, ssl.SSLError) as e:
                 self._hang_up(harmless(e))
                 break
-            data = data.encode() if isinstance(data, str) else data
+            if data is None:
+                break
             if not data:
                 self._hang_up("it was closed")
                 break
@@ -83,14 +81,21 @@ class Console:
         """Let others listen."""
         self._hang_up("")
 
-    def _keep_alive(self) -> None:
-        if self._socket is not None and clock.monotonic() - self._told > KEEP_ALIVE:
-            self._told = clock.monotonic()
-            self._socket.send("2")
+    def _heard(self, stream: websocket.WebSocket) -> bytes | None:
+        """What was said; None when nothing was within WAIT seconds. Raises what websocket and sockets raise."""
+        try:
+            data = stream.recv()
+        except websocket.WebSocketTimeoutException:
+            if clock.monotonic() - self._told > KEEP_ALIVE:
+                self._told = clock.monotonic()
+                stream.send("2")
+            return None
+        return data.encode() if isinstance(data, str) else bytes(data)
 
     def _hang_up(self, why: str) -> None:
         self.why = why
         if self._socket is not None:
             with contextlib.suppress(websocket.WebSocketException, OSError):
                 self._socket.close(timeout=1)
+            self._socket.shutdown()  # type: ignore[no-untyped-call]  # close is nothing where the other side closed
             self._socket = None

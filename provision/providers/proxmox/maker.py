@@ -152,7 +152,8 @@ class Maker:
             self._attach_seed(plan, guest, progress)
         if guest.running and not change.nothing:
             after = guests.read(self._api, guest.node, guest.vmid)
-            waits = [key for key in after.pending if key in config.MANAGED] if after else []
+            ours = {*config.MANAGED, *change.values, *change.delete}
+            waits = [key for key in after.pending if key in ours] if after else []
             if waits:
                 raise ProviderError(
                     f"{guest.at}: {', '.join(waits)} take effect after a stop and a start, which the plan did not say",

@@ -10,7 +10,7 @@ from hostcheck.model import Judgement, Silence, VmView
 from provision import images
 from provision.accounting import account
 from provision.model import ProviderSpec, VmSpec
-from provision.provider import Artefact, NoReport, Plan, Progress
+from provision.provider import Artefact, NoReport, Plan, Progress, ProviderError
 from provision.providers.proxmox import changes, cloudinit, facts, guests, media, observe, readback
 from provision.providers.proxmox import plan as plans
 from provision.providers.proxmox.api import Api
@@ -33,18 +33,21 @@ from provision.providers.proxmox.words import NESTED, USER_DATA, refusal, where
 
 def open_endpoint(spec: ProviderSpec) -> "ProxmoxProvider":
     """Connect. Raises ProviderError."""
-    api = _connect(spec)
-    return ProxmoxProvider(api, facts.read_version(api))
+    return ProxmoxProvider(*_connect(spec))
 
 
 def open_estate(spec: ProviderSpec) -> ProxmoxEstate:
     """Connect, to look at nodes and VMs. Raises ProviderError."""
-    api = _connect(spec)
-    return ProxmoxEstate(api, facts.read_version(api))
+    return ProxmoxEstate(*_connect(spec))
 
 
-def _connect(spec: ProviderSpec) -> Api:
-    return Api(parse_endpoint(spec.endpoint, os.environ), login(spec, os.environ))
+def _connect(spec: ProviderSpec) -> tuple[Api, Version]:
+    api = Api(parse_endpoint(spec.endpoint, os.environ), login(spec, os.environ))
+    try:
+        return api, facts.read_version(api)
+    except ProviderError:
+        api.close()
+        raise
 
 
 class ProxmoxProvider:

@@ -29,6 +29,9 @@ CONFIG = {
 }
 GUEST_AGENT = "/nodes/{node}/qemu/{vmid}/agent/"
 FLAGS = "/nodes/{node}/capabilities/qemu/cpu-flags"
+LIVE = ("cpulimit", "cpuunits", "balloon")
+"""Settings that a running VM takes up at once, beside fakepve's."""
+TOTP = "314159"
 GIB = 1 << 30
 
 
@@ -73,6 +76,14 @@ class StrictPve(FakePve):
         self.warned: dict[str, list[str]] = {}
         self.consoles: dict[int, bytes] = {}
         self.dropped: tuple[str, str] | None = None
+        self.answers: dict[str, Any] = {}
+        """The end of a path -> what a server that has gone mad answers there."""
+        self.hangs_up = False
+        """A console ends when it has said what there is."""
+        self.kept_alive = 0
+        """Signs of those who listen to consoles."""
+        self.stubborn = False
+        """Running VMs take up nothing at once."""
         self.second = 0
         self.calls = 0
         self.client_max_size = 1 << 30
@@ -89,12 +100,25 @@ class StrictPve(FakePve):
             return web.json_response(
                 {"data": None, "errors": e.errors}, status=e.status, reason=e.message.strip()[:200]
             )
+        for end, said in self.answers.items():
+            if request.path.endswith(end):
+                return ok(said)
         answer = await super()._answer(request, handler, generic, path_node)
         if self.dropped and request.method == self.dropped[0] and request.path.endswith(self.dropped[1]):
             self.dropped = None
             request.transport.close()
             raise ConnectionResetError("the connection breaks off before the answer")
         return answer
+
+    async def _ticket(self, request: Any) -> Any:
+        said = await params(request)
+        user = str(said.get("username"))
+        if self.tfa and str(said.get("tfa-challenge", "")).startswith("PVE:!tfa!"):
+            if said.get("password") != f"totp:{TOTP}":
+                raise PveError(401, "authentication failure")
+            ticket, csrf = self.issue_ticket(user)
+            return ok({"ticket": ticket, "CSRFPreventionToken": csrf, "username": user, "cap": {}})
+        return await super()._ticket(request)
 
     def _check_schema(self, method: str, match: Any, values: dict[str, Any]) -> None:
         info = match.methods.get(method)
@@ -261,11 +285,20 @@ class StrictPve(FakePve):
                 if name not in self._volumes(sid):
                     raise PveError(500, f"volume '{volume}' does not exist")
         await super()._apply_config(vm, user, p)
+        for key in () if self.stubborn else [key for key in vm.pending if key in LIVE]:
+            self._take_up(vm, key)
         for key in [key for key in vm.pending if DRIVE_KEY.match(key) and key in vm.config]:
             limits = [split_drive(str(of[key])) for of in (vm.pending, vm.config) if of[key] is not None]
             if len(limits) == 2 and limits[0][0] == limits[1][0]:  # the same disk with other limits: taken up at once
                 vm.config[key] = vm.pending.pop(key)
         vm.pending = {key: value for key, value in vm.pending.items() if value != vm.config.get(key)}
+
+    def _take_up(self, vm: Any, key: str) -> None:
+        value = vm.pending.pop(key)
+        if value is None:
+            vm.config.pop(key, None)
+        else:
+            vm.config[key] = value
 
     def _check_bridges(self, node: str, user: str, values: Any) -> None:
         for key in values:
@@ -496,8 +529,10 @@ class StrictPve(FakePve):
         said = self.consoles.get(vm.vmid, b"")
         for start in range(0, len(said), 1000):
             await stream.send_bytes(said[start : start + 1000])
-        async for _frame in stream:
-            pass
+        if self.hangs_up:
+            await stream.close()
+        async for frame in stream:
+            self.kept_alive += frame.data == "2"
         return stream
 
     async def _monitor(self, request: Any) -> Any:
@@ -572,6 +607,10 @@ class StrictPve(FakePve):
 
         self._outage = asyncio.ensure_future(later())
 
+    def slow_down(self, seconds: float) -> None:
+        """Every answer takes so long from now on."""
+        self.network["latency"], self.time_scale = seconds, 1.0 if seconds else 0.0
+
     def drop_after(self, method: str, path: str) -> None:
         """Carry the next such request out, and break the connection off before its answer."""
         self.dropped = (method, path)
@@ -601,6 +640,7 @@ class StrictPve(FakePve):
                 for vm in self.vms
             ],
             "disks": self.disks(), "violations": self.violations, "synthetic": self.synthetic, "calls": self.calls,
+            "kept_alive": self.kept_alive,
             "requests": [[method, path, body.decode(errors="replace")[:2000]] for method, path, body in self.requests],
             "tasks": [[task["type"], task["id"], task.get("exitstatus", task["status"])] for task in self.tasklog],
         }  # fmt: skip

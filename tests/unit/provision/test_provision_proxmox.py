@@ -12,7 +12,7 @@ from vm_factory import image, net, wanted
 from hostcheck.model import Asked
 from provision.model import AccelPolicy, Credentials, Firmware, Limits, NetworkKind, ProviderSpec, VmSpec
 from provision.provider import ProviderError
-from provision.providers.proxmox import config, gates
+from provision.providers.proxmox import config, gates, readback
 from provision.providers.proxmox.choose import node_for
 from provision.providers.proxmox.cpu import choose
 from provision.providers.proxmox.credentials import login
@@ -155,6 +155,18 @@ def test_versions() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------- nodes
+
+
+def test_a_cluster_of_one_says_its_own_reason() -> None:
+    with pytest.raises(ProviderError, match=r"^vm\.yaml:\d+:\d+: 17 CPUs are more than the 16 of pve1"):
+        node_for(vm(cpus=17), (node(),), None)
+
+
+def test_what_a_vm_says_of_itself_is_read_back_or_not_known() -> None:
+    def found(**live: str) -> str:
+        return {each.path: each.found for each in readback.settings(vm(), live, None)}["VMClass spec.cpu"]
+
+    assert (found(cores="4", sockets="2"), found(vcpus="3", cores="4"), found(cores="many")) == ("8", "3", "")
 
 
 def test_the_node_with_most_free_memory_among_those_that_can() -> None:
