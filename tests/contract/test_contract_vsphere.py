@@ -221,8 +221,40 @@ def test_a_portgroup_that_drops_frames_of_inner_vms_is_explained_and_opened_only
         assert plan.steps[0].what == "portgroup DC0_DVPG0"
         assert "it is shared with other VMs" in plan.steps[0].detail
         assert [step.action for step in lab.provider.plan(asked).steps] == ["keep"]
-        note = lab.provider.plan(lab.vm(networks=(net("VM Network", NetworkKind.PORTGROUP),))).notes
-        assert any("is on standard switches" in line for line in note)
+    finally:
+        lab.close()
+
+
+def security(promiscuous: bool | None = None, forged: bool | None = None) -> dict[str, bool | None]:
+    return {"promiscuous": promiscuous, "forged": forged}
+
+
+@pytest.mark.parametrize(
+    ("levels", "lacks"),
+    [  # switch, portgroup, what the host says comes of both
+        ((security(True, True), security(), security()), ""),
+        ((security(True, True), security(promiscuous=False), security()), "promiscuous mode"),
+        ((security(False, True), security(promiscuous=True), security()), ""),
+        ((security(True, True), security(), security(False, False)), "promiscuous mode and forged transmits"),
+        ((security(), security(), security()), "which this account cannot see"),
+    ],
+)
+def test_the_policy_of_a_standard_switch_is_read_with_its_inheritance(
+    tmp_path: Path, levels: tuple[dict[str, bool | None], ...], lacks: str
+) -> None:
+    lab = VsphereLab.of(start(tmp_path, standard=levels))
+    try:
+        vm = lab.vm(networks=(net("VM Network", NetworkKind.PORTGROUP),))
+        notes = [line for line in lab.provider.plan(vm).notes if "VM Network" in line]
+        assert len(notes) == (1 if lacks else 0)
+        assert all(lacks in line for line in notes)
+        if lacks.startswith("promiscuous"):
+            assert notes[0].startswith(
+                "portgroup VM Network of host DC0_C0_H0 drops frames of VMs that are bridged out"
+            )
+            assert f"it lacks {lacks}; on every host" in notes[0]
+            assert "security set -p 'VM Network' -o true -f true" in notes[0]
+        assert lab.provider.plan(replace(vm, nested=False)).notes == ()
     finally:
         lab.close()
 

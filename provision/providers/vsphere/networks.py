@@ -11,6 +11,9 @@ from provision.providers.vsphere.connection import Connection
 from provision.providers.vsphere.inventory import Inventory
 from provision.providers.vsphere.properties import Read
 
+SWITCHES, GROUPS = "config.network.vswitch", "config.network.portgroup"
+STANDARD = ("name", SWITCHES, GROUPS)
+"""Of a host: its standard switches, and the portgroups on them."""
 NAT = "VMs behind NAT inside the VM need nothing of this"
 
 
@@ -66,7 +69,7 @@ def _backing(inventory: Inventory, group: Read) -> Any:
 
 
 def policy(group: Read) -> Policy:
-    """The policy of a distributed portgroup; of a standard one the host's switch decides, and nothing is shown."""
+    """The policy of a distributed portgroup."""
     setting = group.get("config.defaultPortConfig")
     if setting is None:
         return Policy(None, None, None)
@@ -79,23 +82,50 @@ def policy(group: Read) -> Policy:
     return Policy(_value(older.allowPromiscuous), _value(older.forgedTransmits), None)
 
 
-def notes(inventory: Inventory, vm: VmSpec) -> tuple[str, ...]:
-    """What a nested VM's networks do with frames of the VMs inside it, where that is not all well."""
-    found = []
+def standard(host: Read | None) -> dict[str, Policy]:
+    """The policies of a host's standard portgroups by name: a portgroup's own settings, else those of its switch."""
+    found: dict[str, Policy] = {}
+    switches = {str(s.name): s.spec.policy for s in (host.get(SWITCHES) if host is not None else None) or ()}
+    for group in (host.get(GROUPS) if host is not None else None) or ():
+        levels = (group.computedPolicy, group.spec.policy, switches.get(str(group.spec.vswitchName)))
+        securities = [level.security for level in levels if level is not None and level.security is not None]
+        promiscuous = _first(securities, "allowPromiscuous")
+        found[str(group.spec.name)] = Policy(promiscuous, _first(securities, "forgedTransmits"), None)
+    return found
+
+
+def _first(levels: list[Any], name: str) -> bool | None:
+    return next((bool(value) for level in levels if (value := getattr(level, name)) is not None), None)
+
+
+def notes(inventory: Inventory, vm: VmSpec, host: Read | None) -> tuple[str, ...]:
+    """What a nested VM's networks do with frames of the VMs inside it, where that is not all well.
+
+    `host` has STANDARD of the host that the VM is or will be on; None when it cannot be seen.
+    """
+    found, there = [], standard(host)
     for nic in vm.networks if vm.nested else ():
         group = portgroup(inventory, nic)
-        state = policy(group)
-        if isinstance(group.ref, vim.dvs.DistributedVirtualPortgroup):
-            if state.passes is False and not nic.promiscuous:
-                lacking = "forged transmits" if not state.forged else "MAC learning"
-                found.append(
-                    f"portgroup {nic.source} drops frames of VMs that are bridged out of this VM: it lacks {lacking}; "
-                    f"security.allowPromiscuous: true in the VMNetworkAttachment has it changed; {NAT}"
-                )
-        else:
+        distributed = isinstance(group.ref, vim.dvs.DistributedVirtualPortgroup)
+        state = policy(group) if distributed else there.get(group.name, Policy(None, None, None))
+        if distributed and state.passes is False and not nic.promiscuous:
+            lacking = "forged transmits" if not state.forged else "MAC learning"
+            found.append(
+                f"portgroup {nic.source} drops frames of VMs that are bridged out of this VM: it lacks {lacking}; "
+                f"security.allowPromiscuous: true in the VMNetworkAttachment has it changed; {NAT}"
+            )
+        elif not distributed and state.passes is None:
             found.append(
                 f"network {nic.source} is on standard switches: VMs bridged out of this VM need promiscuous mode and "
-                f"forged transmits on each host's switch (esxcli network vswitch standard policy security set); {NAT}"
+                f"forged transmits on each host's switch, which this account cannot see; {NAT}"
+            )
+        elif not distributed and not state.passes and host is not None:
+            lacks = (("promiscuous mode", state.promiscuous), ("forged transmits", state.forged))
+            quoted = "'" + group.name.replace("'", "'\\''") + "'"
+            found.append(
+                f"portgroup {nic.source} of host {host.name} drops frames of VMs that are bridged out of this VM: "
+                f"it lacks {' and '.join(name for name, on in lacks if not on)}; on every host that the VM may run on: "
+                f"esxcli network vswitch standard portgroup policy security set -p {quoted} -o true -f true; {NAT}"
             )
     return tuple(found)
 

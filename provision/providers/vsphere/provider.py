@@ -51,11 +51,13 @@ class VsphereProvider:
         check(vm, situation)
         seed = changes.variables(vm)
         change = changes.kind_of(situation, vm)
+        at_host = situation.there.host.ref if vm.nested and vm.networks else None
+        switches = self._calls.read(at_host, networks.STANDARD)
         return Plan(
             vm=vm,
             steps=changes.steps(change, situation, vm, networks.to_open(situation.inventory, vm)),
             accounts=account(vm, "vsphere"),
-            notes=(*notes(vm), *networks.notes(situation.inventory, vm)),
+            notes=(*notes(vm), *networks.notes(situation.inventory, vm, switches)),
             evidence=changes.evidence(situation),
             native=changes.native(vm, situation, seed) if change in changes.MAKING else "",
             differences=situation.differences if situation.vm is not None else (),

@@ -65,6 +65,9 @@ func setHosts(s *Scenario) {
 			CpuHwMmuSupported:           types.NewBool(true),
 		}
 		h.Hardware.CpuFeature = cpuFeatures(spec)
+		if len(s.Standard) == 3 {
+			h.Config.Network = standardNetwork(*h.Config.Network, s.Standard)
+		}
 		h.Hardware.CpuPkg = []types.HostCpuPackage{{Vendor: spec.Vendor, Description: spec.Vendor + " CPU"}}
 		product := h.Config.Product
 		product.Version, product.Build = spec.Version, "1"
@@ -108,6 +111,26 @@ func featureCapabilities(spec Host) []types.HostFeatureCapability {
 	value := map[bool]string{true: "1", false: "0"}
 	key := map[string]string{"intel": "cpuid.VMX", "amd": "cpuid.SVM"}[spec.Vendor]
 	return []types.HostFeatureCapability{{Key: key, FeatureName: key, Value: value[spec.Virt]}}
+}
+
+// standardNetwork gives the switches of a host with these policies of the switch, its VM Network, and of what comes.
+func standardNetwork(network types.HostNetworkInfo, levels []Security) *types.HostNetworkInfo {
+	policy := func(s Security) *types.HostNetworkSecurityPolicy {
+		if s.Promiscuous == nil && s.Forged == nil {
+			return nil
+		}
+		return &types.HostNetworkSecurityPolicy{AllowPromiscuous: s.Promiscuous, ForgedTransmits: s.Forged}
+	}
+	network.Vswitch = append([]types.HostVirtualSwitch{}, network.Vswitch...)
+	network.Portgroup = append([]types.HostPortGroup{}, network.Portgroup...)
+	network.Vswitch[0].Spec.Policy = &types.HostNetworkPolicy{Security: policy(levels[0])}
+	for i := range network.Portgroup {
+		if group := &network.Portgroup[i]; group.Spec.Name == "VM Network" {
+			group.Spec.Policy.Security = policy(levels[1])
+			group.ComputedPolicy.Security = policy(levels[2])
+		}
+	}
+	return &network
 }
 
 func setPortgroup(s *Scenario) {

@@ -19,6 +19,7 @@ type Scenario struct {
 	EVC          string          `json:"evc"`
 	CloneSeconds float64         `json:"cloneSeconds"` // a clone is a task that takes this long
 	Portgroup    Portgroup       `json:"portgroup"`
+	Standard     []Security      `json:"standard"`    // of the portgroup VM Network: switch, portgroup, what comes of them
 	PageSize     int             `json:"pageSize"`    // objects in one answer of the PropertyCollector; 0: all
 	Guest        []string        `json:"guest"`       // command run when a VM with guestinfo starts; see guest.py
 	GuestSilent  bool            `json:"guestSilent"` // the guest never speaks
@@ -56,6 +57,12 @@ type Portgroup struct {
 	Promiscuous bool `json:"promiscuous"`
 	Forged      bool `json:"forged"`
 	Learning    bool `json:"learning"`
+}
+
+// Security is a policy of a standard switch or portgroup; null: not set there.
+type Security struct {
+	Promiscuous *bool `json:"promiscuous"`
+	Forged      *bool `json:"forged"`
 }
 
 func readScenario(path string) (*Scenario, error) {
