@@ -2,35 +2,21 @@
 
 from collections.abc import Mapping
 
+from provision.accounting_common import COMMON, FOR_PEOPLE
 from provision.model import Handling
 
 _HONOURED, _APPROXIMATED = Handling.HONOURED, Handling.APPROXIMATED
 _UNSUPPORTED, _REFUSED, _INFORMATIVE = Handling.UNSUPPORTED, Handling.REFUSED, Handling.INFORMATIVE
 
-_NOT_BUILT = "not built yet: the VM is made without it"
 _MEDIUM = "a kind of medium is the host's own matter; the disk is thin"
 _ONE_POOL = "images and disks are kept in the pool `default`; the embedded driver keeps them as files of its own"
 _NO_ENCRYPTION = (
     "disks are not encrypted: the key would lie beside them on the same host; encrypt that host's storage instead"
 )
-_IDENTITY = (_HONOURED, "names the object; VMs are told apart by namespace and name")
-_REFERENCE = (_HONOURED, "followed to the document it names")
-_FOR_PEOPLE = (_INFORMATIVE, "for people: changes nothing on a VM")
-_FOR_KUBERNETES = (_INFORMATIVE, "for Kubernetes: nestproof runs no pod")
 _OTHER_PROVIDER = (_INFORMATIVE, "for another provider: this VM is on libvirt")
 _ADDRESS = (_HONOURED, "network-config on the cloud-init seed; the NIC is found by its MAC")
 _DNS = (_APPROXIMATED, "network-config on the cloud-init seed, beside a static address; by DHCP the network's own")
 _PLACEMENT = (_UNSUPPORTED, "libvirt manages one host: there is nowhere else to place a VM")
-
-_METADATA: dict[str, tuple[Handling, str]] = {
-    f"{kind} metadata.{field}": entry
-    for kind in ("VMClass", "VMImage", "VirtualMachine", "Provider", "VMNetworkAttachment", "Secret")
-    for field, entry in (
-        ("name", _IDENTITY),
-        ("namespace", _IDENTITY),
-        ("**", (_INFORMATIVE, "written by or for Kubernetes: changes nothing on a VM")),
-    )
-}
 
 _CLASS: dict[str, tuple[Handling, str]] = {
     "VMClass spec.cpu": (_HONOURED, "<vcpu>"),
@@ -126,36 +112,36 @@ _IMAGE: dict[str, tuple[Handling, str]] = {
     ),
     "VMImage spec.source.vsphere.**": _OTHER_PROVIDER,
     "VMImage spec.source.proxmox.**": _OTHER_PROVIDER,
-    "VMImage spec.source.registry.**": (_UNSUPPORTED, _NOT_BUILT),
+    "VMImage spec.source.registry.**": (_UNSUPPORTED, "nestproof pulls no images from registries: use source.http"),
     "VMImage spec.source.dataVolume.**": (_UNSUPPORTED, "a volume of KubeVirt: libvirt has none"),
     "VMImage spec.prepare.validateChecksum": (_HONOURED, "a checksum that is given is always compared"),
     "VMImage spec.prepare.validateChecksum=false": (_UNSUPPORTED, "a checksum that is given is always compared"),
     "VMImage spec.prepare.onMissing": (_UNSUPPORTED, "a missing image is always fetched"),
+    "VMImage spec.prepare.timeout": (_UNSUPPORTED, "a download goes on for as long as the server sends"),
+    "VMImage spec.prepare.retries": (
+        _UNSUPPORTED,
+        "a download that breaks off is gone on with three times, whatever the number",
+    ),
+    "VMImage spec.prepare.force": (
+        _UNSUPPORTED,
+        "an image that is in the cache with this URL and checksum is used again",
+    ),
     "VMImage spec.prepare.storage.vsphere.**": _OTHER_PROVIDER,
-    "VMImage spec.prepare.**": (_UNSUPPORTED, _NOT_BUILT),
-    "VMImage spec.metadata.architecture": (_REFUSED, "nestproof makes x86_64 VMs"),
-    "VMImage spec.metadata.architecture=amd64": (_HONOURED, "nestproof makes x86_64 VMs"),
-    "VMImage spec.metadata.architecture=x86_64": (_HONOURED, "nestproof makes x86_64 VMs"),
-    "VMImage spec.metadata.**": _FOR_PEOPLE,
-    "VMImage spec.distribution.**": _FOR_PEOPLE,
+    "VMImage spec.prepare.storage.libvirt.storagePool": (_UNSUPPORTED, _ONE_POOL),
+    "VMImage spec.prepare.storage.libvirt.**": (
+        _UNSUPPORTED,
+        "how a disk takes its space is said by the class: spec.diskDefaults.type thin, thick or eagerzeroedthick",
+    ),
+    "VMImage spec.prepare.**": (_UNSUPPORTED, "images are used as they are: neither converted nor compressed"),
 }
 
 _VM: dict[str, tuple[Handling, str]] = {
     "VirtualMachine metadata.annotations.nestproof.org/accel": (_HONOURED, "KVM or QEMU's emulator: <domain type>"),
-    "VirtualMachine metadata.annotations.nestproof.org/collector": (
-        _HONOURED,
-        "the agent also sends its reports there, with a token of this VM",
-    ),
     "VirtualMachine metadata.annotations.nestproof.org/cpu": (_HONOURED, "<cpu mode>, proven by QEMU's own CPU object"),
-    "VirtualMachine spec.providerRef.**": _REFERENCE,
-    "VirtualMachine spec.classRef.**": _REFERENCE,
-    "VirtualMachine spec.imageRef.**": _REFERENCE,
-    "VirtualMachine spec.importedDisk.**": (_REFUSED, "nestproof starts VMs from images only"),
     "VirtualMachine spec.networks[].name": (
         _APPROXIMATED,
         "taken as the name of a libvirt network; with no network at all: user-mode networking",
     ),
-    "VirtualMachine spec.networks[].networkRef.**": _REFERENCE,
     "VirtualMachine spec.networks[].macAddress": (_HONOURED, "<mac> of the interface"),
     "VirtualMachine spec.networks[].**": _ADDRESS,
     "VirtualMachine spec.disks[].name": (_HONOURED, "the serial number of a disk of its own: /dev/disk/by-id/virtio-…"),
@@ -185,19 +171,17 @@ _VM: dict[str, tuple[Handling, str]] = {
     ),
     "VirtualMachine spec.metaData.cloudInit.inline": (_HONOURED, "on the cloud-init seed"),
     "VirtualMachine spec.metaData.cloudInit.secretRef.**": (_HONOURED, "on the cloud-init seed"),
+    "VirtualMachine spec.placement.datastore": (_UNSUPPORTED, _ONE_POOL),
     "VirtualMachine spec.placement.**": _PLACEMENT,
     "VirtualMachine spec.placementRef.**": _PLACEMENT,
-    "VirtualMachine spec.tags[]": _FOR_PEOPLE,
-    "VirtualMachine spec.powerState": (_HONOURED, "the domain is started or left off"),
-    "VirtualMachine spec.powerState=OffGraceful": (
-        _APPROXIMATED,
-        "the domain is left off; a running one is not shut down",
+    "VirtualMachine spec.tags[]": FOR_PEOPLE,
+    "VirtualMachine spec.powerState": (
+        _HONOURED,
+        "the domain is started or left off; a running guest is asked to shut down, and powered off after half a minute",
     ),
     "VirtualMachine spec.resources.cpu": (_HONOURED, "<vcpu>, instead of the class's"),
     "VirtualMachine spec.resources.memoryMiB": (_HONOURED, "<memory>, instead of the class's"),
     "VirtualMachine spec.resources.gpu.**": (_UNSUPPORTED, "no device of the host is passed through to the VM"),
-    "VirtualMachine spec.snapshot.**": (_UNSUPPORTED, "nestproof takes and reverts no snapshots"),
-    "VirtualMachine spec.lifecycle.**": (_UNSUPPORTED, "nestproof runs no hooks"),
 }
 
 _PROVIDER: dict[str, tuple[Handling, str]] = {
@@ -208,11 +192,9 @@ _PROVIDER: dict[str, tuple[Handling, str]] = {
         "libvirt and ssh take credentials from their own configuration and agent",
     ),
     "Provider spec.insecureSkipVerify": (_UNSUPPORTED, "TLS is verified by libvirt's own configuration"),
-    "Provider spec.defaults.**": (_UNSUPPORTED, _NOT_BUILT),
-    "Provider spec.rateLimit.**": _FOR_KUBERNETES,
-    "Provider spec.runtime.**": _FOR_KUBERNETES,
-    "Provider spec.healthCheck.**": _FOR_KUBERNETES,
-    "Provider spec.connectionPooling.**": _FOR_KUBERNETES,
+    "Provider spec.defaults.network": (_HONOURED, "the libvirt network of a VM that names none"),
+    "Provider spec.defaults.datastore": (_UNSUPPORTED, _ONE_POOL),
+    "Provider spec.defaults.**": _PLACEMENT,
 }
 
 _NETWORK: dict[str, tuple[Handling, str]] = {
@@ -235,17 +217,12 @@ _NETWORK: dict[str, tuple[Handling, str]] = {
     "VMNetworkAttachment spec.ipAllocation.dnsConfig.searchDomains[]": _DNS,
     "VMNetworkAttachment spec.ipAllocation.**": (_UNSUPPORTED, "set it in cloud-init"),
     "VMNetworkAttachment spec.security.**": (_UNSUPPORTED, "nestproof sets no network filters"),
-    "VMNetworkAttachment spec.qos.**": (_UNSUPPORTED, _NOT_BUILT),
-    "VMNetworkAttachment spec.metadata.**": _FOR_PEOPLE,
-}
-
-_SECRET: dict[str, tuple[Handling, str]] = {
-    "Secret type": _FOR_KUBERNETES,
-    "Secret immutable": _FOR_KUBERNETES,
-    "Secret data.*": (_HONOURED, "handed over where a secretRef asks for this key"),
-    "Secret stringData.*": (_HONOURED, "handed over where a secretRef asks for this key"),
+    "VMNetworkAttachment spec.qos.**": (
+        _UNSUPPORTED,
+        "nestproof limits no NIC: the libvirt network's <bandwidth> does",
+    ),
 }
 
 TABLE: Mapping[str, tuple[Handling, str]] = {
-    **_METADATA, **_CLASS, **_IMAGE, **_VM, **_PROVIDER, **_NETWORK, **_SECRET
+    **COMMON, **_CLASS, **_IMAGE, **_VM, **_PROVIDER, **_NETWORK
 }  # fmt: skip

@@ -2,29 +2,16 @@
 
 from collections.abc import Mapping
 
+from provision.accounting_common import COMMON, FOR_PEOPLE
 from provision.model import Handling
 
 _HONOURED, _APPROXIMATED = Handling.HONOURED, Handling.APPROXIMATED
 _UNSUPPORTED, _REFUSED, _INFORMATIVE = Handling.UNSUPPORTED, Handling.REFUSED, Handling.INFORMATIVE
 
 _NOT_BUILT = "not built yet: the VM is made without it"
-_IDENTITY = (_HONOURED, "names the object; VMs are told apart by namespace and name")
-_REFERENCE = (_HONOURED, "followed to the document it names")
-_FOR_PEOPLE = (_INFORMATIVE, "for people: changes nothing on a VM")
-_FOR_KUBERNETES = (_INFORMATIVE, "for Kubernetes: nestproof runs no pod")
 _OTHER_PROVIDER = (_INFORMATIVE, "for another provider: this VM is on Proxmox VE")
 _SEED = (_HONOURED, "on a NoCloud seed, an ISO image that is removed after the guest has read it")
 _ADDRESS = (_HONOURED, "network-config on the seed, for the NIC of this MAC; ipconfigN on Proxmox VE's own drive")
-
-_METADATA: dict[str, tuple[Handling, str]] = {
-    f"{kind} metadata.{field}": entry
-    for kind in ("VMClass", "VMImage", "VirtualMachine", "Provider", "VMNetworkAttachment", "Secret")
-    for field, entry in (
-        ("name", _IDENTITY),
-        ("namespace", _IDENTITY),
-        ("**", (_INFORMATIVE, "written by or for Kubernetes: changes nothing on a VM")),
-    )
-}
 
 _CLASS: dict[str, tuple[Handling, str]] = {
     "VMClass spec.cpu": (_HONOURED, "cores, of one socket"),
@@ -145,35 +132,21 @@ _IMAGE: dict[str, tuple[Handling, str]] = {
     "VMImage spec.prepare.storage.vsphere.**": _OTHER_PROVIDER,
     "VMImage spec.prepare.storage.libvirt.**": _OTHER_PROVIDER,
     "VMImage spec.prepare.**": (_UNSUPPORTED, _NOT_BUILT),
-    "VMImage spec.metadata.architecture": (_REFUSED, "nestproof makes x86_64 VMs"),
-    "VMImage spec.metadata.architecture=amd64": (_HONOURED, "nestproof makes x86_64 VMs"),
-    "VMImage spec.metadata.architecture=x86_64": (_HONOURED, "nestproof makes x86_64 VMs"),
-    "VMImage spec.metadata.**": _FOR_PEOPLE,
-    "VMImage spec.distribution.**": _FOR_PEOPLE,
 }
 
 _VM: dict[str, tuple[Handling, str]] = {
     "VirtualMachine metadata.annotations.nestproof.org/accel": (_HONOURED, "KVM, or QEMU's emulator: kvm: 0"),
-    "VirtualMachine metadata.annotations.nestproof.org/collector": (
-        _HONOURED,
-        "the agent also sends its reports there, with a token of this VM",
-    ),
     "VirtualMachine metadata.annotations.nestproof.org/cpu": (
         _APPROXIMATED,
         "cpu: host either way; another model is named by the class's extraConfig key proxmox.cpu",
     ),
-    "VirtualMachine spec.providerRef.**": _REFERENCE,
-    "VirtualMachine spec.classRef.**": _REFERENCE,
-    "VirtualMachine spec.imageRef.**": _REFERENCE,
-    "VirtualMachine spec.importedDisk.**": (_REFUSED, "nestproof starts VMs from images only"),
     "VirtualMachine spec.networks[].name": (_HONOURED, "a bridge, where networkRef does not name another"),
-    "VirtualMachine spec.networks[].networkRef.**": _REFERENCE,
     "VirtualMachine spec.networks[].macAddress": (_HONOURED, "netN: its MAC"),
     "VirtualMachine spec.networks[].ipAddress": _ADDRESS,
     "VirtualMachine spec.networks[].prefix": _ADDRESS,
     "VirtualMachine spec.networks[].gateway": _ADDRESS,
     "VirtualMachine spec.networks[].dns": (_HONOURED, "network-config on the seed, beside a static address"),
-    "VirtualMachine spec.disks[].name": _FOR_PEOPLE,
+    "VirtualMachine spec.disks[].name": FOR_PEOPLE,
     "VirtualMachine spec.disks[].sizeGiB": (_HONOURED, "scsiN, empty; made larger when the number grows"),
     "VirtualMachine spec.disks[].type": (_APPROXIMATED, "thin: discard=on; ssd: ssd=1; the storage allocates"),
     "VirtualMachine spec.disks[].expandPolicy": (_HONOURED, "a disk grows while the VM runs, or when it is off"),
@@ -202,8 +175,6 @@ _VM: dict[str, tuple[Handling, str]] = {
         _UNSUPPORTED,
         "hostpci needs a device that an administrator has mapped for the cluster",
     ),
-    "VirtualMachine spec.snapshot.**": (_UNSUPPORTED, "nestproof takes and reverts no snapshots"),
-    "VirtualMachine spec.lifecycle.**": (_UNSUPPORTED, "nestproof runs no hooks"),
 }
 
 _PROVIDER: dict[str, tuple[Handling, str]] = {
@@ -215,10 +186,6 @@ _PROVIDER: dict[str, tuple[Handling, str]] = {
     "Provider spec.defaults.resourcePool": (_HONOURED, "the pool"),
     "Provider spec.defaults.network": (_HONOURED, "the bridge of a VM that names no network"),
     "Provider spec.defaults.**": (_UNSUPPORTED, "Proxmox VE has nodes, storages and pools, and one cluster"),
-    "Provider spec.rateLimit.**": _FOR_KUBERNETES,
-    "Provider spec.runtime.**": _FOR_KUBERNETES,
-    "Provider spec.healthCheck.**": _FOR_KUBERNETES,
-    "Provider spec.connectionPooling.**": _FOR_KUBERNETES,
 }
 
 _NETWORK: dict[str, tuple[Handling, str]] = {
@@ -242,16 +209,8 @@ _NETWORK: dict[str, tuple[Handling, str]] = {
     "VMNetworkAttachment spec.ipAllocation.**": (_UNSUPPORTED, "write it in cloud-init's own network configuration"),
     "VMNetworkAttachment spec.security.**": (_UNSUPPORTED, "nestproof writes no firewall rules"),
     "VMNetworkAttachment spec.qos.**": (_UNSUPPORTED, "Proxmox VE limits a NIC by network.proxmox.rateLimit"),
-    "VMNetworkAttachment spec.metadata.**": _FOR_PEOPLE,
-}
-
-_SECRET: dict[str, tuple[Handling, str]] = {
-    "Secret type": _FOR_KUBERNETES,
-    "Secret immutable": _FOR_KUBERNETES,
-    "Secret data.*": (_HONOURED, "handed over where a secretRef asks for this key"),
-    "Secret stringData.*": (_HONOURED, "handed over where a secretRef asks for this key"),
 }
 
 TABLE: Mapping[str, tuple[Handling, str]] = {
-    **_METADATA, **_CLASS, **_IMAGE, **_VM, **_PROVIDER, **_NETWORK, **_SECRET
+    **COMMON, **_CLASS, **_IMAGE, **_VM, **_PROVIDER, **_NETWORK
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from provision.accounting_common import COMMON, FOR_PEOPLE
 from provision.model import Handling
 
 _HONOURED, _APPROXIMATED = Handling.HONOURED, Handling.APPROXIMATED
@@ -9,24 +10,10 @@ _UNSUPPORTED, _REFUSED, _INFORMATIVE = Handling.UNSUPPORTED, Handling.REFUSED, H
 
 _NOT_BUILT = "not built yet: the VM is made without it"
 _MEDIUM = "a kind of medium is a matter of the datastore: the disk is thick"
-_IDENTITY = (_HONOURED, "names the object; VMs are told apart by namespace and name")
-_REFERENCE = (_HONOURED, "followed to the document it names")
-_FOR_PEOPLE = (_INFORMATIVE, "for people: changes nothing on a VM")
-_FOR_KUBERNETES = (_INFORMATIVE, "for Kubernetes: nestproof runs no pod")
 _OTHER_PROVIDER = (_INFORMATIVE, "for another provider: this VM is on vSphere")
 _INSTEAD = "vSphere drops this key in silence: a field of its API is for it, and that is what is sent"
 _SEED = "by guestinfo, gzip+base64, beside the agent's part; 64 KiB when packed"
 _STATIC = (_HONOURED, "network configuration of cloud-init, by guestinfo; the NIC is found by its MAC")
-
-_METADATA: dict[str, tuple[Handling, str]] = {
-    f"{kind} metadata.{field}": entry
-    for kind in ("VMClass", "VMImage", "VirtualMachine", "Provider", "VMNetworkAttachment", "Secret")
-    for field, entry in (
-        ("name", _IDENTITY),
-        ("namespace", _IDENTITY),
-        ("**", (_INFORMATIVE, "written by or for Kubernetes: changes nothing on a VM")),
-    )
-}
 
 _CLASS: dict[str, tuple[Handling, str]] = {
     "VMClass spec.cpu": (_HONOURED, "numCPUs"),
@@ -122,11 +109,6 @@ _IMAGE: dict[str, tuple[Handling, str]] = {
     "VMImage spec.source.registry.**": (_REFUSED, "vSphere makes VMs from templates"),
     "VMImage spec.source.dataVolume.**": (_UNSUPPORTED, "a volume of KubeVirt: vSphere has none"),
     "VMImage spec.prepare.**": (_INFORMATIVE, "a template is ready as it is"),
-    "VMImage spec.metadata.architecture": (_REFUSED, "nestproof makes x86_64 VMs"),
-    "VMImage spec.metadata.architecture=amd64": (_HONOURED, "nestproof makes x86_64 VMs"),
-    "VMImage spec.metadata.architecture=x86_64": (_HONOURED, "nestproof makes x86_64 VMs"),
-    "VMImage spec.metadata.**": _FOR_PEOPLE,
-    "VMImage spec.distribution.**": _FOR_PEOPLE,
 }
 
 _VM: dict[str, tuple[Handling, str]] = {
@@ -134,17 +116,8 @@ _VM: dict[str, tuple[Handling, str]] = {
         _INFORMATIVE,
         "for libvirt: vSphere emulates no CPU",
     ),
-    "VirtualMachine metadata.annotations.nestproof.org/collector": (
-        _HONOURED,
-        "the agent also sends its reports there, with a token of this VM",
-    ),
     "VirtualMachine metadata.annotations.nestproof.org/cpu": (_INFORMATIVE, "for libvirt: EVC decides on vSphere"),
-    "VirtualMachine spec.providerRef.**": _REFERENCE,
-    "VirtualMachine spec.classRef.**": _REFERENCE,
-    "VirtualMachine spec.imageRef.**": _REFERENCE,
-    "VirtualMachine spec.importedDisk.**": (_REFUSED, "nestproof starts VMs from images only"),
     "VirtualMachine spec.networks[].name": (_HONOURED, "the portgroup of this name, where no networkRef says another"),
-    "VirtualMachine spec.networks[].networkRef.**": _REFERENCE,
     "VirtualMachine spec.networks[].macAddress": (_HONOURED, "addressType manual"),
     "VirtualMachine spec.networks[].**": _STATIC,
     "VirtualMachine spec.disks[].name": (_HONOURED, "an empty disk on the first SCSI controller, in this order"),
@@ -164,14 +137,12 @@ _VM: dict[str, tuple[Handling, str]] = {
     "VirtualMachine spec.metaData.cloudInit.secretRef.**": (_HONOURED, "by guestinfo, gzip+base64"),
     "VirtualMachine spec.placement.**": (_HONOURED, "where the clone is made; an existing VM stays where it is"),
     "VirtualMachine spec.placementRef.**": (_UNSUPPORTED, "placement policies are VirtRigaud's; use spec.placement"),
-    "VirtualMachine spec.tags[]": _FOR_PEOPLE,
+    "VirtualMachine spec.tags[]": FOR_PEOPLE,
     "VirtualMachine spec.powerState": (_HONOURED, "the VM is started or left off"),
     "VirtualMachine spec.powerState=OffGraceful": (_HONOURED, "shut down by VMware Tools, else switched off"),
     "VirtualMachine spec.resources.cpu": (_HONOURED, "numCPUs, instead of the class's"),
     "VirtualMachine spec.resources.memoryMiB": (_HONOURED, "memoryMB, instead of the class's"),
     "VirtualMachine spec.resources.gpu.**": (_REFUSED, "no device is passed through to the VM"),
-    "VirtualMachine spec.snapshot.**": (_UNSUPPORTED, "nestproof takes and reverts no snapshots"),
-    "VirtualMachine spec.lifecycle.**": (_UNSUPPORTED, "nestproof runs no hooks"),
 }
 
 _PROVIDER: dict[str, tuple[Handling, str]] = {
@@ -180,10 +151,6 @@ _PROVIDER: dict[str, tuple[Handling, str]] = {
     "Provider spec.credentialSecretRef.**": (_HONOURED, "username and password of the session, ca.crt to trust"),
     "Provider spec.insecureSkipVerify": (_HONOURED, "the certificate is not verified"),
     "Provider spec.defaults.**": (_HONOURED, "where the VM itself does not say"),
-    "Provider spec.rateLimit.**": _FOR_KUBERNETES,
-    "Provider spec.runtime.**": _FOR_KUBERNETES,
-    "Provider spec.healthCheck.**": _FOR_KUBERNETES,
-    "Provider spec.connectionPooling.**": _FOR_KUBERNETES,
 }
 
 _NETWORK: dict[str, tuple[Handling, str]] = {
@@ -215,16 +182,8 @@ _NETWORK: dict[str, tuple[Handling, str]] = {
     "VMNetworkAttachment spec.ipAllocation.**": (_UNSUPPORTED, _NOT_BUILT),
     "VMNetworkAttachment spec.security.**": (_UNSUPPORTED, "nestproof sets no network filters"),
     "VMNetworkAttachment spec.qos.**": (_UNSUPPORTED, _NOT_BUILT),
-    "VMNetworkAttachment spec.metadata.**": _FOR_PEOPLE,
-}
-
-_SECRET: dict[str, tuple[Handling, str]] = {
-    "Secret type": _FOR_KUBERNETES,
-    "Secret immutable": _FOR_KUBERNETES,
-    "Secret data.*": (_HONOURED, "handed over where a secretRef asks for this key"),
-    "Secret stringData.*": (_HONOURED, "handed over where a secretRef asks for this key"),
 }
 
 TABLE: Mapping[str, tuple[Handling, str]] = {
-    **_METADATA, **_CLASS, **_IMAGE, **_VM, **_PROVIDER, **_NETWORK, **_SECRET
+    **COMMON, **_CLASS, **_IMAGE, **_VM, **_PROVIDER, **_NETWORK
 }  # fmt: skip

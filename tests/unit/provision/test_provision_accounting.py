@@ -74,7 +74,7 @@ def test_what_was_set_is_accounted_for_and_nothing_else() -> None:
         "VirtualMachine spec.classRef.name": Handling.HONOURED,
         "VirtualMachine spec.imageRef.name": Handling.HONOURED,
         "VirtualMachine spec.networks[0].name": Handling.APPROXIMATED,
-        "VirtualMachine spec.powerState": Handling.APPROXIMATED,
+        "VirtualMachine spec.powerState": Handling.HONOURED,
         "VirtualMachine spec.tags[0]": Handling.INFORMATIVE,
         "VirtualMachine spec.tags[1]": Handling.INFORMATIVE,
         "VMClass spec.cpu": Handling.HONOURED,

@@ -1,0 +1,52 @@
+"""What every provider makes of a field: what is for people or Kubernetes, references, and what nestproof never does."""
+
+from collections.abc import Mapping
+
+from provision.model import Handling
+
+_HONOURED, _UNSUPPORTED = Handling.HONOURED, Handling.UNSUPPORTED
+_REFUSED, _INFORMATIVE = Handling.REFUSED, Handling.INFORMATIVE
+
+REFERENCE = (_HONOURED, "followed to the document it names")
+FOR_PEOPLE = (_INFORMATIVE, "for people: changes nothing on a VM")
+FOR_KUBERNETES = (_INFORMATIVE, "for Kubernetes: nestproof runs no pod")
+_IDENTITY = (_HONOURED, "names the object; VMs are told apart by namespace and name")
+_OF_KUBERNETES = (_INFORMATIVE, "written by or for Kubernetes: changes nothing on a VM")
+_HANDED_OVER = (_HONOURED, "handed over where a secretRef asks for this key")
+_ARCHITECTURE = "nestproof makes x86_64 VMs"
+
+_METADATA: dict[str, tuple[Handling, str]] = {
+    f"{kind} metadata.{field}": entry
+    for kind in ("VMClass", "VMImage", "VirtualMachine", "Provider", "VMNetworkAttachment", "Secret")
+    for field, entry in (("name", _IDENTITY), ("namespace", _IDENTITY), ("**", _OF_KUBERNETES))
+}
+
+COMMON: Mapping[str, tuple[Handling, str]] = {
+    **_METADATA,
+    "VMImage spec.metadata.architecture": (_REFUSED, _ARCHITECTURE),
+    "VMImage spec.metadata.architecture=amd64": (_HONOURED, _ARCHITECTURE),
+    "VMImage spec.metadata.architecture=x86_64": (_HONOURED, _ARCHITECTURE),
+    "VMImage spec.metadata.**": FOR_PEOPLE,
+    "VMImage spec.distribution.**": FOR_PEOPLE,
+    "VirtualMachine metadata.annotations.nestproof.org/collector": (
+        _HONOURED,
+        "the agent also sends its reports there, with a token of this VM",
+    ),
+    "VirtualMachine spec.providerRef.**": REFERENCE,
+    "VirtualMachine spec.classRef.**": REFERENCE,
+    "VirtualMachine spec.imageRef.**": REFERENCE,
+    "VirtualMachine spec.importedDisk.**": (_REFUSED, "nestproof starts VMs from images only"),
+    "VirtualMachine spec.networks[].networkRef.**": REFERENCE,
+    "VirtualMachine spec.snapshot.**": (_UNSUPPORTED, "nestproof takes and reverts no snapshots"),
+    "VirtualMachine spec.lifecycle.**": (_UNSUPPORTED, "nestproof runs no hooks"),
+    "Provider spec.rateLimit.**": FOR_KUBERNETES,
+    "Provider spec.runtime.**": FOR_KUBERNETES,
+    "Provider spec.healthCheck.**": FOR_KUBERNETES,
+    "Provider spec.connectionPooling.**": FOR_KUBERNETES,
+    "VMNetworkAttachment spec.metadata.**": FOR_PEOPLE,
+    "Secret type": FOR_KUBERNETES,
+    "Secret immutable": FOR_KUBERNETES,
+    "Secret data.*": _HANDED_OVER,
+    "Secret stringData.*": _HANDED_OVER,
+}
+"""Where a provider says something of its own about one of these fields, that counts."""
