@@ -1,0 +1,61 @@
+"""The NICs of a VM: each by the attachment that it refers to, or by its own name."""
+
+from dataclasses import replace
+
+from provision.manifests import networks, rulebook
+from provision.manifests.join import Join
+from provision.manifests.schemas import Provider, VMNetworkAttachment
+from provision.manifests.schemas.virtualmachine import Network
+from provision.manifests.tree import Loc
+from provision.model import NetworkSpec, ProviderSpec
+
+
+def wanted_nics(join: Join, provider: ProviderSpec | None) -> tuple[NetworkSpec, ...]:
+    if provider is None or provider.type not in networks.KINDS:
+        return ()
+    if not join.spec.networks:
+        if default := _default_network(join, provider):
+            return (networks.plain("default", default, provider.type, join.document.origin),)
+        if provider.type == "libvirt":
+            join.broken(rulebook.NO_NETWORKS, ("spec",), "networks is not set")
+    found = (_nic(join, provider, i, network) for i, network in enumerate(join.spec.networks))
+    nics = tuple(nic for nic in found if nic is not None)
+    if all(nic.address is None for nic in nics):
+        return nics
+    # The guest finds them by their MACs, also those that go on with DHCP.
+    macs = (nic.mac or networks.own_mac(join.document.key, i, provider.type) for i, nic in enumerate(nics))
+    return tuple(replace(nic, mac=mac) for nic, mac in zip(nics, macs, strict=True))
+
+
+def _default_network(join: Join, provider: ProviderSpec) -> str | None:
+    found = None
+    if provider.origin is not None:
+        ref = join.spec.provider_ref
+        found = join.documents.find(Provider, ref.namespace or join.document.namespace, ref.name)
+    stated = found.model.spec.defaults.network if found and found.model and found.model.spec.defaults else None
+    return stated or (join.environment.get("GOVC_NETWORK") if provider.type == "vsphere" else None)
+
+
+def _nic(join: Join, provider: ProviderSpec, index: int, network: Network) -> NetworkSpec | None:
+    """The NIC, by the attachment that it refers to or by its own name."""
+    loc: Loc = ("spec", "networks", index)
+    origin = join.document.places.place(loc)
+    attachment = None
+    nic = networks.plain(network.name, network.name, provider.type, origin)
+    if network.network_ref is not None:
+        place = (*loc, "networkRef")
+        found = join.follow(place, network.network_ref, VMNetworkAttachment)
+        if found is None or found.model is None:
+            return None
+        attachment = found.model.spec
+        by_attachment = networks.attached(network, found, provider.type, origin)
+        if by_attachment is None:
+            what = f"VMNetworkAttachment {found.key} has no {networks.NEEDED[provider.type]}"
+            join.broken(rulebook.NETWORK_BRIDGE, place, what)
+            return None
+        nic = by_attachment
+    if network.ip_address is not None and network.prefix is None:
+        join.broken(rulebook.STATIC_PREFIX, (*loc, "ipAddress"), f"{network.ip_address} has no prefix")
+    address = networks.address(network, attachment)
+    mac = network.mac_address.lower().replace("-", ":") if network.mac_address else None
+    return replace(nic, mac=mac, address=address)
