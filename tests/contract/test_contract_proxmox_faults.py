@@ -1,6 +1,8 @@
 """What goes wrong on a Proxmox cluster, one thing at a time: said in one line, mended by applying again."""
 
+import itertools
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -14,8 +16,10 @@ from pve_lab import PVE_8, PVE_9_1, PveLab, actions, lab, quiet, template
 from pve_server import AMD, INTEL, SECRET, TOKEN, documented
 from vm_factory import tiny_image
 
+from agent.channels.local import REPORT
 from hostcheck.model import Arrival, Silence
 from hostcheck.report import decode
+from provision.patience import BOUND
 from provision.provider import NoReport, ProviderError
 from provision.providers.proxmox import changes, media, tasks
 from provision.providers.proxmox.provider import open_endpoint
@@ -349,6 +353,31 @@ def test_a_guest_that_does_not_do_its_part(cluster: PveLab, behaviour: str, arri
     assert heard.arrival is arrival
     assert says in heard.detail
     assert heard.report is None
+
+
+def test_a_guest_that_is_getting_on_is_waited_for_longer(cluster: PveLab) -> None:
+    cluster.pve.set(behaviour={"*": "silent"})
+    cluster.apply(cluster.vm())
+    stages = (None, {"files": {}}, {"files": {REPORT: ""}})
+    (vmid,) = (vm["vmid"] for vm in cluster.pve.state()["vms"] if not vm["template"])
+    heard = threading.Event()
+
+    def boot() -> None:
+        for step in itertools.count():
+            cluster.pve.set(vm=vmid, agent=stages[step % len(stages)])
+            if heard.wait(0.7):
+                return
+
+    booting = threading.Thread(target=boot)
+    booting.start()
+    try:
+        silent = hear(cluster.provider, cluster.vm(), 3, quiet)
+    finally:
+        heard.set()
+        booting.join()
+    waited = re.search(r"no report within (\d+) s", silent.detail)
+    assert waited is not None, silent.detail
+    assert 3 < int(waited[1]) <= BOUND * 3 + 2, silent.detail
 
 
 def test_without_a_guest_agent_the_report_is_heard_on_the_console(cluster: PveLab) -> None:

@@ -1,6 +1,8 @@
 """vSphere beyond the contract of all providers: classes, versions, drift, networks, privileges, reports."""
 
+import itertools
 import json
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyVmomi import vim
 from vcsim_server import ESXI_8, TEMPLATE, guest, start
 from vm_factory import net
 from vsphere_lab import VsphereLab, provider_spec, template
@@ -15,6 +18,7 @@ from vsphere_lab import VsphereLab, provider_spec, template
 from commands.drift import status_of
 from commands.plan import intent
 from provision.model import ExtraDisk, Firmware, Limits, NetworkKind, Placement
+from provision.patience import BOUND
 from provision.provider import Diagnosing, Difference, Power, ProviderError
 from provision.providers import open_provider
 from provision.proving import hear
@@ -179,8 +183,6 @@ def test_an_ordinary_vm_is_a_source_too_and_is_left_as_it_is(lab: VsphereLab) ->
 
 
 def test_disks_and_their_kinds(lab: VsphereLab) -> None:
-    from pyVmomi import vim
-
     vm = lab.vm(disk_gib=5, disk_type="eagerzeroedthick", disks=(ExtraDisk("a", 1, "thin"), ExtraDisk("b", 2, "thick")))
     lab.apply(vm)
     disks = [d for d in lab.machine().config.hardware.device if isinstance(d, vim.vm.device.VirtualDisk)]
@@ -192,8 +194,6 @@ def test_disks_and_their_kinds(lab: VsphereLab) -> None:
 
 
 def test_nics_are_moved_added_and_removed(lab: VsphereLab) -> None:
-    from pyVmomi import vim
-
     one = net("DC0_DVPG0", NetworkKind.PORTGROUP, mac="00:50:56:00:00:01")
     two = net("VM Network", NetworkKind.PORTGROUP, model="e1000e")
     lab.apply(lab.vm(networks=(one, two)))
@@ -299,8 +299,6 @@ def test_places_by_name_and_by_path(lab: VsphereLab) -> None:
 
 def test_a_vm_that_is_not_ours_is_left_alone(lab: VsphereLab) -> None:
     source = lab.machine("plain")
-    from pyVmomi import vim
-
     spec = vim.vm.CloneSpec(location=vim.vm.RelocateSpec(pool=source.resourcePool), powerOn=False, template=False)
     source.CloneVM_Task(source.parent, "default.tiny", spec)
     try:
@@ -345,6 +343,30 @@ def test_the_real_agent_speaks_a_foreign_report_is_refused_and_silence_is_told(t
             assert (heard.report is not None) is (says == "")
         finally:
             lab.close()
+
+
+def test_a_guest_that_is_getting_on_is_waited_for_longer(tmp_path: Path) -> None:
+    lab = VsphereLab.of(start(tmp_path, guest=guest(), guestSilent=True))
+    heard = threading.Event()
+
+    def boot() -> None:
+        for step in itertools.count():
+            if heard.wait(0.2):
+                return
+            lab.reconfigure(extraConfig=[vim.option.OptionValue(key="guestinfo.step", value=str(step))])
+
+    booting = threading.Thread(target=boot)
+    try:
+        lab.apply(lab.vm())
+        booting.start()
+        silent = hear(lab.provider, lab.vm(), 2, lambda _: None)
+        waited = re.search(r"no report within (\d+) s", silent.detail)
+        assert waited is not None, silent.detail
+        assert 2 < int(waited[1]) <= BOUND * 2 + 1
+    finally:
+        heard.set()
+        booting.join()
+        lab.close()
 
 
 MINIMUM = [

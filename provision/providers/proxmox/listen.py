@@ -11,6 +11,7 @@ from agent.channels.local import REPORT
 from hostcheck import clock
 from hostcheck.model import Silence
 from hostcheck.report import MAX_BYTES
+from provision.patience import Signs, deadline
 from provision.provider import NoReport, Progress, ProviderError
 from provision.providers.proxmox.api import Api
 from provision.providers.proxmox.console import Console
@@ -41,8 +42,11 @@ class Listener:
         self._silence = Silence.UNKNOWN
 
     def listen(self, timeout: float, progress: Progress) -> bytes:
-        """The report within `timeout` seconds. Raises ProviderError that says how far the guest came."""
-        started = clock.monotonic()
+        """The report within `timeout` seconds, or more (`patience`) while the guest is getting on.
+
+        Raises ProviderError that says how far it came.
+        """
+        started, signs = clock.monotonic(), Signs()
         told = started - PROGRESS_EVERY
         try:
             while True:
@@ -51,12 +55,14 @@ class Listener:
                 if report is not None:
                     return report
                 now = clock.monotonic()
-                if now - started >= timeout:
-                    raise self._silent(timeout)
+                signs.look((self._stage, self._last_words()), now - started)
+                end = deadline(timeout, signs.last)
+                if now - started >= end:
+                    raise self._silent(max(timeout, round(now - started)))
                 if now - told >= PROGRESS_EVERY:
                     told = now
                     progress(f"waiting for its report, {now - started:.0f} s: {self._stage}{self._last_words()}")
-                time.sleep(min(PAUSE, max(0.0, timeout - (now - started))))
+                time.sleep(min(PAUSE, max(0.0, end - (now - started))))
         finally:
             if self._console is not None:
                 self._console.close()
