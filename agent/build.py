@@ -34,6 +34,8 @@ class Bundle:
         exec(compile(SOURCES[module.__name__][1], module.__name__, "exec", 0, True), module.__dict__)
 sys.meta_path.insert(0, Bundle())
 """
+# sys.exit would clear away every object, one after the other, before the process ends
+LEAVE = "sys.stdout.flush()\nsys.stderr.flush()\n__import__('os')._exit(%s)\n"
 # The file: a script whose encoding gives every byte a character, so that the block can stand in a string as it is.
 # Python starts it 5 ms faster than a zip, which it runs by means of runpy and zipimport.
 SCRIPT = (
@@ -48,9 +50,8 @@ for code, byte in zip("qrnze", "'\\r\\n\\0\\1"):
     block = block.replace("\\1" + code, byte)
 """
     + IMPORTER % 'block.encode("latin-1")'
-    # sys.exit would clear away every object, one after the other, before the process ends
     + "from agent.cli import main\ncode = main(sys.argv[1:])\n"
-    + "sys.stderr.flush()\n__import__('os')._exit(code)\n"
+    + LEAVE % "code"
 )
 # What may not stand in such a string, and what stands for it; the mark itself first
 ESCAPES = ((b"\1", b"\1e"), (b"\0", b"\1z"), (b"\n", b"\1n"), (b"\r", b"\1r"), (b"'", b"\1q"))
@@ -59,6 +60,7 @@ STREAMED = (
     IMPORTER % "sys.stdin.buffer.read()"
     + "from agent import collect\nfrom agent.frame import frame\n"
     + "sys.stdout.buffer.write(frame(collect(timeout=%r, measure=%r)))\n"
+    + LEAVE % 0
 )
 
 

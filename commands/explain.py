@@ -67,6 +67,7 @@ def _told_text(entry: "Told") -> list[str]:
 def _text(entry: "Check") -> list[str]:
     from hostcheck.checks.document import SEVERITIES
     from hostcheck.remedies.book import book
+    from hostcheck.remedies.proved import why_not_proved
 
     lines = [entry.id, "", *_wrapped(entry.question), "", *_wrapped(entry.why), "", "How it is judged:"]
     lines += [*_wrapped(entry.judged, 2), "", *_named("Results", ", ".join(entry.gives))]
@@ -80,7 +81,8 @@ def _text(entry: "Check") -> list[str]:
         remedy = book()[name].general
         lines += ["", *_wrapped(f"{name} ({remedy.where}): {remedy.title}", 2), *(f"    {c}" for c in remedy.commands)]
         lines += _named("    then", remedy.then) + _named("    needs", remedy.needs) + _named("    risk", remedy.risk)
-        lines += _named("    for", remedy.applies) + _named("    proven", remedy.proved_in or "not yet run in a test")
+        proven = remedy.proved_in or f"by no test: {why_not_proved(name)}"
+        lines += _named("    for", remedy.applies) + _named("    proven", proven)
     return lines + (["", "Read on:", *(f"  {link}" for link in entry.links)] if entry.links else [])
 
 

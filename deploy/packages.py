@@ -70,6 +70,7 @@ GROUPS = {
         "procps",
         "syslinux-common",
         "vgabios",  # what bochs only recommends, and does not start without
+        "virtinst",  # virt-xml, by which remedies change VMs
     ),
 }
 

@@ -71,7 +71,7 @@ def _is_other(facts: Facts, device: Device) -> bool:
     "groups give.",
     severity=Severity.BLOCKS,
     facts=("kvm.device", "process.identity", "machine.container"),
-    gives=(PASS, FAIL, SKIP),
+    gives=(PASS, FAIL, SKIP, UNKNOWN),
     link=Link.ACCESS,
     needs=("kvm.device",),
     remedies=("device.group", "device.login", "device.acl", "device.allow", "device.container"),
@@ -79,8 +79,10 @@ def _is_other(facts: Facts, device: Device) -> bool:
 )
 def kvm_access(facts: Facts) -> Outcome:
     device = facts.device.value
-    if device is None or device.open in NOT_THERE or facts.device.status is FactStatus.ABSENT:
+    if facts.device.status is FactStatus.ABSENT or (device is not None and device.open in NOT_THERE):
         return Outcome(SKIP, "there is no /dev/kvm to open")
+    if device is None:
+        return Outcome(UNKNOWN, f"/dev/kvm could not be looked at: {facts.device.error}")
     if device.open == "ok":
         return Outcome(PASS, f"{device.path} opens for reading and writing", _node(facts))
     who = facts.process.value.user or str(facts.process.value.uid) if facts.process.value else "this user"

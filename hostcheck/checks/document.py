@@ -11,6 +11,7 @@ from hostcheck.checks import TOPICS, Check, catalogue
 from hostcheck.model import Remedy, Severity
 from hostcheck.policy import THRESHOLDS, Thresholds
 from hostcheck.remedies.book import book
+from hostcheck.remedies.proved import why_not_proved
 from hostcheck.told import TOLD
 
 SEVERITIES = {
@@ -102,7 +103,7 @@ def _remedy(name: str, remedy: Remedy) -> list[str]:
         "Needs": remedy.needs.value,
         "Risk": remedy.risk,
         "For": remedy.applies,
-        "Proven in": remedy.proved_in or "not yet run in a test that turned the verdict",
+        "Proven in": remedy.proved_in or f"none: {why_not_proved(remedy.id)}",
     }
     commands = ["", "```sh", *remedy.commands, "```"] if remedy.commands else []
     listed = [f"- {key}: {text}" for key, text in rows.items() if text]

@@ -4,16 +4,7 @@ from hostcheck.checks import PASS, SKIP, UNKNOWN, WARN, Outcome, check
 from hostcheck.checks.modules import is_on
 from hostcheck.facts import Facts
 from hostcheck.model import Evidence, Remedy, Severity
-from hostcheck.remedies.modules import (
-    COMMAND_LINE,
-    ETC,
-    FIX_OPTION,
-    NESTED_COMMAND_LINE,
-    PERSIST,
-    RELOAD,
-    UNBLOCK,
-    UNBLOCK_ELSEWHERE,
-)
+from hostcheck.remedies.modules import COMMAND_LINE, ETC, FIX_OPTION, NESTED_COMMAND_LINE, PERSIST, RELOAD, unblock
 from hostcheck.shapes import Module, Option
 
 BOOLS = ("y", "n", "0", "1")
@@ -148,7 +139,7 @@ def _refused(option: Option) -> bool:
     severity=Severity.DEGRADES,
     facts=("kvm.modules", "kvm.configured"),
     gives=(PASS, WARN, SKIP, UNKNOWN),
-    remedies=("module.unblock", "module.unblock-elsewhere"),
+    remedies=("module.unblock", "module.override", "module.unblock-elsewhere"),
     links=(MODPROBE,),
 )
 def module_blacklist(facts: Facts) -> Outcome:
@@ -163,9 +154,5 @@ def module_blacklist(facts: Facts) -> Outcome:
         return Outcome(PASS, "nothing keeps the loaded modules from loading again")
     first = barred[0]
     evidence = tuple(Evidence(entry.source, f"keeps {entry.module} from loading") for entry in barred)
-    if first.source.startswith(ETC):
-        pattern = first.module.replace("_", "[-_]")
-        mend = UNBLOCK.fill(facts, module=first.module, source=first.source, pattern=pattern)
-    else:
-        mend = UNBLOCK_ELSEWHERE.fill(facts, module=first.module, source=first.source)
-    return Outcome(WARN, f"{first.module} runs, but {first.source} keeps it from loading", evidence, (mend,))
+    summary = f"{first.module} runs, but {first.source} keeps it from loading"
+    return Outcome(WARN, summary, evidence, (unblock(facts, first.module, first.source),))

@@ -61,8 +61,9 @@ def is_on(parameter: str) -> bool:
     link=Link.MODULE,
     needs=("machine.confidential", "cpu.virtualization", "firmware.virtualization"),
     remedies=(
-        "module.load", "module.unblock", "module.unblock-elsewhere", "kernel.debian", "kernel.ubuntu", "kernel.fedora",
-        "kernel.suse", "kernel.other", "rivals.stop-virtualbox", "rivals.stop-vmware", "rivals.stop-other",
+        "module.load", "module.unblock", "module.override", "module.unblock-elsewhere", "kernel.debian",
+        "kernel.ubuntu", "kernel.fedora", "kernel.suse", "kernel.other", "rivals.stop-virtualbox",
+        "rivals.stop-vmware", "rivals.stop-other",
     ),
     links=("modprobe.d(5)", "Linux documentation, Virtualization Support: KVM"),
 )  # fmt: skip

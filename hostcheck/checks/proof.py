@@ -89,15 +89,17 @@ def kvm_run(facts: Facts) -> Outcome:
     judged="An empty loop that never leaves the guest is timed: a CPU needs a few cycles for it, an emulator hundreds. "
     "Warns above 50.",
     severity=Severity.DEGRADES,
-    facts=("proof.pace",),
-    gives=(PASS, WARN, SKIP),
+    facts=("proof.plain", "proof.pace"),
+    gives=(PASS, WARN, SKIP, UNKNOWN),
     needs=("kvm.run",),
     links=("docs/report.md: proof.pace",),
 )
 def kvm_acceleration(facts: Facts) -> Outcome:
-    pace = facts.pace.known
-    if pace is None:
+    pace, plain = facts.pace.known, facts.plain.value
+    if pace is None and plain is not None and not plain.ok:
         return Outcome(SKIP, "no guest ran, so there is nothing to time")
+    if pace is None:
+        return Outcome(UNKNOWN, f"a guest's pace was not taken: {facts.pace.error}")
     evidence = (Evidence(facts.pace.source, f"{pace.loop_cycles:.0f} TSC cycles per iteration of an empty loop"),)
     if pace.emulated:
         summary = f"KVM emulates its instructions one by one ({pace.loop_cycles:.0f} cycles for an empty loop)"

@@ -54,12 +54,21 @@ UNBLOCK = recipe(
     "modprobe {module}",
     risk="somebody wrote that line for a reason: another hypervisor, or a hardening guide",
 )
+OVERRIDE = recipe(
+    "module.override",
+    "{source} keeps {module} from loading: override that file by one of its name without the line, and load it",
+    "sed -E 's/^\\s*(blacklist|install)\\s+'{pattern}'\\b/#&/' {source} > /etc/modprobe.d/{name}",
+    "modprobe {module}",
+    then="the file came with a package, whose next version would bring it back; what is in /etc wins over it",
+    risk="somebody wrote that line for a reason: another hypervisor, or a hardening guide",
+)
 UNBLOCK_ELSEWHERE = recipe(
     "module.unblock-elsewhere",
-    "{source} keeps {module} from loading: take that out, or override the file by one of its name in /etc/modprobe.d",
-    then="what the kernel's command line says (module_blacklist=) holds until the next boot",
+    "the kernel's command line keeps {module} from loading: take that out of it",
+    then="in /etc/default/grub and then update-grub (Debian, Ubuntu, SUSE: grub2-mkconfig), or by grubby (Fedora, "
+    "RHEL)",
     needs=Needs.REBOOT,
-    risk="somebody wrote that for a reason: another hypervisor, or a hardening guide",
+    risk="somebody wrote that for a reason: another hypervisor, or a hardening guide; the machine reboots",
 )
 RELOAD = recipe(
     "module.reload",
@@ -147,9 +156,17 @@ def load_module(facts: Facts, module: str) -> tuple[Remedy, ...]:
     barred = [entry.source for entry in configured.blacklisted if entry.module == module] if configured else []
     if not barred:
         return (LOAD.fill(facts, module=module),)
-    if barred[0].startswith(ETC):
-        return (UNBLOCK.fill(facts, module=module, source=barred[0], pattern=module.replace("_", "[-_]")),)
-    return (UNBLOCK_ELSEWHERE.fill(facts, module=module, source=barred[0]),)
+    return (unblock(facts, module, barred[0]),)
+
+
+def unblock(facts: Facts, module: str, source: str) -> Remedy:
+    """Take out of the way what bars a module: in a file of this machine's own, of a package's, on the command line."""
+    pattern = module.replace("_", "[-_]")
+    if source == COMMAND_LINE:
+        return UNBLOCK_ELSEWHERE.fill(facts, module=module)
+    if source.startswith(ETC):
+        return UNBLOCK.fill(facts, module=module, source=source, pattern=pattern)
+    return OVERRIDE.fill(facts, module=module, source=source, pattern=pattern, name=source.rpartition("/")[2])
 
 
 def switch_nested_on(facts: Facts, module: str, builtin: bool) -> tuple[Remedy, ...]:

@@ -1,10 +1,13 @@
 """Other hypervisors on the same machine. What helps depends on versions, and has reversed once already."""
 
+import re
+
 from hostcheck.facts import Facts
 from hostcheck.model import Needs, Remedy
 from hostcheck.remedies.book import recipe
 
 VERIFIED = "last verified 2026-08 in the issues of VirtualBox (#711, #713) and the source of Linux 6.12"
+VERSION = re.compile(r"([0-9]{1,5})\.([0-9]{1,5})\.([0-9]{1,5})(?![0-9.])")
 SHARE = (7, 2, 10)
 """The first VirtualBox that wants KVM to have switched virtualization on, where those before want the opposite."""
 
@@ -65,13 +68,13 @@ def stop_other_hypervisor(facts: Facts) -> tuple[Remedy, ...]:
 
 
 def virtualbox_version(facts: Facts) -> tuple[int, ...] | None:
-    """The version of the loaded vboxdrv; None when it is not known."""
+    """The version of the loaded vboxdrv; None when it is not known.
+
+    It calls itself `7.0.20_Debian r163906 (0x00330004)`, and in Oracle's own packages `7.2.10 r170000 (0x00340001)`.
+    """
     rivals = facts.rivals.known
-    text = rivals.versions.get("vboxdrv", "") if rivals else ""
-    numbers = text.partition("_")[0].split(".")
-    if not numbers or not all(n.isdecimal() and len(n) < 6 for n in numbers):
-        return None
-    return tuple(int(n) for n in numbers)
+    found = VERSION.match(rivals.versions.get("vboxdrv", "")) if rivals else None
+    return tuple(int(number) for number in found.groups()) if found else None
 
 
 def virt_at_load(facts: Facts) -> tuple[Remedy, ...]:

@@ -6,7 +6,8 @@ from truth_scenarios import Expected, Machine, Scenario
 HEAD = """# The truth table
 
 Written by `make lab`, which boots every machine below in software, brings it into each state, runs the agent in it,
-judges its report, runs the remedy that was printed, and judges it again. What is not as written here fails.
+judges its report, runs the remedy that was printed, and judges it again. What is not as written here fails. In a VM
+of libvirt a remedy is run on the hypervisor, and the VM is switched off and on; the next scenario goes on from there.
 
 QEMU's TCG emulates AMD's SVM, Bochs emulates Intel's VMX. All of these CPUs are emulated, so what works is DEGRADED:
 a guest ran, and no figure about speed means anything. The verdict after a remedy is that of a second report.
@@ -33,7 +34,7 @@ def page(machines: tuple[Machine, ...], scenarios: tuple[Scenario, ...], levels:
         f"{len(levels)} more scenarios have a VM in the machine, and judge both.",
     ]
     for machine in machines:
-        emulator = {"tcg": "QEMU TCG", "bochs": "Bochs"}[machine.emulator]
+        emulator = {"tcg": "QEMU TCG", "libvirt": "libvirt, QEMU TCG", "bochs": "Bochs"}[machine.emulator]
         rows = [row(scenario) for scenario in scenarios if scenario.machine == machine.id]
         out += ["", f"## {machine.title} ({emulator})", "", line(COLUMNS), line(("---",) * len(COLUMNS)), *rows]
     out += [LEVELS_HEAD, line(LEVEL_COLUMNS), line(("---",) * len(LEVEL_COLUMNS)), *map(level_row, levels)]

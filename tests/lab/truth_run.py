@@ -1,12 +1,14 @@
 """Goes through the truth table: boots its machines, judges the agent's reports, runs the remedies that were printed."""
 
+import contextlib
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab_artefacts import kernel
 from lab_machines import Done, Lab
+from truth_libvirt import Vm, libvirt_session
 from truth_scenarios import Expected, Machine, Scenario
 from truth_session import Broken, Session, session
 from truth_userland import module_tree, tools
@@ -17,12 +19,12 @@ from hostcheck.report import FactStatus, Report, ReportError, decode
 
 ATTEMPTS = 3
 MODULES = ["kvm-amd", "kvm-intel", "msr", "cpuid", "tun"]
-START = """mkdir -p /etc/modprobe.d /etc/udev/rules.d
+START = """mkdir -p /etc/modprobe.d /lib/modprobe.d /etc/modules-load.d /etc/udev/rules.d
 for f in passwd group shadow gshadow; do cp /etc/$f /etc/$f.first; done
 chmod 4755 /bin/newgrp"""
 RESET = """exec >/dev/null 2>&1
-modprobe -r kvm_amd; modprobe -r kvm_intel; modprobe -r kvm
-rm -rf /dev/kvm /etc/modprobe.d/* /etc/udev/rules.d/*
+modprobe -r kvm_amd; modprobe -r kvm_intel; modprobe -r kvm; modprobe -r tun
+rm -rf /dev/kvm /etc/modprobe.d/* /lib/modprobe.d/* /etc/modules-load.d/* /etc/udev/rules.d/*
 [ ! -e /tmp/kvm-amd.ko ] || { mv /tmp/kvm-amd.ko /lib/modules/*/kernel/arch/x86/kvm/ && depmod -a; }
 for f in passwd group shadow gshadow; do cp /etc/$f.first /etc/$f; done
 true"""
@@ -41,22 +43,31 @@ class Seen:
 
 def run_machine(machine: Machine, scenarios: list[Scenario], told: Callable[[str, Seen], None]) -> dict[str, Seen]:
     """Boot a machine and go through its scenarios; `told` hears of each. Raises Broken."""
-    files = tools() | module_tree(kernel(machine.suite), MODULES)
-    lab = Lab(jobs=(), files=files, suite=machine.suite, cpu=machine.cpu, cmdline=machine.cmdline, seconds=600)
     found = {}
-    with (
-        tempfile.TemporaryDirectory(prefix="nestproof-lab-") as directory,
-        session(lab, Path(directory), machine.emulator, machine.firmware_off) as shell,
-    ):
-        must(shell, START)
-        must(shell, machine.prepare)
+    with booted(machine) as shell:
         for scenario in scenarios:
-            found[scenario.id] = run_scenario(shell, scenario)
+            found[scenario.id] = run_scenario(shell, scenario, machine)
             told(scenario.id, found[scenario.id])
     return found
 
 
-def run_scenario(shell: Session, scenario: Scenario) -> Seen:
+@contextlib.contextmanager
+def booted(machine: Machine) -> Iterator[Session]:
+    """Boot a machine and prepare it; it ends with the block. Raises Broken."""
+    files = tools() | module_tree(kernel(machine.suite), MODULES)
+    lab = Lab(jobs=(), files=files, suite=machine.suite, cpu=machine.cpu, cmdline=machine.cmdline, seconds=600)
+    with tempfile.TemporaryDirectory(prefix="nestproof-lab-") as directory, contextlib.ExitStack() as stack:
+        shell: Session
+        if machine.emulator == "libvirt":
+            shell = stack.enter_context(libvirt_session(lab, Path(directory)))
+        else:
+            shell = stack.enter_context(session(lab, Path(directory), machine.emulator, machine.firmware_off))
+        must(shell, START)
+        must(shell, machine.prepare)
+        yield shell
+
+
+def run_scenario(shell: Session, scenario: Scenario, machine: Machine) -> Seen:
     """Bring the machine into the state, judge it, run the remedy, judge it again. Raises Broken."""
     must(shell, RESET)
     must(shell, scenario.state)
@@ -65,7 +76,17 @@ def run_scenario(shell: Session, scenario: Scenario) -> Seen:
     remedy = offered(before, scenario)
     if remedy is None or scenario.mended is None:
         return Seen(report, before, remedy)
+    if scenario.reboot is not None:
+        with booted(replace(machine, cmdline=scenario.reboot)) as again:
+            must(again, scenario.state)
+            return Seen(report, before, remedy, None, judge(reported(again, scenario.agent), scenario.id))
     commands = "\n".join(remedy.commands)
+    if isinstance(shell, Vm):
+        ran = shell.outside(commands)
+        shell.power_cycle()
+        must(shell, START)
+        must(shell, scenario.state)
+        return Seen(report, before, remedy, ran, judge(reported(shell, scenario.agent), scenario.id))
     if scenario.session:
         after = reported(shell, scenario.session.replace("COMMANDS", commands))
         return Seen(report, before, remedy, None, judge(after, scenario.id))

@@ -14,7 +14,7 @@ class Machine:
     id: str
     title: str
     emulator: str
-    """`tcg` (QEMU, AMD's SVM) or `bochs` (Intel's VMX)."""
+    """`tcg` (QEMU, AMD's SVM), `libvirt` (the same, as a VM of libvirt) or `bochs` (Intel's VMX)."""
     cpu: str = ""
     """The emulator's name of a CPU model; empty for the lab's usual one."""
     suite: str = "stable"
@@ -57,5 +57,7 @@ class Scenario:
     """What must be said after the remedy's commands were run; None where they cannot be run in a lab."""
     session: str = ""
     """A script that runs the remedy's COMMANDS and the agent in one session; empty: the agent is started anew."""
+    reboot: str | None = None
+    """The kernel's command line as a remedy without commands says it; the machine is booted again with it."""
     unmended: str = ""
     """Why they cannot."""

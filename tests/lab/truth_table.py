@@ -15,6 +15,7 @@ MACHINES = (
     Machine("phenom", "AMD Phenom, Linux 6.1", "tcg", cpu="phenom,+svm,-cx16", cmdline="kvm_amd.nested=0"),
     Machine("epyc-no-svm", "AMD EPYC without svm, Linux 6.1", "tcg", cpu="EPYC,-svm,-x2apic,-cx16"),
     Machine("haswell-no-vmx", "Intel Haswell as QEMU emulates it, Linux 6.1", "tcg", cpu="Haswell,-x2apic,-cx16"),
+    Machine("libvirt", "A VM of libvirt with an AMD EPYC, Linux 6.1", "libvirt", cpu="EPYC,-svm,-x2apic,-cx16"),
     Machine("broadwell", "Intel Broadwell, Linux 6.1", "bochs", cpu="broadwell_ult"),
     Machine("penryn", "Intel Penryn (no EPT), Linux 6.1", "bochs", cpu="core2_penryn_t9600"),
     Machine("lynnfield", "Intel Lynnfield (EPT only), Linux 6.12", "bochs", cpu="corei5_lynnfield_750",
@@ -59,6 +60,11 @@ NOBODY_TO_STOP = "the lab sets EFER.SVME by hand: there is no hypervisor to stop
 SETTLE = "udevadm settle"
 LOADED = f"modprobe kvm_amd; {SETTLE}"
 WITHOUT_SYS = f"unshare -m dash -c 'umount -l /sys; {AGENT}'"
+# VirtualBox's entry in /sys/module is made up; what the remedy changes, and is read back, is KVM's own
+BESIDE_VIRTUALBOX = f"""unshare -m dash -c '
+mkdir -p /tmp/sys && mount -o rbind /sys /tmp/sys && mount -t tmpfs none /sys/module && cd /sys/module &&
+mkdir kvm kvm_amd vboxdrv && echo "VERSION" > vboxdrv/version &&
+for m in kvm kvm_amd; do mount -o bind /tmp/sys/module/$m $m; done; {AGENT}'"""
 WITHOUT_DEV = f"unshare -m dash -c 'mount -t tmpfs none /dev; {AGENT}'"
 CGROUP = """mkdir -p /tmp/cg
 mountpoint -q /tmp/cg || mount -t cgroup -o devices none /tmp/cg
@@ -119,6 +125,10 @@ EPYC = (
         check="kvm.module", remedy="module.load", mended=WORKS,
     ),
     Scenario(
+        "amd-nothing-loaded-no-node", "no module loaded: what is said of the node", "epyc", "",
+        both(WRONG, "kvm.module", ("kvm.device", FAIL)), check="kvm.device", remedy="device.make", mended=WORKS,
+    ),
+    Scenario(
         "amd-vendor-not-loaded", "kvm loaded, kvm_amd not", "epyc", "modprobe kvm", both(WRONG, "kvm.module"),
         check="kvm.module", remedy="module.load", mended=WORKS,
     ),
@@ -135,6 +145,11 @@ EPYC = (
         "amd-install-false", "install kvm-amd /bin/false in modprobe.d", "epyc",
         "echo install kvm-amd /bin/false > /etc/modprobe.d/hardening.conf; ! modprobe kvm_amd",
         both(WRONG, "kvm.module"), check="kvm.module", remedy="module.unblock", mended=WORKS,
+    ),
+    Scenario(
+        "amd-install-false-by-package", "the same in /lib/modprobe.d, as a package brings it", "epyc",
+        "echo install kvm_amd /bin/false > /lib/modprobe.d/hardening.conf; ! modprobe kvm_amd",
+        both(WRONG, "kvm.module"), check="kvm.module", remedy="module.override", mended=WORKS,
     ),
     Scenario(
         "amd-loaded-yet-blacklisted", "kvm_amd runs, and is blacklisted for the next boot", "epyc",
@@ -195,6 +210,12 @@ EPYC = (
         f"{LOADED}; {CGROUP}; echo 'c 10:232 rwm' > /tmp/cg/box/devices.deny", both(POLICY, "kvm.access"),
         FORBIDDEN, check="kvm.access", remedy="device.allow", unmended="the lab has no systemd, which sets such rules",
     ),
+    Scenario(
+        "host-without-tun", "no tun module: no VM can be put on a bridge", "epyc", LOADED,
+        Expected(DEGRADED, "kvm.run", DEGRADED, "nested.run", (("host.tun", WARN),)),
+        check="host.tun", remedy="plumbing.load",
+        mended=Expected(DEGRADED, "kvm.run", DEGRADED, "nested.run", (("host.tun", PASS),)),
+    ),
     Scenario("container-no-sys", "no /sys", "epyc", LOADED, WORKS, WITHOUT_SYS),
     Scenario(
         "container-no-dev", "no /dev", "epyc", LOADED, both(WRONG, "kvm.device"), WITHOUT_DEV,
@@ -209,6 +230,8 @@ EPYC = (
         both(CONFLICT, "kvm.run"), check="kvm.run", remedy="rivals.stop-other", unmended=NOBODY_TO_STOP,
     ),
 )  # fmt: skip
+VIRTUALBOX = Expected(DEGRADED, "kvm.run", DEGRADED, "nested.run", (("rivals.virt-at-load", WARN),))
+BESIDE = Expected(DEGRADED, "kvm.run", DEGRADED, "nested.run", (("rivals.virt-at-load", PASS),))
 EPYC_612 = (
     Scenario("amd-6.12-nested", "nesting on", "epyc-6.12", "modprobe kvm_amd", WORKS),
     Scenario(
@@ -230,6 +253,28 @@ EPYC_612 = (
         check="kvm.paging",
         remedy="module.parameter-on",
         mended=WORKS,
+    ),
+    Scenario(
+        "amd-6.12-virtualbox-7.0",
+        "VirtualBox 7.0 beside KVM that holds SVM from its load on (VirtualBox's module is made up)",
+        "epyc-6.12",
+        "modprobe kvm_amd",
+        VIRTUALBOX,
+        BESIDE_VIRTUALBOX.replace("VERSION", "7.0.20_Debian r163906 (0x00330004)"),
+        check="rivals.virt-at-load",
+        remedy="rivals.virt-on-demand",
+        mended=BESIDE,
+    ),
+    Scenario(
+        "amd-6.12-virtualbox-7.2.10",
+        "VirtualBox 7.2.10 beside KVM with enable_virt_at_load=0 (VirtualBox's module is made up)",
+        "epyc-6.12",
+        "modprobe kvm enable_virt_at_load=0; modprobe kvm_amd",
+        VIRTUALBOX,
+        BESIDE_VIRTUALBOX.replace("VERSION", "7.2.10 r170000 (0x00340001)"),
+        check="rivals.virt-at-load",
+        remedy="rivals.virt-at-load",
+        mended=BESIDE,
     ),
     Scenario(
         "amd-6.12-on-demand-busy",
@@ -261,7 +306,8 @@ PHENOM = (
         NESTED_OFF,
         check="nested.parameter",
         remedy="module.nested-command-line",
-        unmended="the kernel has to be booted with another command line",
+        mended=WORKS,
+        reboot="kvm_amd.nested=1",
     ),
     Scenario(
         "amd-phenom-nested",
@@ -283,7 +329,7 @@ NO_FEATURE = (
         both(UNSUPPORTED, "cpu.virtualization"),
         check="cpu.virtualization",
         remedy="vm.libvirt",
-        unmended="the hypervisor of this VM is QEMU without libvirt",
+        unmended="QEMU was started by hand: in libvirt-cpu-without-svm libvirt starts it",
     ),
     Scenario(
         "vm-without-vmx",
@@ -293,7 +339,31 @@ NO_FEATURE = (
         both(UNSUPPORTED, "cpu.virtualization"),
         check="cpu.virtualization",
         remedy="vm.libvirt",
-        unmended="the hypervisor of this VM is QEMU without libvirt",
+        unmended="QEMU was started by hand: in libvirt-cpu-without-svm libvirt starts it",
+    ),
+)
+NONE = both(UNSUPPORTED, "cpu.virtualization", ("guest.exposure", PASS))
+SHOWN = Expected(DEGRADED, "kvm.run", DEGRADED, "nested.run", (("nested.paging", PASS), ("guest.exposure", WARN)))
+BY_LIBVIRT = (
+    Scenario(
+        "libvirt-cpu-without-svm",
+        "the VM's CPU model lacks svm",
+        "libvirt",
+        "modprobe kvm_amd || true",
+        NONE,
+        check="cpu.virtualization",
+        remedy="vm.libvirt",
+        mended=SHOWN,
+    ),
+    Scenario(
+        "libvirt-svm-unused",
+        "svm is shown to the VM, and nothing in it runs or manages VMs",
+        "libvirt",
+        "modprobe kvm_amd || true",
+        SHOWN,
+        check="guest.exposure",
+        remedy="hide.libvirt",
+        mended=NONE,
     ),
 )
 BROADWELL = (
@@ -412,4 +482,4 @@ MODELS = (
         unmended="a menu of the firmware; with VMX on in it, the same machine is intel-broadwell-nested",
     ),
 )
-SCENARIOS = (*EPYC, *EPYC_612, *PHENOM, *NO_FEATURE, *BROADWELL, *MODELS)
+SCENARIOS = (*EPYC, *EPYC_612, *PHENOM, *NO_FEATURE, *BY_LIBVIRT, *BROADWELL, *MODELS)

@@ -517,6 +517,8 @@ _case(
 )
 _case("kvm.access", FAIL, amd(kvm_device=failed("error", "EBUSY", node(open="EBUSY")["value"])), says="EBUSY")
 _case("kvm.access", SKIP, no_device(amd()))
+_case("kvm.access", UNKNOWN, amd(kvm_device=failed("timeout", "ETIMEDOUT: stopped after 3 s")), says="ETIMEDOUT")
+_case("kvm.access", UNKNOWN, without(amd(), "kvm.device"))
 _case("kvm.permissions", PASS, amd(), says="group kvm")
 _case("kvm.permissions", PASS, amd(kvm_device=node(mode="0666")), says="everybody")
 _case("kvm.permissions", WARN, pvm_vm(), "device.rule", says="only root")
@@ -555,6 +557,8 @@ _case("kvm.run", UNKNOWN, amd(proof_plain=FORKLESS) | ALONE, says="no child proc
 _case("kvm.acceleration", PASS, amd())
 _case("kvm.acceleration", WARN, pvm_vm())
 _case("kvm.acceleration", SKIP, no_device(amd()))
+_case("kvm.acceleration", UNKNOWN, amd(proof_pace=failed("timeout", "ETIMEDOUT: stopped after 4 s")), says="ETIMEDOUT")
+_case("kvm.acceleration", UNKNOWN, without(amd(), "proof.pace"))
 _case("proof.flags", PASS, amd())
 _case("proof.flags", WARN, pvm_vm(), says="execution says yes")
 _case("proof.flags", WARN, amd(proof_plain=HUNG), says="execution says no")
@@ -736,6 +740,9 @@ _case("rivals.virt-at-load", PASS, vbox("7.2.10", "Y"))
 _case("rivals.virt-at-load", PASS, vbox("7.1.4_Debian", "N"))
 _case("rivals.virt-at-load", WARN, vbox("7.1.4_Debian", "Y"), "rivals.virt-on-demand", says="needs 0")
 _case("rivals.virt-at-load", WARN, vbox("7.2.10", "N"), "rivals.virt-at-load", says="needs 1")
+_case("rivals.virt-at-load", WARN, vbox("7.2.10 r170000 (0x00340001)", "N"), "rivals.virt-at-load", says="needs 1")
+_case("rivals.virt-at-load", WARN, vbox("7.0.20_Debian r163906 (0x00330004)", "Y"), "rivals.virt-on-demand", says=" 0")
+_case("rivals.virt-at-load", WARN, vbox("7.2.10.1", "Y"), "rivals.virt-on-demand", "rivals.virt-at-load")
 _case("rivals.virt-at-load", WARN, vbox("", "Y"), "rivals.virt-on-demand", "rivals.virt-at-load", says="depends on")
 _case("rivals.virt-at-load", SKIP, amd())
 _case("rivals.virt-at-load", SKIP, vbox("7.1.4", "Y", "6.1.0-40-amd64"), says="before Linux 6.12")
@@ -800,7 +807,7 @@ _case(
     "module.blacklist",
     WARN,
     amd(kvm_configured=barred("kvm_amd", "/usr/lib/modprobe.d/x.conf")),
-    "module.unblock-elsewhere",
+    "module.override",
 )
 _case("module.blacklist", SKIP, cloud(kvm_configured=options()))
 _case("module.blacklist", UNKNOWN, without(amd(), "kvm.configured"))

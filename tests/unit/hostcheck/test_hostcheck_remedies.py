@@ -17,7 +17,7 @@ from hostcheck.judge import judge
 from hostcheck.model import Needs, Remedy, Where
 from hostcheck.remedies.book import Recipe, book
 from hostcheck.remedies.modules import FIX_OPTION, NESTED_EDIT, UNBLOCK
-from hostcheck.remedies.proved import PROVED
+from hostcheck.remedies.proved import NOT_PROVED, PROVED, why_not_proved
 
 FIRMWARE = re.compile(r"bios|firmware set-up|uefi", re.IGNORECASE)
 GIVEN = [
@@ -35,6 +35,11 @@ def test_every_remedy_has_a_general_form_without_places_left() -> None:
 
 def test_the_table_of_proofs_speaks_of_remedies_that_exist() -> None:
     assert set(PROVED) <= set(book())
+    for each in book():
+        assert bool(why_not_proved(each)) == (each not in PROVED)
+        assert "no test" not in why_not_proved(each), each
+    for begin in NOT_PROVED:
+        assert any(each.startswith(begin) for each in book() if each not in PROVED), begin
 
 
 def test_what_stops_vms_or_the_machine_says_so() -> None:
