@@ -11,8 +11,9 @@ from commands.output import Terminal
 from commands.recording import Recorder, host_entry, vm_entry
 from hostcheck.chain import host_chain, vm_chain
 from hostcheck.exits import Exit, of_verdict
+from hostcheck.host_view import judge_view
 from hostcheck.judge import judge
-from hostcheck.model import Chain
+from hostcheck.model import Chain, Judgement, VmView
 from hostcheck.report import decode
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Proofs:
         self.recorder = Recorder(terminal)
         self._terminal = terminal
         self._hosts: dict[str, Chain] = {}
+        self._seen: dict[tuple[str, str], Judgement | None] = {}
         self._vms: dict[str, Chain] = {}
 
     def host(self, endpoint: Endpoint) -> None:
@@ -68,13 +70,29 @@ class Proofs:
 
     def _keep(self, endpoint: Endpoint, vm: VmSpec, heard: Heard) -> Chain:
         """Join what the VM and its provider said with the host's judgement, and keep it."""
-        host = endpoint.host
-        entry = vm_entry(heard.view, host.name if host else "", heard.report, heard.arrival, heard.detail)
+        host = endpoint.host or self._host_of(endpoint, heard.view)
+        where = host.name if host else heard.view.host
+        entry = vm_entry(heard.view, where, heard.report, heard.arrival, heard.detail)
         self.recorder.keep([entry])
         guest = judge(decode(heard.report), vm.key) if heard.report is not None else None
         chain = vm_chain(heard.view, guest, host, heard.detail)
         self._vms[vm.key] = chain
         return chain
+
+    def _host_of(self, endpoint: Endpoint, view: VmView) -> Judgement | None:
+        """The host of a VM as its provider's API tells of it now, asked once; not kept, for `check` may know more."""
+        from provision.provider import ProviderError, Seeing
+
+        provider, key = endpoint.provider, (endpoint.provider.name, view.host)
+        if not view.host or not isinstance(provider, Seeing):
+            return None
+        if key not in self._seen:
+            try:
+                seen = provider.host_view(view.host)
+            except ProviderError:  # the VM's own words are there all the same
+                seen = None
+            self._seen[key] = judge_view(seen) if seen else None
+        return self._seen[key]
 
     def show(self, reports: Sequence[tuple[str, Path]], *, verbose: bool, silent: bool = False) -> None:
         """Print each VM's chain unless `silent`, write the reports asked for and the page of everything."""

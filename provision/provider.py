@@ -135,6 +135,14 @@ class Diagnosing(Protocol):
         """What there is of the VM, secrets left out where the provider can. Raises ProviderError."""
 
 
+@runtime_checkable
+class Seeing(Protocol):
+    """A provider whose API also tells of the host that a VM is on. One that cannot has no such method."""
+
+    def host_view(self, name: str) -> HostView | None:
+        """What it says of the host of this name; None when there is none. Raises ProviderError."""
+
+
 class Estate(Protocol):
     """A hypervisor with many hosts, of which an API tells more than any one of them: vCenter, a Proxmox cluster.
 

@@ -170,6 +170,8 @@ def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(cluster: PveLab, 
         for line in process.stdout:
             if line.decode().startswith(at):
                 break
+        else:
+            pytest.fail(f"it never came to {at!r}")
         process.kill()
     plan, _ = cluster.apply(vm)
     made = cluster.pve.vm("default.tiny")

@@ -12,11 +12,15 @@ from pve_lab import PVE_8, PVE_9_1, lab, quiet
 from pve_server import AMD, INTEL, PASSWORD, SECRET, TOKEN, Pve, running
 from vm_factory import tiny_image
 
+from commands.endpoints import Endpoint
+from commands.output import Terminal
+from commands.proofs import Proofs
 from hostcheck.host_view import judge_view
-from hostcheck.model import Asked, Verdict
+from hostcheck.model import Asked, Link, Status, Verdict
 from provision.model import Credentials, ProviderSpec
 from provision.provider import ProviderError
 from provision.providers import open_estate, open_provider
+from reports.store import Store
 
 VARIABLES = (
     "PROXMOX_TOKEN_ID", "PROXMOX_TOKEN_SECRET", "PROXMOX_CA_FILE", "PROXMOX_USER", "PROXMOX_PASSWORD",
@@ -269,3 +273,27 @@ def test_the_server_is_strict_where_the_real_one_is(pve: Pve) -> None:
     ends = {each: ending for kind, each, ending in pve.state()["tasks"] if kind == "qmcreate"}
     assert "does not exist" in ends["205"]
     assert ends["206"] == "OK"
+
+
+def test_a_vm_is_joined_with_what_the_api_says_of_its_node_and_later_with_the_nodes_own_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NESTPROOF_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with lab(tmp_path, tiny_image(tmp_path), PVE_9_1) as made:
+        vm = made.vm()
+        made.apply(vm)
+        before = made.pve.state()["calls"]
+        proofs = Proofs(Terminal())
+        endpoint = Endpoint(made.provider, (vm,), None, None)
+        proofs.not_awaited(endpoint, vm)
+        first = made.pve.state()["calls"] - before
+        proofs.not_awaited(endpoint, vm)
+        assert made.pve.state()["calls"] - before - first == first - 7, "a node is asked once"
+        (chain,) = proofs._vms.values()
+        offered = next(link for link in chain.links if link.link is Link.OFFERED)
+        assert (chain.host, offered.status, offered.summary) == ("pve1", Status.PASS, "KVM offers svm to guests")
+        assert made.provider.host_view("nosuch") is None
+        with Store.open(None) as store:
+            (kept,) = store.latest()
+            assert (kept.kind, kept.host) == ("vm", "pve1"), "the node of `check` is what it is joined with later"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from msgspec.structs import replace as with_fields
 
-from hostcheck.model import Judgement, Silence, VmView
+from hostcheck.model import HostView, Judgement, Silence, VmView
 from provision import images
 from provision.accounting import account
 from provision.model import ProviderSpec, VmSpec
@@ -20,7 +20,7 @@ from provision.providers.proxmox.choose import node_for
 from provision.providers.proxmox.cpu import choose
 from provision.providers.proxmox.credentials import login
 from provision.providers.proxmox.endpoint import parse_endpoint
-from provision.providers.proxmox.estate import ProxmoxEstate
+from provision.providers.proxmox.estate import ProxmoxEstate, host_view
 from provision.providers.proxmox.facts import Node
 from provision.providers.proxmox.guests import Guest
 from provision.providers.proxmox.listen import Listener
@@ -149,6 +149,14 @@ class ProxmoxProvider:
             self._maker.wait_for_tasks(guest, _quiet)
             removed += self._maker.remove(guest, _quiet)
         return removed
+
+    def host_view(self, name: str) -> HostView | None:
+        """See `provision.provider.Seeing`."""
+        online = facts.node_names(self._api)
+        if name not in online:
+            return None
+        (node,) = facts.read_nodes(self._api, self._version, {name: online[name]}, _quiet)
+        return host_view(node, self.name)
 
     def artefacts(self, namespace: str, name: str) -> tuple[Artefact, ...]:
         """See `provision.provider.Diagnosing`."""
