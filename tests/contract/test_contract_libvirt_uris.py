@@ -70,7 +70,7 @@ def ssh(daemon: Lab, tmp_path_factory: pytest.TempPathFactory, needs: Callable[[
     directory = tmp_path_factory.mktemp("ssh")
     run = Path(daemon.endpoint.partition("socket=")[2]).parent
     pid = (run.parent / "libvirtd.pid").read_text().strip()
-    inside = f'exec nsenter --target {pid} --mount /bin/sh -c "$SSH_ORIGINAL_COMMAND"\n'
+    inside = f'exec nsenter --target {pid} --mount --root /bin/sh -c "$SSH_ORIGINAL_COMMAND"\n'
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sshd.BEHAVIOURS, "libvirt", inside)
         bare = directory / "bin"

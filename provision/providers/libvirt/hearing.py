@@ -23,6 +23,9 @@ PROGRESS_EVERY = 5.0
 OTHERS_AFTER = 20.0
 """Seconds for the port alone, whose report is the freshest."""
 OTHERS_EVERY = 10.0
+WITHOUT_PORT = 20.0
+"""Seconds, and more while it is getting on, that a guest without its port has to be heard by another channel."""
+WITHOUT_PORT_EVERY = 1.0
 PANIC_SECONDS = 30.0
 """How long a panicked kernel may take to restart itself before the wait is given up."""
 ENDING_SECONDS = 30.0
@@ -63,23 +66,23 @@ class Listener:
         tell = _Every(PROGRESS_EVERY, lambda: progress(self._stage(clock.monotonic() - started)))
         watch = _Every(STATE_EVERY, self._must_run)
         others = _Every(OTHERS_EVERY, lambda: self._by_others(progress), after=min(OTHERS_AFTER, timeout / 2))
+        instead = _Every(WITHOUT_PORT_EVERY, lambda: self._by_others(progress))
         try:
-            while clock.monotonic() - started < deadline(timeout, self._signs.last):
+            while True:
                 watch()
-                report = self._by_port() or others()
-                if report is None and self._port.missing:  # nothing to wait for
-                    report = self._by_others(progress)
-                    if report is None:
-                        break
+                report = self._by_port() or (instead() if self._port.missing else others())
                 if report is not None:
                     return report
+                given = min(timeout, WITHOUT_PORT) if self._port.missing else timeout
+                if clock.monotonic() - started >= deadline(given, self._signs.last):
+                    break
                 tell()
                 time.sleep(PAUSE)
             self._must_run()
             report = self._by_others(progress, last=True)
             if report is not None:
                 return report
-            raise silence(self._seen(), max(timeout, round(clock.monotonic() - started)))
+            raise silence(self._seen(), max(given, round(clock.monotonic() - started)))
         finally:
             self._port.close()
 
