@@ -162,10 +162,10 @@ def test_status_tells_asked_configured_running_and_proven(
     assert (vm["asked"], vm["configured"], vm["running"], vm["got"], vm["drift"]) == ("on", "on", True, True, [])
     assert chains and vm["proven"] in ("PROVEN", "DEGRADED")
     changed = tmp_path / "vm.yaml"
-    changed.write_text((manifests / "nested-vm.yaml").read_text().replace("cpu: 2", "cpu: 3"))
+    changed.write_text((manifests / "nested-vm.yaml").read_text().replace("cpu: 1", "cpu: 2"))
     done = finished(state, "status", str(changed))
     assert done.returncode == 3
-    assert "drift: cpus: is 2, asked is 3" in done.stdout
+    assert "drift: cpus: is 1, asked is 2" in done.stdout
 
 
 def test_verify_exits_0_only_for_the_proven_one(

@@ -61,7 +61,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., str])
 
     console = subprocess.run(
         [
-            *(qemu, "-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", "EPYC,+svm,-x2apic", "-smp", "2"),
+            *(qemu, "-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", "EPYC,+svm,-x2apic", "-smp", "1"),
             *("-m", "1024", "-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot", "-nic", "none"),
             *("-drive", f"if=pflash,format=raw,readonly=on,file={FIRMWARE}"),
             *("-drive", f"if=virtio,format=qcow2,file={disk}"),

@@ -69,7 +69,7 @@ def running(command: list[str], directory: Path) -> Iterator[None]:
 def qemu(directory: Path, *more: str) -> list[str]:
     """Return the command of a guest that has SVM and the report's port."""
     return [
-        "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", EPYC, "-smp", "2", "-m", "1024",
+        "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", EPYC, "-smp", "1", "-m", "1024",
         "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot", "-device", "virtio-serial",
         "-chardev", f"socket,id=report,path={directory}/port,server=on,wait=off",
         "-device", f"virtserialport,chardev=report,name={PORT}", *more,

@@ -10,6 +10,10 @@ from provision.providers.libvirt.offer import Offer
 NESTED = "VMClass spec.performanceProfile.nestedVirtualization"
 ACCEL = "VirtualMachine metadata.annotations.nestproof.org/accel"
 CPU = "VirtualMachine metadata.annotations.nestproof.org/cpu"
+SEVERAL = (
+    "with more than one emulated CPU a kernel that patches its own code, as KVM's does, now and then panics (int3) or "
+    "hangs (seen with QEMU 7.2): spec.resources.cpu: 1 avoids that"
+)
 EMULATE = "or accept an emulated CPU: set the annotation nestproof.org/accel: auto on the VirtualMachine"
 
 
@@ -86,7 +90,8 @@ def _emulated(vm: VmSpec, tcg: Offer, against: str, evidence: tuple[Evidence, ..
             refused=True,
         )
     note = f"the CPU will be emulated (QEMU TCG{with_svm}){why}; results are true, speed means nothing"
-    return Choice(Accelerator.TCG, "svm", (note,), evidence)
+    notes = (note, SEVERAL) if vm.nested and vm.cpus > 1 else (note,)
+    return Choice(Accelerator.TCG, "svm", notes, evidence)
 
 
 def where(vm: VmSpec, path: str) -> str:

@@ -150,8 +150,8 @@ class Listener:
             raise NoReport(
                 f"no report: its kernel panicked: {reason}",
                 Silence.CRASHED,
-                hint="destroy it and apply again; under an emulated CPU on a busy host, no_timer_check on the kernel's "
-                "command line helps against timer panics",
+                hint="destroy it and apply again; if its CPU is emulated, one CPU (spec.resources.cpu: 1) and "
+                "no_timer_check on the kernel's command line keep it from panics that are the emulator's",
             )
 
     def _stage(self, seconds: float) -> str:

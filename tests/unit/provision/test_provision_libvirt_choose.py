@@ -1,5 +1,6 @@
 """Which accelerator and feature a VM gets, over policy, nesting, capabilities and the host's own judgement."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,9 @@ def test_an_emulator_without_svm_is_refused_for_nesting_and_taken_without() -> N
 def test_a_host_without_qemu_is_refused() -> None:
     with pytest.raises(ProviderError, match="cannot emulate an x86_64 CPU there: no emulator"):
         choose(vm(AccelPolicy.AUTO, nested=True), NO_KVM, Offer(Accelerator.TCG, False, "no emulator"), None)
+
+
+def test_several_emulated_cpus_are_warned_of_where_their_kernel_patches_itself() -> None:
+    for cpus, nested, warned in ((1, True, False), (2, True, True), (2, False, False)):
+        notes = choose(replace(vm(AccelPolicy.TCG, nested=nested), cpus=cpus), NO_KVM, TCG, None).notes
+        assert ("spec.resources.cpu: 1" in notes[-1]) is warned, (cpus, nested)

@@ -81,7 +81,7 @@ def test_our_examples_have_nothing_wrong(name: str, nested: bool) -> None:
     assert [p for p in problems if p.severity is not Severity.NOTE] == []
     (vm,) = vms
     assert (vm.key, vm.nested, vm.accel, vm.power_on) == (f"default/{name}", nested, AccelPolicy.AUTO, True)
-    assert (vm.cpus, vm.memory_mib, vm.disk_gib) == (2, 1024, 4)
+    assert (vm.cpus, vm.memory_mib, vm.disk_gib) == (1, 1024, 4)
     assert vm.image.path == (ROOT / ".cache" / "guest" / "debian-12.qcow2").resolve()
     assert vm.user_data is not None
     assert vm.user_data.startswith("#cloud-config\n")
@@ -91,7 +91,7 @@ def test_the_documents_hypervisor_corrected_has_nothing_wrong_either() -> None:
     (vm,), problems = resolve(load([ROOT / "examples/hypervisor.yaml"]))
     assert [p for p in problems if p.severity is not Severity.NOTE] == []
     assert (vm.key, vm.nested, vm.vtd, vm.firmware) == ("default/nested-hypervisor", True, True, Firmware.UEFI)
-    assert (vm.cpus, vm.memory_mib, vm.disk_gib) == (2, 1024, 200), "made small by spec.resources"
+    assert (vm.cpus, vm.memory_mib, vm.disk_gib) == (1, 1024, 200), "made small by spec.resources"
 
 
 def test_the_examples_do_not_collide() -> None:
