@@ -29,6 +29,7 @@ _CLASS: dict[str, tuple[Handling, str]] = {
         f"VMClass spec.extraConfig.{key}": (_UNSUPPORTED, _INSTEAD)
         for key in ("vhv.enable", "vhv.allowNestedPageTables", "vvtd.enable", "vbs.enable")
     },
+    "VMClass spec.extraConfig.vpmc.enable": (_HONOURED, "vPMCEnabled, in the last reconfiguration, and read back"),
     "VMClass spec.extraConfig.virtualHW.version": (_HONOURED, "UpgradeVM_Task, before anything else is set"),
     "VMClass spec.diskDefaults.type": (_APPROXIMATED, _MEDIUM),
     "VMClass spec.diskDefaults.type=thin": (_HONOURED, "the clone's disk: thinProvisioned"),

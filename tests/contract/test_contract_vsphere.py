@@ -119,6 +119,18 @@ def test_the_keys_of_the_vmx_file_are_never_relied_on(lab: VsphereLab) -> None:
     assert lab.machine().config.nestedHVEnabled is False
 
 
+def test_performance_counters_are_asked_for_by_their_key_and_sent_by_their_field(lab: VsphereLab) -> None:
+    vm = lab.vm(extra_config={"vpmc.enable": "TRUE"})
+    plan = lab.apply(vm)
+    assert any("vpmc.enable is not sent" in note and note.endswith("vPMCEnabled") for note in plan.notes)
+    assert lab.machine().config.vPMCEnabled is True
+    seen = lab.provider.observe(vm)
+    assert seen is not None
+    assert [(s.asked, s.found) for s in seen.settings if "vpmc" in s.path] == [("yes", "yes")]
+    assert [step.action for step in lab.provider.plan(vm).steps] == ["keep"]
+    assert "counters yes → no" in lab.provider.plan(lab.vm(extra_config={"vpmc.enable": "FALSE"})).steps[1].detail
+
+
 def test_what_somebody_else_switched_off_is_seen_and_mended(lab: VsphereLab) -> None:
     lab.apply(lab.vm(power_on=False))
     assert lab.reconfigure(nestedHVEnabled=False) is None

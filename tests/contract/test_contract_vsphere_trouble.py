@@ -23,6 +23,7 @@ from provision.provider import ProviderError
 from provision.providers import open_provider
 from provision.providers.vsphere import settings, tasks
 from provision.providers.vsphere.connection import Connection
+from provision.providers.vsphere.faults import _TOLD
 
 
 @pytest.fixture(scope="module")
@@ -133,27 +134,49 @@ def test_a_session_that_ends_while_a_report_or_a_task_is_waited_for_is_renewed(l
     assert lab.vc.calls()["CloneVM_Task"] == 1
 
 
-@pytest.mark.parametrize(
-    ("method", "fault", "inside", "says"),
-    [
-        ("CloneVM_Task", "NoPermission",
-         "<object type='VirtualMachine'>vm-1</object><privilegeId>A.B</privilegeId>", "privilege A.B"),
-        ("CloneVM_Task", "NoDiskSpace", "<file>x</file><datastore>ds</datastore>", "datastore ds is full"),
-        ("ReconfigVM_Task", "NotSupported", "", "does not support one of the settings"),
-        ("ReconfigVM_Task", "ConcurrentAccess", "", "somebody else changed the VM"),
-        ("ReconfigVM_Task", "TaskInProgress", "<task type='Task'>task-1</task>", "another task is at work"),
-        ("ReconfigVM_Task", "InvalidVmConfig", "<property>nestedHVEnabled</property>", "the setting nestedHVEnabled"),
-        ("ReconfigVM_Task", "InvalidPowerState",
-         "<requestedState>poweredOff</requestedState><existingState>poweredOn</existingState>", "is powered on"),
-        ("ReconfigVM_Task", "CpuHotPlugNotSupported", "", "CPU hot-add is not supported"),
-        ("PowerOnVM_Task", "InsufficientMemoryResourcesFault",
-         "<unreserved>1048576</unreserved><requested>2097152</requested>", "2 MiB are to be reserved, 1 MiB are free"),
-        ("PowerOnVM_Task", "InsufficientCpuResourcesFault",
-         "<unreserved>1</unreserved><requested>2</requested>", "2 MHz"),
-        ("PowerOnVM_Task", "GenericVmConfigFault", "<reason>no way</reason>", "vSphere says: no way"),
-        ("PowerOnVM_Task", "InvalidHostState", "<host type='HostSystem'>host-1</host>", "host host-1 is not fit"),
-    ],
-)  # fmt: skip
+FAULTS = [
+    ("CloneVM_Task", "NoPermission",
+     "<object type='VirtualMachine'>vm-1</object><privilegeId>A.B</privilegeId>", "privilege A.B"),
+    ("CloneVM_Task", "NoDiskSpace", "<file>x</file><datastore>ds</datastore>", "datastore ds is full"),
+    ("ReconfigVM_Task", "NotSupported", "", "does not support one of the settings"),
+    ("ReconfigVM_Task", "ConcurrentAccess", "", "somebody else changed the VM"),
+    ("ReconfigVM_Task", "TaskInProgress", "<task type='Task'>task-1</task>", "another task is at work"),
+    ("ReconfigVM_Task", "InvalidVmConfig", "<property>nestedHVEnabled</property>", "the setting nestedHVEnabled"),
+    ("ReconfigVM_Task", "InvalidPowerState",
+     "<requestedState>poweredOff</requestedState><existingState>poweredOn</existingState>", "is powered on"),
+    ("ReconfigVM_Task", "CpuHotPlugNotSupported", "", "CPU hot-add is not supported"),
+    ("PowerOnVM_Task", "InsufficientMemoryResourcesFault",
+     "<unreserved>1048576</unreserved><requested>2097152</requested>", "2 MiB are to be reserved, 1 MiB are free"),
+    ("PowerOnVM_Task", "InsufficientCpuResourcesFault",
+     "<unreserved>1</unreserved><requested>2</requested>", "2 MHz"),
+    ("PowerOnVM_Task", "GenericVmConfigFault", "<reason>no way</reason>", "vSphere says: no way"),
+    ("PowerOnVM_Task", "InvalidHostState", "<host type='HostSystem'>host-1</host>", "host host-1 is not fit"),
+    ("PowerOnVM_Task", "FeatureRequirementsNotMet",
+     "<featureRequirement><key>cpuid.VMX</key><featureName>cpuid.VMX</featureName><value>Bool:Min:1</value>"
+     "</featureRequirement><host type='HostSystem'>host-1</host>", "lacks CPU features that the VM needs: cpuid.VMX"),
+    ("PowerOnVM_Task", "NoCompatibleHost", "", "no host of the cluster can run it"),
+    ("PowerOnVM_Task", "InsufficientResourcesFault", "", "not enough resources"),
+    ("ReconfigVM_Task", "MemoryHotPlugNotSupported", "", "memory hot-add is not supported"),
+    ("CloneVM_Task", "VirtualHardwareVersionNotSupported",
+     "<hostName>esx1</hostName><host type='HostSystem'>host-1</host>", "host esx1 does not know this virtual hardware"),
+    ("CloneVM_Task", "DuplicateName", "<name>x</name><object type='Folder'>group-v3</object>", "something named x"),
+    ("CloneVM_Task", "RestrictedVersion", "", "a licence whose API only reads"),
+    ("CloneVM_Task", "RequestCanceled", "", "the task was cancelled"),
+    ("ReconfigVM_Task", "AlreadyUpgraded", "", "has this version already"),
+    ("ReconfigVM_Task", "InvalidArgument", "<invalidProperty>spec.x</invalidProperty>", "spec.x is not valid"),
+    ("ReconfigVM_Task", "InvalidRequest", "", "does not understand the request"),
+    ("ReconfigVM_Task", "ManagedObjectNotFound", "<obj type='Datastore'>ds-9</obj>", "ds-9 does not exist any more"),
+    ("ReconfigVM_Task", "VmToolsUpgradeFault", "", "VmToolsUpgradeFault: "),
+]  # fmt: skip
+"""A fault of each kind that nestproof knows, at the call that may have it, and one that it does not know."""
+
+
+def test_every_known_fault_is_tried() -> None:
+    tried = {fault for _, fault, _, _ in FAULTS} | {"InvalidLogin", "NotAuthenticated"}  # those are of logging in
+    assert {kind.__name__.rpartition(".")[2] for kind, _ in _TOLD} <= tried
+
+
+@pytest.mark.parametrize(("method", "fault", "inside", "says"), FAULTS)
 def test_faults_are_one_line_and_the_next_apply_goes_on(
     lab: VsphereLab, method: str, fault: str, inside: str, says: str
 ) -> None:

@@ -32,6 +32,8 @@ class HostFacts:
     version: str
     """Of ESXi."""
     mhz: int
+    counters: bool | None = None
+    """capability.vPMCSupported; None where the API does not say."""
     unusable: str = ""
     free_mib: int = 0
 
@@ -49,6 +51,8 @@ class Surroundings:
     host: HostFacts
     key_providers: tuple[str, ...] | None
     """Names; None when this account may not see them."""
+    counters: bool = False
+    """The VM is to have virtual performance counters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ def refusals(vm: VmSpec, there: Surroundings) -> tuple[Refusal, ...]:
     found += _tpm(vm, there)
     if vm.latency_sensitivity == "high" and there.hardware < 14:
         found.append(_too_old(f"{PROFILE}latencySensitivity", "high latency sensitivity", 14, there))
+    found += _counters(there)
     found += _never(vm)
     return tuple(found)
 
@@ -177,6 +182,18 @@ def _tpm(vm: VmSpec, there: Surroundings) -> list[Refusal]:
         hint = "add a Native Key Provider to vCenter: Configure > Security > Key Providers"
         found.append(Refusal(path, "a virtual TPM needs a key provider, and vCenter has none", hint))
     return found
+
+
+def _counters(there: Surroundings) -> list[Refusal]:
+    path = "VMClass spec.extraConfig.vpmc.enable"
+    if not there.counters:
+        return []
+    if there.hardware < 9:
+        return [_too_old(path, "counting performance in the VM", 9, there)]
+    if there.host.counters is False:
+        why = f"host {there.host.name} does not offer virtual performance counters (vPMCSupported is false)"
+        return [Refusal(path, why, "leave out vpmc.enable, or place the VM on another host")]
+    return []
 
 
 def _never(vm: VmSpec) -> list[Refusal]:

@@ -13,9 +13,9 @@ from provision.providers.vsphere.connection import Connection
 from provision.providers.vsphere.gates import HostFacts
 from provision.providers.vsphere.properties import Read, read_all
 
-HOST = ("name", "parent", "capability.nestedHVSupported", "hardware.cpuPkg", "summary.hardware.cpuMhz",
-        "summary.hardware.memorySize", "summary.quickStats.overallMemoryUsage", "config.product.version",
-        "runtime.connectionState", "runtime.inMaintenanceMode", "datastore")  # fmt: skip
+HOST = ("name", "parent", "capability.nestedHVSupported", "capability.vPMCSupported", "hardware.cpuPkg",
+        "summary.hardware.cpuMhz", "summary.hardware.memorySize", "summary.quickStats.overallMemoryUsage",
+        "config.product.version", "runtime.connectionState", "runtime.inMaintenanceMode", "datastore")  # fmt: skip
 WANTED: dict[Any, tuple[str, ...]] = {
     vim.Datacenter: ("name", "parent", "vmFolder"),
     vim.Folder: ("name", "parent"),
@@ -122,6 +122,7 @@ class Inventory:
             vendor=str(packages[0].vendor) if packages else "",
             version=str(host.get("config.product.version") or ""),
             mhz=int(host.get("summary.hardware.cpuMhz") or 0),
+            counters=host.get("capability.vPMCSupported"),
             unusable=unusable(host),
             free_mib=((host.get("summary.hardware.memorySize") or 0) >> 20)
             - (host.get("summary.quickStats.overallMemoryUsage") or 0),

@@ -11,7 +11,8 @@ INSTEAD = {
     "uefi.": "bootOptions.efiSecureBootEnabled, by securityProfile.secureBoot",
     "numvcpus": "numCPUs, by spec.cpu",
     "memsize": "memoryMB, by spec.memory",
-    "vpmc.": "nothing: nestproof does not set virtual performance counters",
+    "vpmc.enable": "vPMCEnabled",
+    "vpmc.": "nothing: of virtual performance counters nestproof sets vPMCEnabled alone, by vpmc.enable",
     "guestinfo.": "nestproof's own variables, for cloud-init",
     "nestproof.": "nestproof's own marks",
 }

@@ -19,6 +19,7 @@ PATHS = {
     "vbs": (f"{PROFILE}virtualizationBasedSecurity", ""),
     "latency": (f"{PROFILE}latencySensitivity", ""),
     "threads": (f"{PROFILE}hyperThreadingPolicy", ""),
+    "counters": ("VMClass spec.extraConfig.vpmc.enable", ""),
     "cpu_hot_add": (f"{PROFILE}cpuHotAddEnabled", ""),
     "memory_hot_add": (f"{PROFILE}memoryHotAddEnabled", ""),
     "secure_boot": (f"{SECURITY}secureBoot", ""),

@@ -34,6 +34,8 @@ NEW_VM = ("image", "cloud_init")
 """Settings that only a new VM can take up."""
 HARDWARE_KEY = "virtualHW.version"
 """The key of extraConfig by which a class asks for an upgrade of the virtual hardware."""
+COUNTERS_KEY = "vpmc.enable"
+"""The key of extraConfig by which a class asks for virtual performance counters: vPMCEnabled is sent for it."""
 THREADS = {"avoid": "none", "require": "any"}
 """hyperThreadingPolicy -> flags.htSharing; all others are `any`, vSphere's default."""
 CONFLICTING = ("vhv.", "vvtd.", "vbs.", "vpmc.", "firmware", "uefi.", "numvcpus", "memsize", "guestinfo.", "nestproof.")
@@ -87,6 +89,7 @@ class Settings:
     memory_hot_add: str
     latency: str
     threads: str
+    counters: str
     cpu_reservation: str
     cpu_limit: str
     cpu_shares: str
@@ -133,6 +136,7 @@ def wanted(vm: VmSpec, host: HostFacts, known: frozenset[str]) -> Settings:
         memory_hot_add=_yes(vm.memory_hot_add),
         latency=vm.latency_sensitivity,
         threads=THREADS.get(vm.hyper_threading, "any"),
+        counters=counters_of(vm),
         cpu_reservation=str(reserved_cpu),
         cpu_limit=str(limits.cpu_limit or -1),
         cpu_shares=str(limits.cpu_shares or ""),
@@ -168,6 +172,7 @@ def present(config: Any, asked: VmSpec, portgroups: Mapping[str, str]) -> Settin
         memory_hot_add=_yes(config.memoryHotAddEnabled),
         latency=str(config.latencySensitivity.level if config.latencySensitivity else "normal"),
         threads=str((flags and flags.htSharing) or "any"),
+        counters=_yes(config.vPMCEnabled),
         cpu_reservation=str(_of(config.cpuAllocation, "reservation", 0)),
         cpu_limit=str(_of(config.cpuAllocation, "limit", -1)),
         cpu_shares=str(config.cpuAllocation.shares.shares) if _of(config.cpuAllocation, "shares", None) else "",
@@ -215,6 +220,12 @@ def upgrade_to(vm: VmSpec) -> str:
     """The virtual hardware version that a class asks for; empty: the template's stays."""
     asked = vm.extra_config.get(HARDWARE_KEY, "")
     return asked if asked.isdecimal() else ""
+
+
+def counters_of(vm: VmSpec) -> str:
+    """Whether a class asks for virtual performance counters: yes, no, or empty when it says nothing."""
+    said = next((value for key, value in vm.extra_config.items() if key.lower() == COUNTERS_KEY), None)
+    return "" if said is None else _yes(said.strip().lower() in ("true", "1", "yes"))
 
 
 def network_of(nic: Any, portgroups: Mapping[str, str]) -> str:

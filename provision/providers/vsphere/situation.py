@@ -158,6 +158,7 @@ class Looking:
             hardware=max(hardware, upgraded),
             host=host,
             key_providers=self._key_providers() if vm.tpm else None,
+            counters=settings.counters_of(vm) == "yes",
         )
 
     def _key_providers(self) -> tuple[str, ...] | None:

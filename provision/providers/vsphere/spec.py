@@ -77,6 +77,8 @@ def config_spec(
         spec.memoryHotAddEnabled = vm.memory_hot_add
     if differs("latency"):
         spec.latencySensitivity = vim.LatencySensitivity(level=vm.latency_sensitivity)
+    if differs("counters"):
+        spec.vPMCEnabled = wanted.counters == "yes"
     spec.flags = _flags(vm, wanted, differs("vbs") or differs("vtd"), differs("threads"))
     spec.cpuAllocation = _allocation("cpu", differs, wanted)
     spec.memoryAllocation = _allocation("memory", differs, wanted)

@@ -19,6 +19,8 @@ def vm(**changes: Any) -> VmSpec:
 
 def there(**changes: Any) -> Surroundings:
     host: dict[str, Any] = {"nested": True, "vendor": "intel", "version": "8.0.2", "mhz": 2000}
+    if "host_counters" in changes:
+        host["counters"] = changes.pop("host_counters")
     host |= {name: changes.pop(name) for name in ("nested", "vendor") if name in changes}
     values: dict[str, Any] = {"api": "8.0.2.0", "fields": FIELDS, "hardware": 19, "key_providers": ("native",)}
     return Surroundings(host=HostFacts(ref=None, name="esx1", **host), **values | changes)
@@ -54,6 +56,16 @@ def there(**changes: Any) -> Surroundings:
         ({"tpm": True, "firmware": Firmware.UEFI}, {"key_providers": ()}, "needs a key provider, and vCenter has none"),
         ({"tpm": True, "firmware": Firmware.UEFI}, {"hardware": 13}, "a virtual TPM needs virtual hardware vmx-14"),
         ({"latency_sensitivity": "high"}, {"hardware": 13}, "high latency sensitivity needs virtual hardware vmx-14"),
+        (
+            {"nested": False},
+            {"hardware": 8, "counters": True},
+            "counting performance in the VM needs virtual hardware vmx-09",
+        ),
+        (
+            {},
+            {"counters": True, "host_counters": False},
+            r"does not offer virtual performance counters \(vPMCSupported",
+        ),
         ({"gpus": Gpus(1)}, {}, "refuses nested virtualization together with a passthrough device"),
         ({"gpus": Gpus(1), "nested": False}, {}, "nestproof passes no devices through"),
         ({"encrypted": True}, {}, "nestproof encrypts no VMs"),
@@ -74,6 +86,7 @@ def test_every_gate_refuses_in_one_line(asked: dict[str, Any], surroundings: dic
         ({}, {"hardware": 9}),
         ({}, {"nested": None}),  # not told is no refusal
         ({"nested": False}, {"hardware": 8, "nested": False, "fields": frozenset()}),
+        ({}, {"counters": True}),  # the host does not say
         (VBS, {"hardware": 14}),
         (VBS, {"hardware": 19, "vendor": "amd"}),
         ({"tpm": True, "firmware": Firmware.UEFI}, {"key_providers": None}),
