@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import uvicorn
 
 DEFAULT = "127.0.0.1:8443"
+REFRESH_SECONDS = 30
+"""After this the page asks again."""
 CONCURRENT = 500
 """Connections at a time: more are told to come back later."""
 
@@ -57,6 +59,7 @@ def serve(listen: str, cert: Path | None, key: Path | None, names: tuple[str, ..
     from commands.policies import policy_in
     from commands.recording import Recorder, opened_store, printed
     from reports.collector.intake import Intake
+    from reports.html import render as page
 
     address, port = _address(listen)
     if (cert is None) != (key is None):
@@ -69,7 +72,8 @@ def serve(listen: str, cert: Path | None, key: Path | None, names: tuple[str, ..
     with opened_store() as store:
 
         def render(form: str) -> str:
-            return printed(form, recorder.matrix(chains(store.latest(), policy)))
+            matrix = recorder.matrix(chains(store.latest(), policy))
+            return page(matrix, every=REFRESH_SECONDS) if form == "html" else printed(form, matrix)
 
         app = application(Intake(store, tokens()), render, terminal.note, asked)
         config = uvicorn.Config(

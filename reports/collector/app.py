@@ -26,8 +26,6 @@ BODY_SECONDS = 20.0
 """A report is some kilobytes: who needs longer keeps a place that others want."""
 FRESH_SECONDS = 2.0
 """A page is made at most this often, however many people look."""
-REFRESH_SECONDS = 30
-"""After this the browser asks again."""
 VIEWS = {
     "/": ("html", "text/html"),
     "/matrix.json": ("json", "application/json"),
@@ -111,7 +109,7 @@ def _show(page: _Page, media_type: str, password: str | None) -> Endpoint:
             return answer
         headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
         if media_type == "text/html":
-            headers |= {"Refresh": str(REFRESH_SECONDS), "X-Frame-Options": "DENY"}
+            headers |= {"X-Frame-Options": "DENY"}
         try:
             return Response(await page.text(), media_type=media_type, headers=headers)
         except StoreError as e:

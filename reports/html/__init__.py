@@ -62,14 +62,18 @@ class Part:
     width: float
 
 
-def render(matrix: Matrix) -> str:
-    """The matrix as one HTML document; the same matrix gives the same bytes."""
+def render(matrix: Matrix, *, every: int = 0) -> str:
+    """The matrix as one HTML document; the same matrix gives the same bytes.
+
+    A page that is served anew asks again after `every` seconds; a file, with 0, never does.
+    """
     small = len(matrix.rows) <= SMALL
     measured = performance(matrix.rows)
     data, details = data_blocks(matrix, measured.peers)
     found = matrix.comparison.differences if matrix.comparison else ()
     return _environment().get_template("page.html.j2").render(
         matrix=matrix,
+        every=every,
         sentence=_grouped(matrix.sentence) if COUNTING.match(matrix.sentence) else matrix.sentence,
         made=datetime.fromtimestamp(matrix.provenance.time, UTC),
         views=tuple(_views(matrix)),
@@ -197,7 +201,9 @@ def _grouped(text: str) -> str:
 
 
 def _heading(label: str) -> str:
-    """Of three words or more, two stand on a line: a narrow column is not to make the heading tall."""
+    """A short one stands on one line, of three words or more two do: a narrow column is not to make it tall."""
+    if len(label) < 10:
+        return label.replace(" ", "\u00a0")
     return re.sub(r"(\S+) (\S+)", "\\1\u00a0\\2", label) if label.count(" ") > 1 else label
 
 

@@ -22,6 +22,7 @@ from chain_factory import (
 from playwright.sync_api import Page, expect
 
 from hostcheck.model import Answer, Evidence, Finding, Link, Machine, Remedy, Status, Verdict, Where
+from reports.html import render
 from reports.matrix import build
 
 pytestmark = pytest.mark.browser
@@ -519,3 +520,24 @@ def test_the_heading_and_the_names_stay_in_sight_while_scrolling(visit: Any) -> 
         }"""
     )
     assert visible > 5
+
+
+def test_a_live_page_asks_again_where_it_is_and_not_while_somebody_acts(browser: Any) -> None:
+    html, asked = render(build(fleet(8, 2), PROVENANCE), every=2), []
+
+    def answer(route: Any) -> None:
+        asked.append(route.request.url)
+        route.fulfill(body=html, content_type="text/html; charset=utf-8")
+
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.route("http://collector.test/**", answer)
+    page.goto("http://collector.test/#matrix?outcome=broken")
+    page.wait_for_selector("html[data-ready]", state="attached")
+    page.locator("#table td.cause a").first.click()
+    title = page.locator("#panel-title").inner_text()
+    page.wait_for_event("load", timeout=60_000)
+    page.wait_for_selector("html[data-ready]", state="attached")
+    assert len(asked) >= 2
+    expect(page.locator("#panel-title")).to_have_text(title)
+    expect(page.locator("#table tbody tr")).to_have_count(3)
+    page.close()

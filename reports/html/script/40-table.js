@@ -25,7 +25,8 @@ const bodyRow = (at, groups) => {
   return line;
 };
 
-const inTwo = (label) => (label.split(" ").length > 2 ? label.replaceAll(/(\S+) (\S+)/g, "$1\u00a0$2") : label); // short lines, but not many
+const inTwo = (label) => (label.length < 10 ? label.replaceAll(" ", "\u00a0") // short lines, but not many
+  : label.split(" ").length > 2 ? label.replaceAll(/(\S+) (\S+)/g, "$1\u00a0$2") : label);
 const heading = (id, title, attributes = {}) => {
   const sort = state.sort === id ? (state.down ? "descending" : "ascending") : null;
   const act = button(inTwo(title), () => {

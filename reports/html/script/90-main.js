@@ -118,16 +118,17 @@ const begin = async () => {
   makeTools();
   if (table) {
     table.setAttribute("role", "grid");
-    byId("hint").textContent = "Select a cell for its evidence. Arrow keys move, Enter opens, Esc closes, / searches.";
+    byId("hint").textContent = `Select a cell for its evidence. Arrow keys move, Enter opens, Esc closes${data.rows.length > 1 ? ", / searches" : ""}.`;
     if (data.rows.length > 1) document.querySelectorAll(".counts li:not(.none)").forEach(makeCounter);
   }
   document.documentElement.classList.add("live");
   follow();
-  const upwards = () => { if (!state.at) scrollTo(0, 0); }; // the browser goes to where the view was while all of them were shown
+  const upwards = () => { if (!state.at && !keptLive) scrollTo(0, 0); }; // the browser goes to where the view was while all of them were shown
   upwards();
   if (document.readyState !== "complete") addEventListener("load", () => requestAnimationFrame(upwards));
   listen();
   document.documentElement.dataset.ready = "true";
+  stayLive();
   setTimeout(lower, 0); // while nobody types yet
 };
 
