@@ -13,11 +13,14 @@ from pve_lab import PVE_8, PVE_9_1, PveLab, actions, lab, quiet, template
 from pve_server import PASSWORD, SECRET, TOKEN, documented
 from vm_factory import IMAGE, net, tiny_image
 
+from hostcheck.judge import judge
 from hostcheck.model import Asked, Silence
+from hostcheck.report import decode
 from provision.model import Firmware, HttpRequest, ImageSpec, Limits, NetworkKind, ProviderSpec
 from provision.provider import NoReport, Power, ProviderError
 from provision.providers import open_estate, open_provider
 from provision.providers.proxmox import api, console, vmid
+from provision.proving import hear
 
 GONE = "Configuration file 'nodes/pve1/qemu-server/100.conf' does not exist"
 
@@ -75,6 +78,21 @@ def test_what_a_plan_refuses_with_the_place_that_asks_for_it(cluster: PveLab) ->
     assert "pre-enrolled-keys" not in cluster.pve.vm("default.tiny")["config"]["efidisk0"]
     fault = fails(lambda: cluster.provider.plan(cluster.vm(**secure)), "has no keys enrolled, and only a new one can")
     assert "pre-enrolled-keys=1" in fault.hint
+
+
+def test_a_custom_model_takes_a_privilege_of_its_own_and_brings_its_flags(cluster: PveLab) -> None:
+    cluster.pve.set(models={"mine": {"reported-model": "EPYC", "flags": "+svm"}})
+    vm = cluster.vm(extra_config={"proxmox.cpu": "custom-mine"})
+    fault = fails(lambda: cluster.apply(vm), rf"^{TOKEN} lacks Mapping\.Use on /mapping/cpu/mine")
+    assert f"pveum acl modify /mapping/cpu/mine --tokens '{TOKEN}'" in fault.hint
+    granted = [[path, privileges] for _user, path, privileges in documented(PVE_9_1)]
+    cluster.pve.call("set_acl", {TOKEN: [*granted, ["/mapping/cpu/mine", ["Mapping.Use"]]]})
+    cluster.apply(vm)
+    assert cluster.pve.vm("default.tiny")["config"]["cpu"] == "custom-mine"
+    heard = hear(cluster.provider, vm, 60, quiet)
+    assert heard.view.asked is Asked.UNSTATED, "its flags are not ours to know"
+    assert heard.report is not None
+    assert judge(decode(heard.report)).runs_guests.verdict.works
 
 
 def test_a_name_that_two_templates_have(cluster: PveLab) -> None:
@@ -215,7 +233,7 @@ def test_a_console_that_ends_is_said_and_one_that_goes_on_is_kept_alive(
         return found
 
     monkeypatch.setattr(console.Console, "report", listen)
-    fails(lambda: cluster.provider.fetch_report(cluster.vm(), 1.5, quiet), "no report within 1.5 s")
+    fails(lambda: cluster.provider.fetch_report(cluster.vm(), 1.5, quiet), "no report within")
     assert heard[-1] == "it was closed"
 
 

@@ -260,11 +260,21 @@ class StrictPve(FakePve):
         volid, _ = self._qm_alloc(target.partition(":")[0], vmid, rest.pop("format", None), size)
         return join_drive(volid, {**rest, "size": f"{-(-size // 1024)}K"}), [volid]
 
+    def _check_model(self, user: str, values: Any) -> None:
+        """Using a custom CPU model takes a privilege of its own."""
+        kind = rules.parse_cpu(str(values.get("cpu", ""))).get("cputype", "")
+        if kind.startswith("custom-"):
+            new = self.rules >= rules.SUPPORTED_ON
+            self.require(user, f"/mapping/cpu/{kind.removeprefix('custom-')}" if new else "/nodes",
+                         "Mapping.Use" if new else "Sys.Audit")  # fmt: skip
+
     async def _qm_create(self, v: Any, user: str) -> Any:
+        self._check_model(user, v)
         self._check_bridges(v["node"], user, v)
         return await super()._qm_create(v, user)
 
     async def _apply_config(self, vm: Any, user: str, p: Any) -> None:
+        self._check_model(user, p)
         self._check_bridges(vm.node, user, p)
         p |= {key: with_mac(p[key]) for key in p if re.fullmatch(r"net\d+", key)}
         for key in [key for key in p if DRIVE_KEY.match(key)]:
