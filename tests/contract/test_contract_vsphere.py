@@ -96,6 +96,30 @@ def test_classes_on_an_old_api(old_vcenter: VsphereLab, name: str) -> None:
     assert old_vcenter.remains() == set()
 
 
+def test_vcenters_own_check_is_told_and_refuses_nothing(tmp_path: Path, old_vcenter: VsphereLab) -> None:
+    lab = VsphereLab.of(start(tmp_path, objection="Not on a Monday.\n"))
+    try:
+        lab.vc.calls()
+        plan = lab.apply(lab.vm())
+        assert "vCenter's own check: vSphere says: Not on a Monday." in plan.notes
+        assert [e.text for e in plan.evidence if e.source == "CheckVmConfig_Task"] == ["1 objections"]
+        again = lab.provider.plan(lab.vm(cpus=2))
+        assert any("Not on a Monday" in note for note in again.notes)
+        assert not any("powered" in note for note in again.notes), "it is switched off first, as the plan says"
+        lab.vc.calls()
+        assert lab.provider.plan(lab.vm()).steps[0].action == "keep"
+        assert "CheckVmConfig_Task" not in lab.vc.calls()
+        lab.vc.fail("CheckVmConfig_Task", "NoPermission",
+                    "<object type='VirtualMachine'>vm-1</object><privilegeId>A.B</privilegeId>")  # fmt: skip
+        unseen = lab.provider.plan(lab.vm(cpus=2))
+        assert any("could not look: " in e.text and "A.B" in e.text for e in unseen.evidence)
+    finally:
+        lab.close()
+    old_vcenter.vc.calls()
+    old_vcenter.provider.plan(old_vcenter.vm(source=template("vmx-13")))
+    assert "CheckVmConfig_Task" not in old_vcenter.vc.calls(), "6.5 has no such check"
+
+
 def test_hardware_is_upgraded_only_when_asked(lab: VsphereLab) -> None:
     old = lab.vm(source=template("old"), firmware=Firmware.BIOS)
     with pytest.raises(

@@ -108,6 +108,11 @@ class Connection:
         """The negotiated API has this type: pyvmomi would send an older one in its place."""
         return bool(_VERSIONS.IsChildVersion(self._version, kind._version))
 
+    def knows_method(self, of: Any, name: str) -> bool:
+        """The negotiated API has this method of an object's type."""
+        found = next((method for method in of._GetMethodList() if method.name == name), None)
+        return found is not None and bool(_VERSIONS.IsChildVersion(self._version, found.version))
+
     def object(self, kind: Any, identity: str) -> Any:
         """The object of a type with this id, whether there is one or not."""
         return kind(identity, self._stub)

@@ -3,11 +3,11 @@
 import msgspec
 from pyVmomi import vim
 
-from hostcheck.model import Judgement, VmView
+from hostcheck.model import Evidence, Judgement, VmView
 from provision.accounting import account
 from provision.model import ProviderSpec, VmSpec
 from provision.provider import Artefact, Plan, Progress, ProviderError
-from provision.providers.vsphere import changes, hearing, networks, settings
+from provision.providers.vsphere import changes, dryrun, hearing, networks, settings
 from provision.providers.vsphere.artefacts import artefacts
 from provision.providers.vsphere.calls import Calls
 from provision.providers.vsphere.connection import Connection, connect
@@ -18,7 +18,7 @@ from provision.providers.vsphere.notes import notes
 from provision.providers.vsphere.observe import VM, view
 from provision.providers.vsphere.properties import Read, read_all
 from provision.providers.vsphere.readback import settings_of
-from provision.providers.vsphere.situation import Looking, at, check
+from provision.providers.vsphere.situation import Looking, Situation, at, check
 from provision.providers.vsphere.tasks import TaskLost
 
 NESTED = "VMClass spec.performanceProfile.nestedVirtualization"
@@ -53,17 +53,24 @@ class VsphereProvider:
         change = changes.kind_of(situation, vm)
         at_host = situation.there.host.ref if vm.nested and vm.networks else None
         switches = self._calls.read(at_host, networks.STANDARD)
+        objections, checked = self._dry_run(vm, situation, seed) if change in changes.MAKING else ((), ())
         return Plan(
             vm=vm,
             steps=changes.steps(change, situation, vm, networks.to_open(situation.inventory, vm)),
             accounts=account(vm, "vsphere"),
-            notes=(*notes(vm), *networks.notes(situation.inventory, vm, switches)),
-            evidence=changes.evidence(situation),
+            notes=(*notes(vm), *networks.notes(situation.inventory, vm, switches), *objections),
+            evidence=(*changes.evidence(situation), *checked),
             native=changes.native(vm, situation, seed) if change in changes.MAKING else "",
             differences=situation.differences if situation.vm is not None else (),
             power=changes.power(change, situation, vm),
             loses_disk=change == "rebuild",
         )
+
+    def _dry_run(
+        self, vm: VmSpec, situation: Situation, seed: dict[str, str]
+    ) -> tuple[tuple[str, ...], tuple[Evidence, ...]]:
+        subject = situation.template or situation.vm
+        return dryrun.check(self._calls, subject, situation.there.host.ref, changes.spec(vm, situation, seed))
 
     def apply(self, plan: Plan, progress: Progress) -> None:
         """Carry out a plan. What is there is looked at again, also after a task that vCenter lost."""

@@ -34,6 +34,9 @@ func (v *vcenter) own(method *simulator.Method) func(http.ResponseWriter) {
 	if req, is := method.Body.(*types.CancelTask); is {
 		return func(w http.ResponseWriter) { v.cancel(w, req.This) }
 	}
+	if req, is := method.Body.(*types.CheckVmConfig_Task); is {
+		return func(w http.ResponseWriter) { answerTask(w, method.Name, v.checkConfig(req)) }
+	}
 	vm, is := simulator.Map.Get(method.This).(*simulator.VirtualMachine)
 	if !is {
 		return nil
@@ -133,4 +136,21 @@ func (v *vcenter) cancel(w http.ResponseWriter, task types.ManagedObjectReferenc
 	w.Header().Set("Content-Type", "text/xml")
 	w.Write([]byte(`<?xml version="1.0"?><soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/">` +
 		`<soapenv:Body><CancelTaskResponse xmlns="urn:vim25"/></soapenv:Body></soapenv:Envelope>`))
+}
+
+// checkConfig says what a reconfiguration would be refused for, without carrying it out.
+func (v *vcenter) checkConfig(req *types.CheckVmConfig_Task) types.ManagedObjectReference {
+	vm := simulator.Map.Get(*req.Vm).(*simulator.VirtualMachine)
+	return runTask(vm, "checkVmConfig", func(*simulator.Task) (types.AnyType, fault) {
+		found := types.CheckResult{Vm: req.Vm, Host: req.Host}
+		if f := v.refuse(vm, &req.Spec); f != nil {
+			found.Error = []types.LocalizedMethodFault{{Fault: f}}
+		}
+		if v.scenario.Objection != "" {
+			found.Error = append(found.Error, types.LocalizedMethodFault{
+				Fault: &types.GenericVmConfigFault{Reason: v.scenario.Objection},
+			})
+		}
+		return types.ArrayOfCheckResult{CheckResult: []types.CheckResult{found}}, nil
+	})
 }

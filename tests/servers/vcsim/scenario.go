@@ -19,6 +19,7 @@ type Scenario struct {
 	EVC          string          `json:"evc"`
 	CloneSeconds float64         `json:"cloneSeconds"` // a clone is a task that takes this long
 	Portgroup    Portgroup       `json:"portgroup"`
+	Objection    string          `json:"objection"`   // what CheckVmConfig_Task has against everything
 	Standard     []Security      `json:"standard"`    // of the portgroup VM Network: switch, portgroup, what comes of them
 	PageSize     int             `json:"pageSize"`    // objects in one answer of the PropertyCollector; 0: all
 	Guest        []string        `json:"guest"`       // command run when a VM with guestinfo starts; see guest.py
