@@ -23,6 +23,11 @@ def test_the_page_is_what_the_table_says(golden: Golden) -> None:
     golden(REPOSITORY / "docs/truth-table.md", page(MACHINES, SCENARIOS, LEVELS))
 
 
+def test_the_first_page_tells_its_size() -> None:
+    said = f"{len(MACHINES)} emulated Intel and AMD machines in {len(SCENARIOS)} known states, and {len(LEVELS)} more"
+    assert said in " ".join((REPOSITORY / "README.md").read_text().split())
+
+
 def test_the_table_is_large_enough_and_consistent() -> None:
     assert len({scenario.id for scenario in SCENARIOS}) == len(SCENARIOS) >= 36
     assert {scenario.machine for scenario in SCENARIOS} == {machine.id for machine in MACHINES}
