@@ -5,14 +5,17 @@ import contextlib
 import functools
 import hashlib
 import marshal
-import os
 import re
 import sys
+import tempfile
+import threading
 import zlib
 from pathlib import Path
 
 NAME = "nestproof-agent.pyz"
 HERE = Path(__file__).parent
+# ast counts the depth of the tree that it makes for all threads together: two that make one at once get a SystemError.
+MAKING = threading.RLock()
 NOT_SHIPPED = {"build.py", "cloudinit.py", "boothook.py", "fallback.py", "streamed.py", "__main__.py"}
 # Makes the package importable from one block, compressed as a whole: a third smaller than an entry for each module.
 # importlib.machinery would cost half a millisecond for the one name that the specification of sys has as its class, and
@@ -66,7 +69,7 @@ STREAMED = (
 
 def recording() -> str:
     """Return what a remote Python is given with -c in place of STREAMED where the machine is to be recorded."""
-    source = ast.unparse(Lean().visit(ast.parse((HERE / "streamed.py").read_text("utf-8"))))
+    source = lean_source(HERE / "streamed.py")
     return IMPORTER % "sys.stdin.buffer.read()" + source.replace("%", "%%") + "\nsend(%r, %r)\n"
 
 
@@ -97,6 +100,12 @@ class Lean(ast.NodeTransformer):
         return node
 
 
+def lean_source(path: Path) -> str:
+    """Return a module's source without what the interpreter does not need. Any number of threads may ask at once."""
+    with MAKING:
+        return ast.unparse(Lean().visit(ast.parse(path.read_text("utf-8"))))
+
+
 def shipped() -> dict[str, tuple[bool, str]]:
     """Return {module: (is it a package, its source without comments and docstrings)}."""
     sources = {}
@@ -105,8 +114,7 @@ def shipped() -> dict[str, tuple[bool, str]]:
         if path.name not in NOT_SHIPPED or path.parent != HERE:
             package = path.name == "__init__.py"
             name = inside.removesuffix("/__init__").replace("/", ".")
-            text = ast.unparse(Lean().visit(ast.parse(path.read_text("utf-8"))))
-            sources[name] = (package, re.sub("(?m)^ +", lambda found: found[0][::4], text))
+            sources[name] = (package, re.sub("(?m)^ +", lambda found: found[0][::4], lean_source(path)))
     return sources
 
 
@@ -124,16 +132,27 @@ def agent_bytes(kept: Path | None = None) -> bytes:
     if kept is None:
         return made()
     path = kept / f"agent-{sources_key()}"
-    try:
-        return path.read_bytes()
-    except OSError:
-        content = made()
-    with contextlib.suppress(OSError):  # it was only to be faster the next time
-        kept.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}")
-        part.write_bytes(content)
-        part.rename(path)
+    with MAKING:  # the second of two threads finds what the first has kept
+        try:
+            return path.read_bytes()
+        except OSError:
+            content = made()
+        with contextlib.suppress(OSError):  # it was only to be faster the next time
+            keep(path, content)
     return content
+
+
+def keep(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, under a name that no other writer has until then. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=str(path.parent), prefix=path.name + ".", delete=False) as part:
+        beside = Path(part.name)
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def sources_key() -> str:

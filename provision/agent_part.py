@@ -1,14 +1,10 @@
 """The agent's part of a VM's user-data: by which channels its reports leave the guest."""
 
-import threading
 from collections.abc import Sequence
 
 from agent.cloudinit import user_data_part
 from hostcheck.paths import cache_dir
 from provision.model import VmSpec
-
-_MAKING = threading.Lock()
-"""Python's ast may not be used by two threads at once (until 3.12), and the agent is made by it the first time."""
 
 
 def agent_part(vm: VmSpec, send: Sequence[str], every: int | None = None) -> str:
@@ -16,11 +12,9 @@ def agent_part(vm: VmSpec, send: Sequence[str], every: int | None = None) -> str
 
     `every` is the pause between two looks, in seconds. Raises ValueError for a channel that cannot be written down.
     """
-    with _MAKING:
-        collector = vm.collector
-        if collector is None:
-            return user_data_part(vm.key, send=send, every=every, kept=cache_dir() / "agent")
-        return user_data_part(
-            vm.key, send=(*send, collector.url), token=collector.token or None, ca=collector.ca, every=every,
-            kept=cache_dir() / "agent",
-        )  # fmt: skip
+    kept, collector = cache_dir() / "agent", vm.collector
+    if collector is None:
+        return user_data_part(vm.key, send=send, every=every, kept=kept)
+    return user_data_part(
+        vm.key, send=(*send, collector.url), token=collector.token or None, ca=collector.ca, every=every, kept=kept
+    )

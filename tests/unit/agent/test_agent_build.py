@@ -1,10 +1,15 @@
 """The one-file agent: small, the same every time, complete."""
 
 import ast
+import gc
 import subprocess
 import sys
+import threading
+import time
 import tomllib
 import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import agent
-from agent.build import Lean, agent_bytes, build, bundle, made, shipped
+from agent.build import Lean, agent_bytes, build, bundle, keep, made, shipped
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -107,3 +112,70 @@ def test_is_made_once_and_kept_for_as_long_as_the_sources_are_the_same(tmp_path:
         agent_bytes.cache_clear()
         assert agent_bytes(tmp_path / "agent-changed") == b"anew", "where nothing can be kept it is still made"
     agent_bytes.cache_clear()
+
+
+@pytest.fixture
+def interleaved() -> Iterator[None]:
+    """Another thread runs whenever the garbage is collected, as also in the middle of making a tree of source."""
+
+    def give_way(_phase: str, _info: dict[str, int]) -> None:
+        time.sleep(0)
+
+    gc.callbacks.append(give_way)
+    agent_bytes.cache_clear()
+    yield
+    gc.callbacks.remove(give_way)
+    agent_bytes.cache_clear()
+
+
+@pytest.mark.parametrize("make", [made, bundle])
+def test_is_made_by_several_threads_at_once(interleaved: None, make: Callable[[], object]) -> None:
+    """As for the VMs of an apply and for the hosts of a check."""
+    together = threading.Barrier(4)
+
+    def one() -> object:
+        together.wait(60)
+        return make()
+
+    with ThreadPoolExecutor(4) as pool:
+        results = [pool.submit(one) for _ in range(4)]
+    assert {result.result() for result in results} == {make()}
+
+
+def test_the_first_of_several_threads_makes_it_and_the_others_find_it(
+    interleaved: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from agent import build as module
+
+    times: list[int] = []
+
+    def counted() -> bytes:
+        times.append(1)
+        return made()
+
+    monkeypatch.setattr(module, "made", counted)
+    together = threading.Barrier(4)
+
+    def one() -> bytes:
+        together.wait(60)
+        return agent_bytes(tmp_path / "cache")
+
+    with ThreadPoolExecutor(4) as pool:
+        results = [pool.submit(one) for _ in range(4)]
+    assert {result.result() for result in results} == {made()}
+    assert len(times) == 1
+    (kept,) = (tmp_path / "cache").iterdir()
+    assert kept.read_bytes() == made()
+
+
+def test_what_is_kept_is_whole_whoever_else_writes_it(tmp_path: Path) -> None:
+    """Also writers of one process: their temporary names differ."""
+    path, texts = tmp_path / "agent", [bytes([n]) * 100_000 for n in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        for writing in [pool.submit(keep, path, text) for text in texts * 4]:
+            writing.result()
+    assert path.read_bytes() in texts
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(OSError, match="directory"):
+        keep(tmp_path, b"no file can have the name of a directory")
+    assert list(tmp_path.iterdir()) == [path]
