@@ -37,7 +37,7 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("uri", "says", "hint"),
     [
         ("qemu+tcp://127.0.0.1:1/system", "Connection refused", "is libvirtd running"),
-        ("qemu:///system?socket=/nonexistent", "No such file or directory", "use qemu:///embed"),
+        ("qemu:///system?socket=/proc/nonexistent", "No such file or directory", "use qemu:///embed"),
         ("qemu+tcp://nosuch.invalid/system", "resolve", "check the name"),
     ],
 )

@@ -145,7 +145,7 @@ def test_what_cannot_be_reached(endpoint: str, says: str, hint: str, monkeypatch
         ({}, "there is nothing to log in to Proxmox with"),
         ({"PROXMOX_TOKEN_ID": TOKEN}, "has no secret"),
         ({"PROXMOX_USER": "root", "PROXMOX_PASSWORD": PASSWORD}, "Proxmox user 'root' has no realm"),
-        ({"PROXMOX_VE_API_TOKEN": f"{TOKEN}={SECRET}", "PROXMOX_CA_FILE": "/nonexistent"}, "no such file"),
+        ({"PROXMOX_VE_API_TOKEN": f"{TOKEN}={SECRET}", "PROXMOX_CA_FILE": "/proc/nonexistent"}, "no such file"),
         ({"PROXMOX_VE_API_TOKEN": f"{TOKEN}={SECRET}", "PROXMOX_FINGERPRINT": "12:34"}, "is no SHA-256 fingerprint"),
     ],
 )
