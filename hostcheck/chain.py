@@ -5,6 +5,8 @@ It joins what the host said of itself, what the provider says of the VM, and wha
 
 from collections.abc import Iterable
 
+import msgspec
+
 from hostcheck.judge import VERDICT_OF
 from hostcheck.model import (
     Accelerator,
@@ -71,16 +73,20 @@ def host_chain(host: Judgement, question: Question = Question.GUESTS_NEST) -> Ch
 
 def unreached_chain(name: str, fault: str) -> Chain:
     """A host that gave no report: unknown in every link, with the reason; never a failure."""
+    return _nothing_known(name, "host", fault, "the host gave no report", Question.GUESTS_NEST)
+
+
+def _nothing_known(name: str, kind: str, fault: str, why: str, question: Question) -> Chain:
     answer = Answer(Verdict.UNKNOWN, fault)
     return Chain(
         subject=name,
-        kind="host",
+        kind=kind,
         verdict=Verdict.UNKNOWN,
         sentence=f"nothing is known of {name}: {fault}",
-        links=tuple(ChainLink(link, Status.UNKNOWN, "the host gave no report") for link in Link),
+        links=tuple(ChainLink(link, Status.UNKNOWN, why) for link in Link),
         runs_guests=answer,
         guests_nest=answer,
-        question=Question.GUESTS_NEST,
+        question=question,
     )
 
 
@@ -103,8 +109,12 @@ def vm_chain(
     """A VM: does it run guests, and if not, which link is broken.
 
     `guest` is the judgement of the VM's own report, None when there is none; `detail` then says why.
-    `host` is None when the host was not examined.
+    `host` is None when the host was not examined. Of a VM that does not exist nothing is known, whatever its host is.
     """
+    if not view.exists:
+        fault = detail or "it does not exist"
+        nothing = _nothing_known(view.name, "vm", fault, "the VM does not exist", Question.RUNS_GUESTS)
+        return msgspec.structs.replace(nothing, provider=view.provider)
     links = [_host_link(link, host, view) for link in HOST_CHECKS]
     links.append(_asks(view))
     links.append(_got(view))

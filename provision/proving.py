@@ -56,4 +56,4 @@ def refusal(data: bytes, vm: VmSpec) -> str:
 def absent(provider: Provider, vm: VmSpec) -> VmView:
     """The view of a VM that does not exist (any more)."""
     asked = Asked.ON if vm.nested else Asked.OFF
-    return VmView(vm.key, provider.name, False, asked)
+    return VmView(vm.key, provider.name, False, asked, exists=False)

@@ -1,5 +1,6 @@
 """Chains: host, provider's view and guest joined, with the right link named as broken."""
 
+import pytest
 from machines import (
     amd_host,
     as_nobody,
@@ -15,7 +16,7 @@ from machines import (
 
 from hostcheck.chain import exposed, host_chain, vm_chain
 from hostcheck.judge import judge
-from hostcheck.model import Accelerator, Asked, Chain, Link, Question, Status, Verdict, VmView
+from hostcheck.model import Accelerator, Asked, Chain, Judgement, Link, Question, Status, Verdict, VmView
 
 
 def cell(chain: Chain, link: Link) -> Status:
@@ -126,6 +127,14 @@ def test_a_silent_vm_is_unknown_not_failed() -> None:
     assert (chain.verdict, chain.broken) == (Verdict.UNKNOWN, None)
     assert "never saw its seed" in chain.sentence
     assert cell(chain, Link.GUEST_RAN) is Status.UNKNOWN
+
+
+@pytest.mark.parametrize("host", [HOST, NESTED_OFF, None])
+def test_of_a_vm_that_does_not_exist_nothing_is_known_and_its_host_is_not_blamed(host: Judgement | None) -> None:
+    chain = vm_chain(view(running=False, exists=False), None, host, "it does not exist at qemu:///embed")
+    assert (chain.verdict, chain.broken) == (Verdict.UNKNOWN, None)
+    assert chain.sentence == "nothing is known of default/vm: it does not exist at qemu:///embed"
+    assert {link.status for link in chain.links} == {Status.UNKNOWN}
 
 
 def test_a_silent_vm_with_nesting_off_still_says_what_is_known_to_be_wrong() -> None:
