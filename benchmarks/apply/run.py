@@ -107,6 +107,7 @@ class Bench:
     def nestproof(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "nestproof", *arguments, str(self.place / "vm.yaml"), "-c", self.endpoint]
         environment = os.environ | {"NESTPROOF_STATE": str(self.place / "state"), "PYTHONPATH": str(REPOSITORY)}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode, as virt-install has
         subprocess.run(command, check=True, env=environment, capture_output=True)
 
     def time(self, run: Callable[[], None]) -> tuple[float, float]:

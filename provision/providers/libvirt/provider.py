@@ -14,22 +14,18 @@ from provision.accounting import account
 from provision.model import ProviderSpec, VmSpec
 from provision.provider import Artefact, NoReport, Plan, Progress, ProviderError
 from provision.providers.libvirt import domains
-from provision.providers.libvirt.artefacts import artefacts
 from provision.providers.libvirt.capabilities import dry_run, read_offer
 from provision.providers.libvirt.changes import Change, Present, change_to, power, steps
 from provision.providers.libvirt.checks import check_accounts, check_firmware, check_shrinking, check_size
 from provision.providers.libvirt.choose import NESTED, Choice, choose, where
 from provision.providers.libvirt.connection import connect, errors
-from provision.providers.libvirt.console import FileConsole, StreamConsole
 from provision.providers.libvirt.cpu import cpu_element
 from provision.providers.libvirt.domain import domain_xml
 from provision.providers.libvirt.endpoint import Endpoint, parse_endpoint
 from provision.providers.libvirt.files import FileStorage
 from provision.providers.libvirt.fitting import Fitting, answered, fit
 from provision.providers.libvirt.guest_data import check_guest_data, guest_data, guest_digest, without_seed
-from provision.providers.libvirt.hearing import Listener
 from provision.providers.libvirt.machine import Machine, read_machine
-from provision.providers.libvirt.observe import view
 from provision.providers.libvirt.pool import PoolStorage
 from provision.providers.libvirt.record import Record, Settings, settings_of
 from provision.providers.libvirt.storage import Layout, Storage, VmKey
@@ -139,12 +135,17 @@ class LibvirtProvider:
 
     def observe(self, vm: VmSpec) -> VmView | None:
         """The live VM, read back from libvirt; None when there is none."""
+        from provision.providers.libvirt.observe import view  # late, like all that has to do with a VM that runs
+
         with errors(self._endpoint):
             domain = domains.find(self._connection, VmKey(vm.namespace, vm.name))
             return view(domain, vm, self.name, where(vm, NESTED), self._machine) if domain is not None else None
 
     def fetch_report(self, vm: VmSpec, timeout: float, progress: Progress) -> bytes:
         """The guest's fresh report by virtio-serial, within `timeout` seconds. Raises ProviderError."""
+        from provision.providers.libvirt.console import FileConsole, StreamConsole
+        from provision.providers.libvirt.hearing import Listener
+
         key = VmKey(vm.namespace, vm.name)
         with errors(self._endpoint), contextlib.ExitStack() as cleanup:
             domain = domains.find(self._connection, key)
@@ -171,6 +172,8 @@ class LibvirtProvider:
 
     def artefacts(self, namespace: str, name: str) -> tuple[Artefact, ...]:
         """Configuration and logs of the VM, for a troubleshooting bundle."""
+        from provision.providers.libvirt.artefacts import artefacts
+
         key = VmKey(namespace, name)
         logs = self._endpoint.root / "log" / "qemu" if self._endpoint.root else None
         with errors(self._endpoint):
