@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import quote
 
-from hostcheck.model import Answer, Chain, ChainLink, Finding, Link, Question, Remedy, Status, Verdict
+from hostcheck.model import Answer, Chain, ChainLink, Finding, Link, Question, Remedy, Setting, Status, Verdict
 from reports.sanitize import MAX_NAME, sanitize
 
 
@@ -92,6 +92,11 @@ class Row:
         hosts = GROUPS[0].links if self.chain.kind != "host" else ()  # those speak of the VM's host, not of the VM
         shown = {cell.link.check for cell in self.cells if cell.link.link not in hosts}
         return tuple(finding for finding in self.chain.findings if finding.check not in shown)
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """What the VM's manifest asks for; first what was found otherwise, then what nobody could read back."""
+        return tuple(sorted(self.chain.settings, key=lambda each: (not each.differs, bool(each.found))))
 
 
 def outcome_of(verdict: Verdict) -> Outcome:

@@ -2,7 +2,22 @@
 
 from collections.abc import Iterable, Mapping
 
-from hostcheck.model import Answer, Chain, ChainLink, Evidence, Finding, Link, Question, Remedy, Status, Verdict, Where
+import msgspec
+
+from hostcheck.model import (
+    Answer,
+    Chain,
+    ChainLink,
+    Evidence,
+    Finding,
+    Link,
+    Question,
+    Remedy,
+    Setting,
+    Status,
+    Verdict,
+    Where,
+)
 from reports.matrix import Provenance
 from reports.rows import GROUPS
 
@@ -11,6 +26,13 @@ HOST_LINKS = GROUPS[0].links
 OWN_LINKS = (Link.DEVICE, Link.ACCESS, Link.GUEST_RAN)
 RAN = Answer(Verdict.PROVEN, "a guest ran in 0.14 ms", "kvm.run")
 NESTED = Answer(Verdict.PROVEN, "a guest ran its own guest, with NPT", "nested.run")
+
+SETTINGS = (
+    Setting("VMClass spec.cpu", "4", "4", "live domain XML"),
+    Setting("VMClass spec.memory", "8 GiB", ""),
+    Setting("VMClass spec.diskDefaults.size", "40 GiB", "20 GiB", "the disk's own size"),
+)
+"""One as asked, one that nobody could read back, one otherwise."""
 
 SAYS = {
     Link.CPU: ("the CPU has AMD-V (svm)", "CPUID 0x80000001 ECX[2]", "svm=1"),
@@ -185,7 +207,7 @@ def vm_without_nesting(name: str = "default/nested-vm", on: str = "kvm07") -> Ch
     """The VMClass says that nested virtualization is off, and so it is."""
     why = "nested virtualization is off in the VM's configuration (nested-vm.yaml:14:31)"
     nothing = Answer(Verdict.MISCONFIGURED, why, "vm.asks")
-    return vm(
+    chain = vm(
         name,
         link(Link.VM_ASKS, Status.FAIL, why, ASK_FOR_IT, saw="nestedVirtualization: false"),
         skip(Link.VM_GOT, "not asked for"),
@@ -199,6 +221,7 @@ def vm_without_nesting(name: str = "default/nested-vm", on: str = "kvm07") -> Ch
         broken=Link.VM_ASKS,
         on=on,
     )
+    return msgspec.structs.replace(chain, settings=SETTINGS)
 
 
 def host_with_nesting_off(name: str = "kvm08") -> Chain:

@@ -17,7 +17,19 @@ from typing import Any, TypeVar
 from markupsafe import Markup
 
 from hostcheck.checks import catalogue
-from hostcheck.model import LINK_LABELS, ChainLink, Evidence, Finding, Link, Machine, Remedy, Status, Timing, Verdict
+from hostcheck.model import (
+    LINK_LABELS,
+    ChainLink,
+    Evidence,
+    Finding,
+    Link,
+    Machine,
+    Remedy,
+    Setting,
+    Status,
+    Timing,
+    Verdict,
+)
 from reports.comparison import Change, Comparison
 from reports.html.words import EXPECTED
 from reports.levels import Level, way_of
@@ -66,6 +78,8 @@ class Block:
         self.answers: Pool = Pool(lambda a: [a[0].value, OUTCOMES.index(outcome_of(a[0])), sanitize(a[1])])
         self.profiles: Pool = Pool(lambda profile: profile)
         self.bases: Pool = Pool(lambda base: base)
+        self.settings: Pool = Pool(self._setting)
+        self.asked: Pool = Pool(lambda numbers: numbers)
         self.base_of: dict[tuple[str, ...], tuple[int, ...]] = {}
         self.checks: set[str] = set()
 
@@ -108,6 +122,10 @@ class Block:
         )
         return [self.bases.number(base), *differing]
 
+    def asks(self, row: Row) -> int:
+        """The number of a list of settings; the VMs of one manifest have the same."""
+        return self.asked.number(tuple(self.settings.number(setting) for setting in row.settings))
+
     def _sentence(self, row: Row) -> int:
         said = row.sentence.replace(row.label, NAME)
         found = self.strings.numbers.get(said)
@@ -135,6 +153,10 @@ class Block:
     def _evidence(self, item: Evidence) -> list[Any]:
         return [self.texts.number(item.source), sanitize(item.text, newlines=True)]
 
+    def _setting(self, setting: Setting) -> list[Any]:
+        text = [self.texts.number(each) for each in (setting.path, setting.asked, setting.found, setting.source)]
+        return [*text, int(setting.differs)]
+
     def _machine(self, machine: Machine | None) -> list[Any] | int:
         if machine is None:
             return 0
@@ -151,6 +173,7 @@ def page_data(matrix: Matrix, peers: Sequence[Peers]) -> tuple[dict[str, Any], d
     measured = {point.row.anchor: number for number, each in enumerate(peers) for point in each.points}
     rows = [block.row(row, changes.get(row.anchor, -1), measured.get(row.anchor, -1)) for row in matrix.rows]
     others = [block.others(row) for row in matrix.rows]
+    asks = [block.asks(row) for row in matrix.rows]
     places = {row.anchor: number for number, row in enumerate(matrix.rows)}
     problems = [
         [LINKS.index(p.link) if p.link else -1, sanitize(p.cause), [places[row.anchor] for row in p.rows]]
@@ -166,6 +189,9 @@ def page_data(matrix: Matrix, peers: Sequence[Peers]) -> tuple[dict[str, Any], d
         "findings": block.findings.items,
         "bases": block.bases.items,
         "others": others,
+        "settings": block.settings.items,
+        "asked": block.asked.items,
+        "asks": asks,
     }
     shown = {
         "sentence": sanitize(matrix.sentence),

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from chain_factory import (
     PROVENANCE,
+    SETTINGS,
     fleet,
     host,
     host_with_nesting_off,
@@ -21,7 +22,7 @@ from chain_factory import (
 )
 from playwright.sync_api import Page, expect
 
-from hostcheck.model import Answer, Evidence, Finding, Link, Machine, Remedy, Status, Verdict, Where
+from hostcheck.model import Answer, Evidence, Finding, Link, Machine, Remedy, Setting, Status, Verdict, Where
 from reports.html import render
 from reports.matrix import build
 
@@ -372,6 +373,28 @@ def test_what_is_taken_away_has_the_columns_the_order_and_the_rows_that_are_show
     head, first = download.value.path().read_text(encoding="utf-8").splitlines()[:2]
     assert head == '"name","kind","emulated_cpu","guests_nest","vm-asks","cpu_model","exit_ns"'
     assert first.startswith(f'"{found[0]["name"]}","vm","false",')
+
+
+def test_what_was_asked_of_a_vm_stands_beside_what_was_read_back(visit: Any) -> None:
+    hostile = Setting(HOSTILE, HOSTILE, HOSTILE + "x", HOSTILE)
+    chain = msgspec.structs.replace(vm_without_nesting(), settings=(*SETTINGS, hostile))
+    for script in (True, False):
+        page = visit(chain, at="#vm/default/nested-vm", java_script_enabled=script)
+        table = page.get_by_role("table", name="Settings, as asked for and as read back")
+        rows = table.locator("tbody tr")
+        expect(rows).to_have_count(4)
+        size = ["VMClass spec.diskDefaults.size", "40 GiB", re.compile("! 20 GiB *the disk's own size")]
+        expect(rows.nth(0).locator("th, td")).to_have_text(size)
+        expect(rows.nth(1)).to_contain_text("<img src=x onerror=")
+        expect(rows.nth(2).locator("td")).to_have_text(["8 GiB", "? not read back"])
+        expect(rows.nth(3).locator("td").nth(1)).to_have_text(re.compile("✔ 4 *live domain XML"))
+        page.emulate_media(media="print")
+        expect(table).to_be_visible()
+        assert page.locator("img").count() == 0
+        if script:
+            assert page.title().startswith("default/nested-vm")
+    page = visit(host(), at="#host/kvm07")
+    expect(page.get_by_role("dialog")).not_to_contain_text("Settings")
 
 
 def test_a_comparison_can_be_looked_at_and_filtered(visit: Any) -> None:

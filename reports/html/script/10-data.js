@@ -66,6 +66,10 @@ const findingsOf = (row) => {
     return [status, details.texts[headline], details.texts[check], evidence, remedies, details.texts[follows]];
   });
 };
+const settingsOf = (row) => details.asked[details.asks[data.rows.indexOf(row)]].map((number) => {
+  const [path, asked, found, source, differs] = details.settings[number];
+  return [...[path, asked, found, source].map((text) => details.texts[text]), differs];
+});
 const evidenceOf = (number) => [details.texts[details.evidence[number][0]], details.evidence[number][1]];
 const verdictOf = (answer) => answer[0].replaceAll("_", " ");
 const textOf = (row, field) => data.strings[row[field]];

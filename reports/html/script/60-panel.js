@@ -107,10 +107,27 @@ const machineLink = (row) => make("li", {},
   make("span", { class: `v ${OUTCOME_CLASSES[row[OUTCOME]]}` }, ...mark([0, 1, 2, 4][row[OUTCOME]], textOf(row, VERDICT).replaceAll("_", " "))),
   " ", make("a", { href: `#${anchorOf(row)}` }, make("bdi", {}, row[LABEL])));
 
+/* What a VM's manifest asks for, and what its provider found. */
+const settingsNodes = (settings) => {
+  if (!settings.length) return [];
+  const head = ["Setting", "Asked", "Read back"].map((title) => make("th", { scope: "col" }, title));
+  const found = (text, source, differs) => (text
+    ? [make("span", { class: "v" }, ...mark(differs ? 1 : 0, text)), ...(source ? [make("small", {}, source)] : [])]
+    : [make("span", { class: "v" }, ...mark(4, "not read back"))]);
+  const lines = settings.map(([path, asked, read, source, differs]) => make("tr", { class: differs ? "warn" : read ? "pass" : "unknown" },
+    make("th", { scope: "row" }, make("code", {}, path)), make("td", {}, asked), make("td", {}, ...found(read, source, differs))));
+  const caption = make("caption", {}, "Settings, as asked for and as read back");
+  return [make("table", { class: "settings" }, caption, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...lines))];
+};
+const settingsTitle = (settings) => {
+  const differing = settings.filter((each) => each[4]).length;
+  return `Settings (${settings.length}${differing ? `, ${differing} otherwise than asked` : ""})`;
+};
+
 const overviewNodes = (row) => {
   const broken = brokenOf(row), others = findingsOf(row), host = rowAt(`host/${textOf(row, HOST)}`);
   const good = others.filter((f) => [0, 3].includes(f[STATUS])), bad = others.filter((f) => ![0, 3].includes(f[STATUS]));
-  const vms = row[KIND] ? [] : vmsOf(row);
+  const vms = row[KIND] ? [] : vmsOf(row), settings = settingsOf(row);
   const place = textOf(row, HOST) ? [term("Host", host ? make("a", { href: `#${anchorOf(host)}` }, make("bdi", {}, host[LABEL])) : make("bdi", {}, textOf(row, HOST)))] : [];
   const provider = [textOf(row, PROVIDER), textOf(row, PRODUCT)].filter(Boolean).join(", ");
   const nodes = [
@@ -122,6 +139,7 @@ const overviewNodes = (row) => {
   if (row[EMULATED]) nodes.push(make("p", { class: "notice" }, "The CPU is emulated in software: what ran really ran, but its speed says nothing about real hardware."));
   const terms = machineTerms(row);
   nodes.push(...section("Machine", terms.length ? [make("dl", { class: "terms" }, ...terms)] : []));
+  nodes.push(...section(settingsTitle(settings), settingsNodes(settings)));
   nodes.push(...section(`VMs on it (${vms.length})`, vms.length ? [make("ul", { class: "machines" }, ...vms.slice(0, 200).map(machineLink))] : []));
   nodes.push(...section("Also looked at", bad.map(findingNode)));
   if (good.length) {

@@ -40,7 +40,7 @@ def without_assets(form: str, text: str) -> str:
         return text
     text = re.sub(r"<(style|script)>.*?</\1>", r"<\1></\1>", text, flags=re.S)
     text = re.sub(r'(<script type="[^"]+" id="(?:data|details)">).*?(</script>)', r"\1\2", text, flags=re.S)
-    return re.sub(r"'sha256-[^']+'", "'sha256'", text)
+    return re.sub(r"sha256-[A-Za-z0-9+/=]+", "sha256", text)
 
 
 @pytest.mark.parametrize("form", FORMATS)
