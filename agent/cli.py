@@ -33,6 +33,8 @@ class Usage(Exception):
 
 def main(arguments):
     """Run the agent; 0 a report was made, 1 it was not, 2 the command line is wrong, 130 interrupted."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        settle()
     try:
         code = run(parse(arguments))
         sys.stdout.flush()
@@ -48,6 +50,17 @@ def main(arguments):
     except Exception as e:
         sys.stderr.write("nestproof-agent: cannot go on: %s: %s\n" % (type(e).__name__, e))
         return 1
+
+
+def settle():
+    """Give the run the streams that it was started without; else the first file opened would become one of them."""
+    number = 0
+    while number < 3:
+        number = os.open(os.devnull, os.O_RDWR)
+    os.close(number)
+    sys.stdin = sys.stdin or open(0)  # noqa: SIM115 - for good
+    sys.stdout = sys.stdout or open(1, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
 
 
 def parse(arguments):
@@ -122,6 +135,9 @@ def told(report):
     """Return the report, after one line on standard error about what it proves."""
     from agent.summary import summary
 
-    sys.stderr.write("nestproof: %s\n" % summary(report))
-    sys.stderr.flush()
+    try:
+        sys.stderr.write("nestproof: %s\n" % summary(report))
+        sys.stderr.flush()
+    except OSError:  # nobody can be told; the report counts all the same
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     return report

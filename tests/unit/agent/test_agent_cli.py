@@ -1,6 +1,8 @@
 """The agent's command line: answers, refusals, exit codes."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,3 +83,12 @@ def test_root_reads_the_recorded_machine(tmp_path: Path, capsys: pytest.CaptureF
     assert report["subject"]["hostname"] == "recorded"
     assert report["facts"]["proof.plain"]["status"] == "unsupported"
     assert report["facts"]["cpu.identity"]["status"] == "absent"
+
+
+@pytest.mark.parametrize("shut", [">&-", "2>&-", "<&-", ">&- 2>&- <&-", "2>/dev/full"])
+@pytest.mark.parametrize("wanted", ["--help", "--only=proof.plain"])
+def test_streams_may_be_closed(wanted: str, shut: str, pyz: Path) -> None:
+    command = ["sh", "-c", f'"$@" {shut}', "sh", sys.executable, str(pyz), wanted]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    assert bool(done.stdout) == (">&-" not in shut.split())
