@@ -11,6 +11,8 @@ from agent import VERSION
 from hostcheck.model import Accelerator, Evidence, Judgement, Silence, VmView
 from provision import images
 from provision.accounting import account
+from provision.identity import identify
+from provision.images import LocalImage
 from provision.model import ProviderSpec, VmSpec
 from provision.provider import Artefact, NoReport, Plan, Progress, ProviderError
 from provision.providers.libvirt import domains
@@ -77,8 +79,8 @@ class LibvirtProvider:
             image = images.locate(vm.image)
             if image:
                 check_size(vm, image)
-            wanted = settings_of(vm, choice, fitting, image.sha256 if image else "", guest_digest(vm))
             present = self._present(key)
+            wanted = _wanted(vm, choice, fitting, image, present)
             check_shrinking(vm, present, wanted)
             change = change_to(present, wanted, power_on=vm.power_on)
             download = "" if image else (vm.image.url or "")
@@ -103,17 +105,24 @@ class LibvirtProvider:
         key = VmKey(vm.namespace, vm.name)
         layout = _layout(vm, fitting)
         with errors(self._endpoint):
-            image = images.resolve(vm.image, progress)
-            check_size(vm, image)
-            wanted = settings_of(vm, choice, fitting, image.sha256, guest_digest(vm))
+            image = images.locate(vm.image)
             present = self._present(key)
-            check_shrinking(vm, present, wanted)
+            wanted = _wanted(vm, choice, fitting, image, present)
             change = change_to(present, wanted, power_on=vm.power_on)
+            if image is None and change in (Change.CREATE, Change.REBUILD):
+                image = images.resolve(vm.image, progress)
+                wanted = _wanted(vm, choice, fitting, image, present)
+                change = change_to(present, wanted, power_on=vm.power_on)
+            if image is not None:
+                check_size(vm, image)
+            check_shrinking(vm, present, wanted)
             domain = domains.find(self._connection, key)
             if change in (Change.CREATE, Change.REBUILD):
                 if domain is not None:  # first: no domain must vouch for a disk that is half replaced
                     progress("removing what was there")
                     domains.remove(domain, self._machine)
+                assert image is not None
+                wanted = _wanted(vm, choice, fitting, image, Present(None))
                 progress("making disk and seed")
                 self._storage.create(key, image, layout, guest_data(vm), progress)
                 domain = None
@@ -205,6 +214,14 @@ class LibvirtProvider:
                 refused=True,
             )
         return Evidence(f"compareHypervisorCPU ({choice.accelerator})", "the CPU of this VM would start")
+
+
+def _wanted(vm: VmSpec, choice: Choice, fitting: Fitting, image: LocalImage | None, present: Present) -> Settings:
+    """`image` is None while it is not downloaded."""
+    identity = identify(vm.image, image)
+    if present.settings is not None:
+        identity = identity.seen_from(present.settings.identity)
+    return settings_of(vm, choice, fitting, identity, guest_digest(vm))
 
 
 def _layout(vm: VmSpec, fitting: Fitting) -> Layout:

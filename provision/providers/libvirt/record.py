@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, fields
 from xml.etree import ElementTree as ET
 
+from provision.identity import Identity
 from provision.model import NetworkKind, NetworkSpec, VmSpec
 from provision.provider import Difference
 from provision.providers.libvirt.choose import Choice
@@ -13,6 +14,8 @@ ET.register_namespace("nestproof", NAMESPACE)
 
 NEW_DISK = ("image", "cloud_init", "preallocation")
 """Settings that only a disk of its own can take up."""
+UNSAID = {"image": "not downloaded yet"}
+"""What an empty setting means where that is not that there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Settings:
     feature: str
     networks: str
     image: str
-    """SHA-256 of the image file."""
+    """SHA-256 of the image file; empty while nobody knows."""
     cloud_init: str
     """SHA-256 over the user's own user-data and meta-data."""
     # What follows is empty for a VM that does not ask for it.
@@ -46,20 +49,28 @@ class Settings:
     preallocation: str = ""
     extra_disks: str = ""
     """`name:GiB`, each."""
+    image_named: str = ""
+    """What the manifest said of the image: see `provision.identity`."""
+
+    @property
+    def identity(self) -> Identity:
+        """Of the image."""
+        return Identity(self.image, self.image_named)
 
     def differences(self, wanted: "Settings") -> tuple[Difference, ...]:
         """What has to change to become `wanted`."""
         return tuple(
-            Difference(field.name.replace("_", " "), _short(old), _short(new))
+            Difference(field.name.replace("_", " "), _short(old), _short(new) if new else UNSAID.get(field.name, ""))
             for field in fields(self)
-            if (old := getattr(self, field.name)) != (new := getattr(wanted, field.name))
+            if field.name != "image_named"
+            and (old := getattr(self, field.name)) != (new := getattr(wanted, field.name))
         )
 
     def needs_new_disk(self, wanted: "Settings") -> bool:
         return any(getattr(self, name) != getattr(wanted, name) for name in NEW_DISK)
 
 
-def settings_of(vm: VmSpec, choice: Choice, fitting: Fitting, image: str, cloud_init: str) -> Settings:
+def settings_of(vm: VmSpec, choice: Choice, fitting: Fitting, image: Identity, cloud_init: str) -> Settings:
     """The settings that `vm` and what was chosen for it come to."""
     return Settings(
         cpus=str(vm.cpus),
@@ -71,7 +82,7 @@ def settings_of(vm: VmSpec, choice: Choice, fitting: Fitting, image: str, cloud_
         accelerator=choice.accelerator,
         feature=choice.feature,
         networks=" ".join(_network(network) for network in vm.networks),
-        image=image,
+        image=image.content,
         cloud_init=cloud_init,
         cpu_mode="host-passthrough" if choice.passthrough else "",
         cpus_max=str(fitting.cpus_max) if fitting.cpus_max > vm.cpus else "",
@@ -85,6 +96,7 @@ def settings_of(vm: VmSpec, choice: Choice, fitting: Fitting, image: str, cloud_
         iops=str(fitting.iops or ""),
         preallocation=fitting.preallocation,
         extra_disks=" ".join(f"{disk.name}:{disk.size_gib}" for disk in fitting.disks),
+        image_named=image.named,
     )
 
 

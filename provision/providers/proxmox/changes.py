@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hostcheck.model import Asked
+from provision.identity import Identity
 from provision.model import VmSpec
 from provision.provider import Difference, Power, Step
 from provision.providers.proxmox import cloudinit
@@ -31,7 +32,7 @@ class Wanted:
     nics: Mapping[str, str]
     sizes: Mapping[str, int]
     """Drive -> GiB."""
-    image: str
+    image: Identity
     cloud_init: str
     power_on: bool
     native: bool = False
@@ -118,8 +119,8 @@ def _needs_new_disk(guest: Guest, wanted: Wanted) -> Change | None:
     """Where nothing but a new disk will do."""
     record = guest.record
     assert record is not None
-    if record.image != wanted.image:
-        images = Difference("image", record.image[:DIGEST], wanted.image[:DIGEST] or "not downloaded yet")
+    if wanted.image.seen_from(record.identity) != record.identity:
+        images = Difference("image", record.image[:DIGEST], wanted.image.content[:DIGEST] or "not downloaded yet")
         return Change(rebuild="it was made from another image", differences=(images,))
     if record.cloud_init != wanted.cloud_init:
         said = Difference("cloud init", record.cloud_init[:DIGEST], wanted.cloud_init[:DIGEST])

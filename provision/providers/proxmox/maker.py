@@ -67,8 +67,8 @@ class Maker:
         """A new VM with its disks, not started, without its seed. Of two that two runs made, the older one stays."""
         vm, node, source = plan.vm, plan.node, plan.source
         made = Record(
-            namespace=vm.namespace, name=vm.name, vmid=0, version=version_of("nestproof"), image=wanted.image,
-            cloud_init=wanted.cloud_init,
+            namespace=vm.namespace, name=vm.name, vmid=0, version=version_of("nestproof"), image=wanted.image.content,
+            cloud_init=wanted.cloud_init, named=wanted.image.named,
         )  # fmt: skip
         if source.template is not None:
             number = self._clone(plan, source.template, wanted, made, progress)

@@ -34,12 +34,16 @@ def wanted_of(vm: VmSpec, node: Node, cpu: Cpu, source: Source, guest: Guest | N
     template = source.template_config
     if template is not None and guest is not None:
         template = guest.config  # what it brought is there, and the template may be another by now
-    name, tags = record.guest_name(vm.namespace, vm.name), record.tags(vm, source.digest)
+    image = source.identity(vm.image)
+    if guest is not None and guest.record is not None:
+        image = image.seen_from(guest.record.identity)
+    name = record.guest_name(vm.namespace, vm.name)
+    tags = record.tags(vm, "" if source.template else image.content)
     return Wanted(
         settings=config.settings(vm, cpu, node, tags, name, template),
         nics=config.nics(vm, node.bridges, source.template_config),
         sizes=changes.wanted_sizes(vm, source.drive),
-        image=source.identity,
+        image=image,
         cloud_init=cloud_init_digest(vm),
         power_on=vm.power_on,
         native=cloudinit.native(vm),

@@ -15,7 +15,7 @@ from provision.providers.proxmox import changes, cloudinit, facts, guests, media
 from provision.providers.proxmox import plan as plans
 from provision.providers.proxmox.api import Api
 from provision.providers.proxmox.artefacts import artefacts
-from provision.providers.proxmox.changes import Change
+from provision.providers.proxmox.changes import Change, Wanted
 from provision.providers.proxmox.choose import node_for
 from provision.providers.proxmox.cpu import choose
 from provision.providers.proxmox.credentials import login
@@ -102,11 +102,11 @@ class ProxmoxProvider:
         """Carry out a plan of this provider. What is there is looked at again: repeating after a crash converges."""
         assert isinstance(plan, ProxmoxPlan)
         vm, maker = plan.vm, self._maker
-        if plan.source.template is None and plan.source.file is None:
-            plan = replace(plan, source=Source(file=images.resolve(vm.image, progress)))
         guest = maker.settled(vm, progress)
-        wanted = plans.wanted_of(vm, plan.node, plan.cpu, plan.source, guest)
-        change = plans.change_of(vm, guest, wanted) if guest else Change()
+        wanted, change = _compared(plan, guest)
+        if (guest is None or change.rebuild) and plan.source.template is None and plan.source.file is None:
+            plan = replace(plan, source=Source(file=images.resolve(vm.image, progress)))
+            wanted, change = _compared(plan, guest)
         if guest is not None and change.rebuild:
             check_size(vm, plan.source)
             maker.must_consent(plan, guest)
@@ -115,6 +115,7 @@ class ProxmoxProvider:
             guest = None
         if guest is None:
             check_size(vm, plan.source)
+            wanted, _ = _compared(plan, None)
             guest = maker.create(plan, wanted, progress)
             change = plans.change_of(vm, guest, wanted)
         maker.converge(plan, guest, wanted, change, progress)
@@ -175,6 +176,12 @@ class ProxmoxProvider:
         named = pinned or vm.placement.host or vm.image.node
         ask = {named: online[named]} if named in online else online
         return node_for(vm, facts.read_nodes(self._api, self._version, ask, _quiet), pinned)
+
+
+def _compared(plan: ProxmoxPlan, guest: Guest | None) -> tuple[Wanted, Change]:
+    """What is wanted, and what has to be done with the VM that is there."""
+    wanted = plans.wanted_of(plan.vm, plan.node, plan.cpu, plan.source, guest)
+    return wanted, plans.change_of(plan.vm, guest, wanted) if guest else Change()
 
 
 def _quiet(_line: str) -> None:

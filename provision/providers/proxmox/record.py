@@ -5,6 +5,7 @@ import re
 
 import msgspec
 
+from provision.identity import Identity
 from provision.model import VmSpec
 from provision.provider import ProviderError
 
@@ -33,8 +34,15 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """SHA-256 over the user's own user-data and meta-data."""
     seed: str = ""
     """Volume of the seed; empty until it is uploaded, GONE after the guest has read it."""
+    named: str = ""
+    """What the manifest said of the image: see `provision.identity`."""
     source: str = ""
     """Volume of an uploaded image that the disk was copied from; shared by VMs, and removed with the last."""
+
+    @property
+    def identity(self) -> Identity:
+        """Of the image."""
+        return Identity(self.image, self.named)
 
     @property
     def key(self) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from provision import images
+from provision.identity import Identity, identify
 from provision.images import LocalImage
-from provision.model import VmSpec
+from provision.model import ImageSpec, VmSpec
 from provision.provider import ProviderError
 from provision.providers.proxmox import config, guests
 from provision.providers.proxmox.api import Api
@@ -23,15 +24,9 @@ class Source:
     file: LocalImage | None = None
     """None for a template, and for an image that is not downloaded yet."""
 
-    @property
-    def identity(self) -> str:
-        """As the record has it; empty while nobody knows."""
-        return f"template {self.template.vmid}" if self.template is not None else self.digest
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the image file; empty for a template."""
-        return self.file.sha256 if self.file else ""
+    def identity(self, image: ImageSpec) -> Identity:
+        """As the record has it."""
+        return Identity(f"template {self.template.vmid}") if self.template is not None else identify(image, self.file)
 
     @property
     def drive(self) -> str:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from vm_factory import image, net, wanted
 
 from hostcheck.model import Accelerator
+from provision.identity import Identity
 from provision.model import ExtraDisk, Firmware, Limits, NetworkKind, VmSpec
 from provision.providers.libvirt.changes import Change, Present, change_to, shrinking, steps
 from provision.providers.libvirt.choose import Choice
@@ -78,7 +79,7 @@ CASES: dict[str, tuple[VmSpec, Choice, Places, Machine]] = {
 
 def made(vm: VmSpec, choice: Choice, places: Places, machine: Machine) -> str:
     fitting = fit(vm, choice, OFFER, machine)
-    settings = settings_of(vm, choice, fitting, "1" * 64, "2" * 64)
+    settings = settings_of(vm, choice, fitting, Identity("1" * 64), "2" * 64)
     return domain_xml(vm, choice, fitting, machine, places, Record(vm.namespace, vm.name, "1.2.3", settings))
 
 
@@ -124,7 +125,7 @@ def test_a_foreign_domain_has_no_record_and_a_damaged_one_reads_as_empty() -> No
     assert (found.namespace, found.name, found.settings.cpus) == ("a", "", "")
 
 
-SETTINGS = settings_of(VM, TCG, fit(VM, TCG, OFFER, MACHINE), "1" * 64, "2" * 64)
+SETTINGS = settings_of(VM, TCG, fit(VM, TCG, OFFER, MACHINE), Identity("1" * 64), "2" * 64)
 RUNNING = Present(SETTINGS, running=True, disks=True)
 OFF = Present(SETTINGS, running=False, disks=True)
 
