@@ -1,15 +1,19 @@
 """Reaching a Proxmox cluster: who logs in how, whom one trusts, which node answers; and no secret anywhere."""
 
+import contextlib
 import logging
 import re
 import subprocess
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import pytest
 import requests
 from pve_lab import PVE_8, PVE_9_1, lab, quiet
-from pve_server import AMD, INTEL, PASSWORD, SECRET, TOKEN, Pve, running
+from pve_server import AMD, INTEL, PASSWORD, SECRET, TOKEN, Pve, documented, running
 from vm_factory import tiny_image
 
 from commands.endpoints import Endpoint
@@ -20,6 +24,8 @@ from hostcheck.model import Asked, Link, Status, Verdict
 from provision.model import Credentials, ProviderSpec
 from provision.provider import ProviderError
 from provision.providers import open_estate, open_provider
+from provision.providers.proxmox import api
+from provision.providers.proxmox.provider import open_endpoint
 from reports.store import Store
 
 VARIABLES = (
@@ -155,9 +161,12 @@ def test_what_is_missing_to_log_in(environment: dict[str, str], says: str, monke
     refused("proxmox://127.0.0.1:1", says)
 
 
+@pytest.mark.parametrize("how", ["token", "ticket"])
 def test_no_secret_in_any_log_argument_error_or_repr(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    how: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """A whole life, and then what fails: refused by the provider, by the API, at the login, and on the way there."""
     caplog.set_level(logging.DEBUG)
     started: list[str] = []
     popen = subprocess.Popen.__init__
@@ -168,20 +177,44 @@ def test_no_secret_in_any_log_argument_error_or_repr(
 
     monkeypatch.setattr(subprocess.Popen, "__init__", watched)
     user_data = "#cloud-config\npassword: hunter2-in-user-data\n"
-    with lab(tmp_path, tiny_image(tmp_path), PVE_9_1, users={"ann@pve": PASSWORD}) as made:
+    users = {"ann@pve": PASSWORD}
+    grants = [[who, path, given] for who in (TOKEN, *users) for _, path, given in documented(PVE_9_1)]
+    with lab(tmp_path, tiny_image(tmp_path), PVE_9_1, users=users, grants=grants) as made:
+        if how == "ticket":
+            trust(monkeypatch, made.pve, PROXMOX_USER="ann@pve", PROXMOX_PASSWORD=PASSWORD)
+            spec = replace(made.spec, credentials=None)
+            with contextlib.closing(made.provider):
+                made.provider = open_endpoint(spec)
+        provider = made.provider
         vm = made.vm(user_data=user_data)
         plan, said = made.apply(vm)
-        made.provider.fetch_report(vm, 60, said.append)
-        trust(monkeypatch, made.pve, PROXMOX_USER="ann@pve", PROXMOX_PASSWORD=PASSWORD)
-        with pytest.raises(ProviderError) as caught:
-            made.provider.plan(made.vm(disk_gib=1, image=vm.image, cpus=1000))
-        made.provider.destroy("default", "tiny")
+        provider.fetch_report(vm, 60, said.append)
+        faults = [fault_of(lambda: provider.plan(made.vm(image=vm.image, cpus=1000)))]
+        provider.destroy("default", "tiny")
+        made.pve.call("set_acl", {TOKEN: [], "ann@pve": []})
+        faults.append(fault_of(lambda: provider.apply(plan, said.append)))
+        made.pve.set(apitokens={TOKEN: "another"}, users={"ann@pve": "another"})
+        made.pve.call("revoke_tickets")
+        faults.append(fault_of(lambda: provider.plan(vm)))
+        monkeypatch.setattr(api, "PATIENCE", 0.0)
+        made.pve.process.kill()
+        made.pve.process.wait()
+        faults.append(fault_of(lambda: provider.plan(vm)))
         assert any("qemu-img" in line for line in started), "what is started is seen"
-        written = "\n".join(
-            [*started, caplog.text, *said, repr(plan), repr(made.provider.__dict__), plan.native, repr(caught.value)]
-        )
-    for secret in (SECRET, PASSWORD, "hunter2-in-user-data"):
+        assert "POST /api2/json/nodes/pve1/qemu" in caplog.text, "what is asked is seen"
+        sessions = provider._api._sessions
+        told = [*started, *said, *faults, *capfd.readouterr(), caplog.text, plan.native]
+        told += [repr(each) for each in (plan, vm, vars(provider), vars(provider._api), vars(sessions))]
+        written = "\n".join(told)
+    for secret in (SECRET, PASSWORD, quote(PASSWORD), quote_plus(PASSWORD), "PVE:ann@pve:", "hunter2-in-user-data"):
         assert secret not in written
+
+
+def fault_of(what: Callable[[], object]) -> str:
+    """Everything that is shown of it, and with --debug how it came about."""
+    with pytest.raises(ProviderError) as caught:
+        what()
+    return "".join([f"{caught.value!r} {caught.value.hint}", *traceback.format_exception(caught.value)])
 
 
 # ------------------------------------------------------------------------------------------------------- whole clusters
