@@ -197,6 +197,8 @@ def test_no_secret_in_any_log_argument_error_or_repr(
         made.pve.call("revoke_tickets")
         faults.append(fault_of(lambda: provider.plan(vm)))
         monkeypatch.setattr(api, "PATIENCE", 0.0)
+        made.pve.call("outage", 600.0)
+        faults.append(fault_of(lambda: provider.plan(vm)))
         made.pve.process.kill()
         made.pve.process.wait()
         faults.append(fault_of(lambda: provider.plan(vm)))
