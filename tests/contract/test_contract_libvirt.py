@@ -1,5 +1,6 @@
 """What every provider promises, on real libvirt and QEMU: idempotent on (namespace, name), read back, nothing left."""
 
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from libvirt_lab import Lab
 from vm_factory import image, net, tiny_image
 
+from agent.cloudinit import PORT
 from hostcheck.model import Accelerator, Asked
 from provision.model import AccelPolicy, Firmware, VmSpec
 from provision.patience import BOUND
@@ -218,6 +220,31 @@ def test_a_feature_taken_away_behind_our_back_is_seen(lab: Lab) -> None:
     assert seen.got is True
     assert seen.evidence[-1].text == "svm=true"
     assert "QEMU monitor" in seen.evidence[-1].source
+
+
+EDITS = (
+    (rf"<channel type='unix'>(?:(?!</channel>).)*{PORT}.*?</channel>", ""),
+    (r"'vdb' bus='virtio'/>(\s*)<readonly/>\s*<address [^>]*/>", r"'sda' bus='sata'/>\1"),
+    ("policy='require' name='svm'", "policy='disable' name='svm'"),
+)
+
+
+def test_what_the_proof_depends_on_is_put_back_by_the_next_apply(lab: Lab) -> None:
+    vm = lab.vm(power_on=False)
+    apply(lab, vm)
+    connection = lab.provider._connection  # type: ignore[attr-defined]
+    xml = connection.lookupByName("default.tiny").XMLDesc(2)
+    for old, new in EDITS:
+        xml, count = re.subn(old, new, xml, flags=re.DOTALL)
+        assert count == 1, old
+    connection.defineXML(xml)
+    plan = lab.provider.plan(vm)
+    assert [d.setting for d in plan.differences] == ["report port", "bus of the seed", "CPU feature svm"]
+    assert [step.action for step in plan.steps] == ["redefine"]
+    apply(lab, vm)
+    assert not lab.provider.plan(vm).changes
+    lab.provider.destroy("default", "tiny")
+    assert lab.remains() == set()
 
 
 @pytest.mark.parametrize("for_ever", [True, False], ids=["getting-on", "standing-still"])

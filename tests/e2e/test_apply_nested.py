@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from runs import LIMIT, ROOT, command, finished, guest_image, machines_of
 
-ROOT = Path(__file__).parents[2]
-LIMIT = 900
 EXAMPLES = ("nested-vm.yaml", "nested-off.yaml", "hypervisor.yaml")
 pytestmark = [pytest.mark.e2e, pytest.mark.libvirt]
 
@@ -26,12 +25,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.libvirt]
 @pytest.fixture(scope="module")
 def manifests(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., str]) -> Path:
     """The examples beside a copy-free view of the image, in a directory of their own."""
-    needs("qemu-system-x86_64", package="qemu-system-x86")
-    needs("qemu-img", package="qemu-utils")
-    image = ROOT / ".cache/guest/debian-12.qcow2"
-    if not image.exists():
-        needs("mmdebstrap", package="mmdebstrap")
-        subprocess.run([sys.executable, str(ROOT / "deploy/guest_image.py"), "--output", str(image)], check=True)
+    image = guest_image(needs)
     directory = tmp_path_factory.mktemp("manifests")
     for name in EXAMPLES:
         text = (ROOT / "examples" / name).read_text()
@@ -45,38 +39,6 @@ def state() -> Iterator[Path]:
     """Short, because libvirt puts UNIX sockets below it."""
     with tempfile.TemporaryDirectory(prefix="np-") as directory:
         yield Path(directory)
-
-
-def command(state: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "nestproof", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"NESTPROOF_STATE": str(state)},
-        start_new_session=True,
-    )
-
-
-def finished(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    process = command(state, *arguments)
-    out, err = process.communicate(timeout=LIMIT + 60)
-    assert "Traceback" not in out + err, err
-    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
-
-
-def machines_of(state: Path) -> list[str]:
-    """QEMU processes of this state directory."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue
-            if "qemu-system" in line and str(state) in line:
-                found.append(line[:200])
-    return found
 
 
 @pytest.fixture(scope="module")

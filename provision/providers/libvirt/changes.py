@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from provision.provider import Power, Step
+from provision.provider import Difference, Power, Step
 from provision.providers.libvirt.record import Settings
 
 
@@ -28,6 +28,12 @@ class Present:
     running: bool = False
     disks: bool = False
     """Disk and seed are there and whole."""
+    edits: tuple[Difference, ...] = ()
+    """Where somebody changed the domain after it was made."""
+
+    def differences(self, wanted: Settings) -> tuple[Difference, ...]:
+        """What has to change to become `wanted`; nothing for a VM that is not there."""
+        return (*self.settings.differences(wanted), *self.edits) if self.settings else ()
 
 
 def change_to(present: Present, wanted: Settings, *, power_on: bool) -> Change:
@@ -36,7 +42,7 @@ def change_to(present: Present, wanted: Settings, *, power_on: bool) -> Change:
         return Change.CREATE
     if not present.disks or present.settings.needs_new_disk(wanted):
         return Change.REBUILD
-    if present.settings != wanted:
+    if present.settings != wanted or present.edits:
         return Change.RECONFIGURE
     if present.running == power_on:
         return Change.KEEP
@@ -82,7 +88,7 @@ def steps(
     beside = "".join(f", {name} {size} GiB" for name, size in extras.items())
     disk = Step("create", "disk", f"{wanted.disk_gib} GiB from the image{beside}")
     seed = Step("create", "seed", "cloud-init: the user's data and the agent")
-    found = present.settings.differences(wanted) if present.settings else ()
+    found = present.differences(wanted)
     differences = ", ".join(f"{d.setting} {d.observed or 'none'} → {d.wanted or 'none'}" for d in found)
     match change:
         case Change.CREATE:

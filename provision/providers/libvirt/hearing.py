@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import PurePosixPath
 
 import libvirt
 
@@ -14,7 +15,9 @@ from provision.providers.libvirt import console as consoles
 from provision.providers.libvirt.channels import AgentFile, Channel, ConsoleFrame, Port, Taken
 from provision.providers.libvirt.console import Console
 from provision.providers.libvirt.domains import is_running
+from provision.providers.libvirt.edits import seed_bus
 from provision.providers.libvirt.silence import Seen, silence
+from provision.providers.libvirt.xmltext import parse_xml
 
 PAUSE = 0.1
 """Seconds between two looks at the port."""
@@ -46,8 +49,11 @@ ENDS = {
 class Listener:
     """One wait for one report."""
 
-    def __init__(self, connection: "libvirt.virConnect", domain: "libvirt.virDomain", console: Console) -> None:
+    def __init__(
+        self, connection: "libvirt.virConnect", domain: "libvirt.virDomain", console: Console, seed: PurePosixPath
+    ) -> None:
         self._domain = domain
+        self._seed = seed
         self._console = console
         self._port = Port(connection, domain)
         self._file = AgentFile(domain)
@@ -119,6 +125,7 @@ class Listener:
             damaged=self._port.fault or self._frame.fault,
             agent_file=self._file.state,
             agent_installed=self._file.installed,
+            seed_bus=seed_bus(parse_xml(self._domain.XMLDesc()), self._seed),
         )
 
     def _must_run(self) -> None:

@@ -8,6 +8,7 @@ from agent.cloudinit import PORT
 from hostcheck.model import Accelerator, Asked, Evidence, VmView
 from provision.model import VmSpec
 from provision.providers.libvirt import monitor
+from provision.providers.libvirt.edits import has_port
 from provision.providers.libvirt.live import look
 from provision.providers.libvirt.machine import Machine
 from provision.providers.libvirt.monitor import MonitorError
@@ -31,7 +32,7 @@ def view(domain: "libvirt.virDomain", vm: VmSpec, provider: str, asked_where: st
         if got is None:
             got, said = _ask_qemu(domain, feature)
             evidence.append(Evidence("QEMU monitor (qom-get)", said))
-    if live.xml.find(f"devices/channel/target[@name='{PORT}']") is None:
+    if not has_port(live.xml):
         evidence.append(Evidence("report port", f"the domain has no port {PORT}: it was removed"))
     settings = settings_of_live(vm, live, got, machine.mhz)
     evidence += [

@@ -23,6 +23,7 @@ from provision.providers.libvirt.choose import NESTED, Choice, choose, where
 from provision.providers.libvirt.connection import connect, errors
 from provision.providers.libvirt.cpu import cpu_element
 from provision.providers.libvirt.domain import domain_xml
+from provision.providers.libvirt.edits import edits
 from provision.providers.libvirt.endpoint import Endpoint, parse_endpoint
 from provision.providers.libvirt.files import FileStorage
 from provision.providers.libvirt.fitting import Fitting, answered, fit
@@ -32,6 +33,7 @@ from provision.providers.libvirt.pool import PoolStorage
 from provision.providers.libvirt.record import Record, Settings, settings_of
 from provision.providers.libvirt.storage import Layout, Storage, VmKey
 from provision.providers.libvirt.tpm import own_authority
+from provision.providers.libvirt.xmltext import parse_xml
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class LibvirtProvider:
                 native=self._xml(vm, key, choice, fitting, wanted),
                 choice=choice,
                 fitting=fitting,
-                differences=present.settings.differences(wanted) if present.settings else (),
+                differences=present.differences(wanted),
                 power=power(change, present, power_on=vm.power_on),
                 loses_disk=change is Change.REBUILD,
             )
@@ -161,12 +163,13 @@ class LibvirtProvider:
             if domain is None:
                 fault = f"it does not exist at {self._endpoint.written}"
                 raise NoReport(fault, Silence.NOT_THERE, hint="apply the manifests first")
-            path = self._storage.places(key).console
-            if path:
-                return Listener(self._connection, domain, FileConsole(Path(path))).listen(timeout, progress)
-            console = StreamConsole(self._connection, domain)
-            cleanup.callback(console.close)
-            return Listener(self._connection, domain, console).listen(timeout, progress)
+            places = self._storage.places(key)
+            if places.console:
+                console = FileConsole(Path(places.console))
+                return Listener(self._connection, domain, console, places.seed).listen(timeout, progress)
+            stream = StreamConsole(self._connection, domain)
+            cleanup.callback(stream.close)
+            return Listener(self._connection, domain, stream, places.seed).listen(timeout, progress)
 
     def destroy(self, namespace: str, name: str) -> tuple[str, ...]:
         """Remove the VM and all that was made for it, also what a killed run left; what was removed, for people."""
@@ -199,7 +202,9 @@ class LibvirtProvider:
         record = domains.record_of(domain) if domain is not None else None
         if domain is None or record is None:
             return Present(None)
-        return Present(record.settings, bool(domains.is_running(domain)), self._storage.complete(key))
+        configured = parse_xml(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+        changed = edits(configured, self._storage.places(key).seed, record.settings)
+        return Present(record.settings, bool(domains.is_running(domain)), self._storage.complete(key), changed)
 
     def _xml(self, vm: VmSpec, key: VmKey, choice: Choice, fitting: Fitting, settings: Settings) -> str:
         record = Record(vm.namespace, vm.name, VERSION, settings)

@@ -25,6 +25,8 @@ class Seen:
     agent_file: str = ""
     """What the QEMU guest agent answered."""
     agent_installed: bool | None = None
+    seed_bus: str | None = None
+    """Where the running domain has its seed, if it was moved from where it was put; empty when it was taken out."""
 
 
 def silence(seen: Seen, waited: float) -> NoReport:
@@ -37,6 +39,7 @@ def silence(seen: Seen, waited: float) -> NoReport:
 
 _CONSOLE_SAYS_NOTHING = (Silence.DAMAGED, Silence.CHANNEL_MISSING, Silence.CHANNEL_BLOCKED)
 _AGAIN = "apply the manifests again"
+_NO_DRIVER = ("fdc", "ide", "sata")
 _MORE_TIME = "give it more time (--timeout)"
 
 
@@ -55,8 +58,8 @@ def _cause(seen: Seen) -> tuple[Silence, str, str]:
     if consoles.saw_no_seed(text):
         return (
             Silence.NO_SEED,
-            "it booted, but cloud-init found no seed",
-            "the image's kernel needs virtio_blk and isofs, and cloud-init the NoCloud datasource",
+            f"it booted, but cloud-init found no seed{_moved(seen)}",
+            _seed_hint(seen) or "the image's kernel needs virtio_blk and isofs, and cloud-init the NoCloud datasource",
         )
     if consoles.has_no_python(text):
         return Silence.NO_PYTHON, "its agent found no Python", "install Python 3.6 or newer in the image"
@@ -79,8 +82,9 @@ def _no_agent(seen: Seen) -> tuple[Silence, str, str]:
     if seen.agent_installed is False:
         return (
             Silence.NO_SEED,
-            "the QEMU guest agent sees no nestproof agent installed in it: cloud-init did not take the seed",
-            "the image needs cloud-init with the NoCloud datasource; see `cloud-init status --long` in the guest",
+            f"the QEMU guest agent sees no agent of nestproof in it: cloud-init did not take the seed{_moved(seen)}",
+            _seed_hint(seen)
+            or "the image needs cloud-init with the NoCloud datasource; see `cloud-init status --long`",
         )
     if consoles.cloud_init_finished(seen.console) or seen.agent_installed:
         return (
@@ -96,6 +100,25 @@ def _no_agent(seen: Seen) -> tuple[Silence, str, str]:
         )
     return (
         Silence.BOOTING,
-        f"it started, but no agent answers on port {PORT}",
-        f"{_MORE_TIME}; the image needs cloud-init, Python 3.6 and virtio_console",
+        f"it started, but no agent answers on port {PORT}{_moved(seen)}",
+        _seed_hint(seen) or f"{_MORE_TIME}; the image needs cloud-init, Python 3.6 and virtio_console",
     )
+
+
+def _moved(seen: Seen) -> str:
+    """What became of the seed since the domain was made; empty when it is in its place."""
+    if seen.seed_bus is None:
+        return ""
+    if not seen.seed_bus:
+        return ": somebody took its seed out of the domain"
+    lacks = ", which Debian's cloud kernel has no driver for" if seen.seed_bus in _NO_DRIVER else ""
+    return f": somebody put its seed on the {seen.seed_bus} bus{lacks}"
+
+
+def _seed_hint(seen: Seen) -> str:
+    """What to do about a seed that is not where it was put; empty when it is."""
+    if seen.seed_bus is None:
+        return ""
+    if not seen.seed_bus:
+        return "destroy the VM and apply the manifests again"
+    return f"{_AGAIN}: its seed is put back on virtio"

@@ -16,9 +16,11 @@ from vm_factory import image, net, wanted
 from hostcheck.model import Accelerator
 from provision.identity import Identity
 from provision.model import ExtraDisk, Firmware, Limits, NetworkKind, VmSpec
+from provision.provider import Difference
 from provision.providers.libvirt.changes import Change, Present, change_to, shrinking, steps
 from provision.providers.libvirt.choose import Choice
 from provision.providers.libvirt.domain import domain_xml
+from provision.providers.libvirt.edits import edits, seed_bus
 from provision.providers.libvirt.fitting import fit
 from provision.providers.libvirt.hyperv import WANTED
 from provision.providers.libvirt.machine import Machine
@@ -99,6 +101,36 @@ def test_never_both_vendors_features(case: str) -> None:
     assert len(names) == len(set(names))
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_a_domain_as_it_was_made_has_no_edits(case: str) -> None:
+    domain, (_, _, places, _) = ET.fromstring(made(*CASES[case])), CASES[case]
+    record = read_record(domain)
+    assert record is not None
+    assert edits(domain, places.seed, record.settings) == ()
+    assert seed_bus(domain, places.seed) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "setting", "observed"),
+    [
+        ('name="org.nestproof.report.0"', 'name="other"', "report port", "none"),
+        ('dev="vdb" bus="virtio"', 'dev="sda" bus="sata"', "bus of the seed", "sata"),
+        ('policy="require" name="svm"', 'policy="disable" name="svm"', "CPU feature svm", "disable"),
+        ('policy="require" name="svm"', 'policy="require" name="vmx"', "CPU feature svm", "not named"),
+    ],
+)
+def test_each_edit_that_the_proof_depends_on_is_seen(old: str, new: str, setting: str, observed: str) -> None:
+    xml = made(*CASES["tcg-nested"])
+    assert old in xml
+    (found,) = edits(ET.fromstring(xml.replace(old, new)), FILES.seed, SETTINGS)
+    assert (found.setting, found.observed) == (setting, observed)
+
+
+def test_a_seed_that_was_taken_out_is_no_edit_but_is_seen() -> None:
+    domain = ET.fromstring(made(*CASES["tcg-nested"]).replace("seed.iso", "other.iso"))
+    assert (edits(domain, FILES.seed, SETTINGS), seed_bus(domain, FILES.seed)) == ((), "")
+
+
 def test_name_and_uuid_follow_from_the_key_alone() -> None:
     assert domain_name("default", "tiny") == "default.tiny"
     assert domain_uuid("default", "tiny") == domain_uuid("default", "tiny") == "432c7af0-1bb5-5da7-9ad7-0e9077acc87d"
@@ -144,6 +176,7 @@ OFF = Present(SETTINGS, running=False, disks=True)
         (RUNNING, replace(SETTINGS, image="3" * 64), True, Change.REBUILD),
         (OFF, replace(SETTINGS, cloud_init="3" * 64), False, Change.REBUILD),
         (replace(RUNNING, disks=False), SETTINGS, True, Change.REBUILD),
+        (replace(RUNNING, edits=(Difference("report port", "none", "there"),)), SETTINGS, True, Change.RECONFIGURE),
     ],
 )
 def test_change(present: Present, target: Settings, power_on: bool, change: Change) -> None:

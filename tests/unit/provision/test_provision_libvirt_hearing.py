@@ -1,5 +1,7 @@
 """Waiting for a report: what libvirt says of a guest while it comes to its end."""
 
+from pathlib import PurePosixPath
+
 import pytest
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
@@ -33,7 +35,7 @@ ENDED = (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN)
 
 def heard(domain: Ending) -> str:
     with pytest.raises(ProviderError) as caught:
-        hearing.Listener(None, domain, Console()).listen(60, lambda _line: None)
+        hearing.Listener(None, domain, Console(), PurePosixPath("/seed.iso")).listen(60, lambda _line: None)
     return str(caught.value)
 
 

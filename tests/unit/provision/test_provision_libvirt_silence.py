@@ -49,6 +49,30 @@ def test_each_cause(seen: Seen, cause: Silence) -> None:
     assert fault.hint
 
 
+@pytest.mark.parametrize(
+    ("seen", "says", "hint"),
+    [
+        (
+            Seen(BOOT + NO_SEED, True, seed_bus="sata"),
+            "seed: somebody put its seed on the sata bus, which Debian's",
+            "virtio",
+        ),
+        (Seen(BOOT + NO_SEED, True, seed_bus="scsi"), "seed: somebody put its seed on the scsi bus", "virtio"),
+        (Seen(BOOT + NO_SEED, True, seed_bus=""), "seed: somebody took its seed out of the domain", "destroy"),
+        (Seen(BOOT, True, seed_bus="sata"), "no agent answers on port", "apply the manifests again"),
+        (
+            Seen(BOOT, True, agent_installed=False, seed_bus="sata"),
+            "the seed: somebody put its seed on the sata",
+            "virtio",
+        ),
+    ],
+)
+def test_a_seed_that_is_not_where_it_was_put_is_named(seen: Seen, says: str, hint: str) -> None:
+    fault = silence(seen, 9)
+    assert says in str(fault) and "its seed" in str(fault)
+    assert hint in fault.hint
+
+
 def test_what_the_agent_said_last_is_told() -> None:
     assert "its agent failed: OSError: [Errno 28] No space left" in str(silence(Seen(BOOT + FAILED, True), 9))
     assert "Main process exited" in str(silence(Seen(BOOT + FAILED + UNIT, True), 9))
