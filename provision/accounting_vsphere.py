@@ -109,7 +109,14 @@ _IMAGE: dict[str, tuple[Handling, str]] = {
     "VMImage spec.source.http.**": (_UNSUPPORTED, _NOT_BUILT),
     "VMImage spec.source.registry.**": (_REFUSED, "vSphere makes VMs from templates"),
     "VMImage spec.source.dataVolume.**": (_UNSUPPORTED, "a volume of KubeVirt: vSphere has none"),
-    "VMImage spec.prepare.**": (_INFORMATIVE, "a template is ready as it is"),
+    "VMImage spec.prepare.validateChecksum": (_HONOURED, "a checksum that is given is always compared"),
+    "VMImage spec.prepare.validateChecksum=false": (_UNSUPPORTED, "a checksum that is given is always compared"),
+    "VMImage spec.prepare.storage.vsphere.datastore": (
+        _HONOURED,
+        "where an OVA or an item of a library is put; a template that is there already stays where it is",
+    ),
+    "VMImage spec.prepare.storage.libvirt.**": _OTHER_PROVIDER,
+    "VMImage spec.prepare.**": (_UNSUPPORTED, "an image is imported once, as it is; a template is ready as it is"),
 }
 
 _VM: dict[str, tuple[Handling, str]] = {

@@ -128,8 +128,8 @@ def usable(document: Document[VMImage], provider_type: str) -> ImageSpec | Probl
     if provider_type == "libvirt" and source.http:
         http = source.http
         return ImageSpec(name, None, http.url, "qcow2", _checksum(document, downloads["http"]), origin)
+    storage = prepared.vsphere.datastore if prepared and prepared.vsphere else None
     if provider_type == "vsphere" and source.vsphere and (vsphere := source.vsphere):
-        storage = prepared.vsphere.datastore if prepared and prepared.vsphere else None
         if vsphere.template_name:
             return ImageSpec(name, None, None, "", None, origin, template=vsphere.template_name, storage=storage)
         if library := vsphere.content_library:
@@ -139,7 +139,8 @@ def usable(document: Document[VMImage], provider_type: str) -> ImageSpec | Probl
             verified = _checksum(document, downloads["vsphere"])
             return ImageSpec(name, None, vsphere.ova_url, "", verified, origin, storage=storage)
     if provider_type == "vsphere" and source.http and re.search(r"\.(ova|ovf)$", urlsplit(source.http.url).path):
-        return ImageSpec(name, None, source.http.url, "", _checksum(document, downloads["http"]), origin)
+        verified = _checksum(document, downloads["http"])
+        return ImageSpec(name, None, source.http.url, "", verified, origin, storage=storage)
     if provider_type == "proxmox" and (source.proxmox or source.http):
         return _proxmox(document, downloads) or _unusable(document, provider_type)
     return _unusable(document, provider_type)

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 from vcsim_server import ESXI_8, VCenter, start
-from vsphere_lab import provider_spec
+from vsphere_lab import VsphereLab, provider_spec
 
+from commands.endpoints import Endpoint
+from commands.output import Terminal
+from commands.proofs import Proofs
 from hostcheck.host_view import judge_view
-from hostcheck.model import Asked, Verdict
-from provision.provider import ProviderError
-from provision.providers import open_estate
+from hostcheck.model import Asked, Link, Status, Verdict
+from provision.provider import ProviderError, Seeing
+from provision.providers import open_estate, open_provider
+from reports.store import Store
 
 HOSTS, VMS = 50, 1000
 ALLOWED = 10
@@ -63,6 +67,39 @@ def test_one_vm_by_name_and_one_that_is_not_there(fleet: VCenter) -> None:
     fleet.control("expire")
     assert len(estate.hosts(lambda _: None)) == HOSTS
     estate.close()
+
+
+def test_one_host_alone_is_seen_as_among_all_of_them(fleet: VCenter) -> None:
+    """It is asked for where a VM is applied, in few requests; the cluster's and the key providers' words are there."""
+    estate, provider = open_estate(provider_spec(fleet)), open_provider(provider_spec(fleet))
+    assert isinstance(provider, Seeing)
+    hosts = {host.name: host for host in estate.hosts(lambda _: None)}
+    fleet.calls()
+    assert provider.host_view("DC0_C0_H1") == hosts["DC0_C0_H1"]
+    assert sum(fleet.calls().values()) <= 4
+    assert provider.host_view("DC0_C0_H6") == hosts["DC0_C0_H6"]
+    assert provider.host_view("nosuch") is None
+    estate.close()
+    provider.close()
+
+
+def test_a_vm_is_joined_with_what_vcenter_says_of_its_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NESTPROOF_STATE", str(tmp_path / "state"))
+    lab = VsphereLab.of(start(tmp_path))
+    try:
+        vm = lab.vm()
+        lab.apply(vm)
+        proofs = Proofs(Terminal())
+        proofs.not_awaited(Endpoint(lab.provider, (vm,), None, None), vm)
+        (chain,) = proofs._vms.values()
+        offered = next(link for link in chain.links if link.link is Link.OFFERED)
+        told = "ESXi offers hardware virtualization to VMs that ask for it"
+        assert (chain.host, offered.status, offered.summary) == ("DC0_C0_H0", Status.PASS, told)
+        with Store.open(None) as store:
+            (kept,) = store.latest()
+            assert (kept.kind, kept.host) == ("vm", "DC0_C0_H0"), "as `check vsphere://` names it"
+    finally:
+        lab.close()
 
 
 def test_an_answer_in_pages_is_read_whole_also_when_its_session_ends_between_two(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ import base64
 import http.client
 import json
 import ssl
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +16,7 @@ from vcsim_server import TEMPLATE, VCenter, start
 from vm_factory import IMAGE
 from vsphere_lab import VsphereLab, provider_spec
 
-from provision.model import Firmware, ImageSpec, LibraryItem
+from provision.model import Firmware, ImageSpec, LibraryItem, Placement
 from provision.provider import ProviderError
 from provision.providers import open_provider
 
@@ -80,7 +82,7 @@ USERS = {"user": {"password": "pass"}, "least": {"password": "pass", "privileges
 
 def opened(place: Any, **scenario: Any) -> VsphereLab:
     """A vCenter with two libraries, one of them empty."""
-    lab = VsphereLab.of(start(place, users=USERS, templates=[TEMPLATE], **scenario))
+    lab = VsphereLab.of(start(place, users=USERS, templates=[TEMPLATE], datastores=2, **scenario))
     source = lab.machine("debian-12")
     librarian = Librarian(lab.vc)
     library = librarian.library("images", source.datastore[0]._moId)
@@ -115,7 +117,16 @@ def lab(modern: VsphereLab) -> Iterator[VsphereLab]:
 
 
 def ours(lab: VsphereLab) -> list[str]:
-    return sorted(vm.name for vm in lab.machines() if vm.name.startswith(("nestproof-image-", "default.")))
+    return sorted(vm.name for vm in _ours(lab))
+
+
+def stores(lab: VsphereLab) -> list[tuple[bool, list[str]]]:
+    """Of what is ours: whether it is a template, and the datastores that it is on."""
+    return sorted((vm.config.template, [store.name for store in vm.datastore]) for vm in _ours(lab))
+
+
+def _ours(lab: VsphereLab) -> Iterator[Any]:
+    return (vm for vm in lab.machines() if vm.name.startswith(("nestproof-image-", "default.")))
 
 
 def item(name: str, library: str = "images", version: str | None = None) -> ImageSpec:
@@ -155,6 +166,8 @@ def test_an_item_is_deployed_once_and_goes_with_its_last_vm(
         (item("gone"), "there is no item of library 'images' 'gone'",
          "there are: debian-ovf, debian-vmtx, old-ovf, rescue"),
         (item("gone", "empty"), "there is no item of library 'empty' 'gone'", "none that this account may see"),
+        (item("debian-ovf", version="3"), "item 'debian-ovf' of library 'images' has version 2 or 4, not 3",
+         "leave out version, or give this one"),
         (item("rescue"), "item 'rescue' of library 'images' is of type iso", "govc library.import"),
     ],
 )  # fmt: skip
@@ -162,6 +175,13 @@ def test_what_no_vm_can_be_made_of_is_one_line(lab: VsphereLab, source: ImageSpe
     with pytest.raises(ProviderError, match=rf"^vm\.yaml:20:3: {says}") as caught:
         lab.provider.plan(lab.vm(source=source))
     assert hint in caught.value.hint
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("version", ["2", "4"])
+def test_a_version_of_the_files_or_of_the_whole_item_is_taken(lab: VsphereLab, version: str) -> None:
+    vm = lab.vm(source=item("debian-ovf", version=version), firmware=Firmware.BIOS)
+    assert [step.action for step in lab.provider.plan(vm).steps] == ["import", "create", "configure", "start"]
 
 
 def test_what_the_item_brings_is_held_against_the_gates(lab: VsphereLab) -> None:
@@ -193,6 +213,48 @@ def test_what_a_killed_run_left_is_removed_and_what_is_not_ours_is_not(lab: Vsph
     lab.reconfigure(left, annotation="made by nestproof from a content library")
     lab.apply(vm)
     assert len(ours(lab)) == 2
+
+
+@pytest.mark.parametrize(("name", "firmware"), [("debian-ovf", Firmware.BIOS), ("debian-vmtx", Firmware.UEFI)])
+def test_killed_while_vcenter_deploys_the_next_apply_finishes_and_destroy_leaves_nothing(
+    lab: VsphereLab, name: str, firmware: Firmware
+) -> None:
+    """The deployment goes on without its client, and comes to its end while the next apply waits for its own."""
+    vm = lab.vm(source=item(name), firmware=firmware)
+    lab.vc.calls()
+    lab.vc.control("clone-seconds?seconds=1")
+    process = lab.begun("deploying", vm)
+    while not lab.vc.calls().get("deploy"):
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+
+    def progress(line: str) -> None:
+        if line.startswith("vCenter lost"):
+            lab.vc.control("clone-seconds?seconds=0")
+
+    lab.apply(vm, progress)
+    lab.vc.control("clone-seconds?seconds=0")
+    seen = lab.provider.observe(vm)
+    assert seen is not None
+    assert (seen.running, seen.got) == (True, True)
+    assert [template for template, _ in stores(lab)] == [False, True]
+
+
+def test_a_template_goes_where_its_image_says_and_the_vm_where_its_placement_says(lab: VsphereLab) -> None:
+    image = replace(item("debian-ovf"), storage="LocalDS_1")
+    vm = lab.vm(source=image, firmware=Firmware.BIOS)
+    lab.apply(vm)
+    assert stores(lab) == [(False, ["LocalDS_1"]), (True, ["LocalDS_1"])]
+    assert [step.action for step in lab.provider.plan(replace(vm, image=item("debian-ovf"))).steps] == ["keep"]
+    lab.provider.destroy("default", "tiny")
+    lab.apply(replace(vm, placement=Placement(datastore="LocalDS_0")))
+    assert stores(lab) == [(False, ["LocalDS_0"]), (True, ["LocalDS_1"])]
+    lab.provider.destroy("default", "tiny")
+    nowhere = lab.vm(source=replace(image, storage="gone"), firmware=Firmware.BIOS)
+    with pytest.raises(ProviderError, match="there is no datastore for the image 'gone'") as caught:
+        lab.provider.plan(nowhere)
+    assert caught.value.hint == "there are: LocalDS_0, LocalDS_1"
 
 
 def test_a_session_that_ended_is_renewed_and_errors_are_one_line(lab: VsphereLab) -> None:

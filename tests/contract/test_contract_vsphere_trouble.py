@@ -1,9 +1,10 @@
 """vSphere when it goes wrong: log-in, certificates, sessions, faults of tasks, restarts, kills, Ctrl-C."""
 
+import bisect
+import itertools
 import os
+import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +19,10 @@ from vm_factory import IMAGE, net
 from vsphere_lab import VsphereLab, provider_spec, template
 
 from commands.crew import Stopped
-from provision.model import Credentials, ImageSpec, NetworkKind
+from provision.model import Credentials, ImageSpec, NetworkKind, VmSpec
 from provision.provider import ProviderError
 from provision.providers import open_provider
-from provision.providers.vsphere import settings, tasks
+from provision.providers.vsphere import guestinfo, settings, tasks
 from provision.providers.vsphere.connection import Connection
 from provision.providers.vsphere.faults import _TOLD
 
@@ -250,9 +251,10 @@ def test_a_clone_whose_answer_was_lost_is_told_from_another_of_its_template(
         task = of.CloneVM_Task(of.parent, "other", vim.vm.CloneSpec(location=place, powerOn=False, template=False))
         return {key: t for key, t in real(connection, entity).items() if not alone or key == task._moId}
 
+    plan = lab.provider.plan(lab.vm())
     monkeypatch.setattr(tasks, "_recent", recent)
     lab.vc.fail("CloneVM_Task", cut=True)
-    lab.apply(lab.vm())
+    lab.provider.apply(plan, lambda _: None)
     seen = lab.provider.observe(lab.vm())
     assert seen is not None
     assert (seen.running, seen.got) == (True, True)
@@ -288,36 +290,10 @@ def test_a_restart_of_vcenter_in_the_middle_of_a_clone(lab: VsphereLab) -> None:
     assert [step.action for step in lab.provider.plan(lab.vm()).steps] == ["keep"]
 
 
-KILLED = """
-import sys
-sys.path[:0] = sys.argv[1:3]
-from pathlib import Path
-from vcsim_server import VCenter
-from vsphere_lab import VsphereLab
-lab = VsphereLab.of(VCenter(int(sys.argv[3]), Path(sys.argv[4]), None))
-lab.apply(lab.vm(), lambda line: print(line, flush=True))
-"""
-
-
-def begun(lab: VsphereLab, until: str) -> "subprocess.Popen[str]":
-    """Another process in the middle of an apply."""
-    here = Path(__file__).parent
-    process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, here, here.parent, str(lab.vc.port), lab.vc.certificate],
-        stdout=subprocess.PIPE, text=True, cwd=here.parents[1],
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job's children ignore it
-    )  # fmt: skip
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith(until):
-            return process
-    raise AssertionError(f"it ended before {until!r}: {process.wait()}")
-
-
 @pytest.mark.parametrize("until", ["cloning", "configuring", "starting"])
 def test_killed_in_the_middle_the_next_apply_finishes_and_destroy_leaves_nothing(lab: VsphereLab, until: str) -> None:
     lab.vc.control("clone-seconds?seconds=1")
-    process = begun(lab, until)
+    process = lab.begun(until)
     process.kill()
     process.communicate()
     lab.apply(lab.vm())
@@ -329,7 +305,7 @@ def test_killed_in_the_middle_the_next_apply_finishes_and_destroy_leaves_nothing
 
 def test_ctrl_c_cancels_the_clone(lab: VsphereLab) -> None:
     lab.vc.control("clone-seconds?seconds=30")
-    process = begun(lab, "cloning")
+    process = lab.begun("cloning")
     os.kill(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
     assert lab.vc.calls().get("CancelTask") == 1
@@ -363,16 +339,42 @@ def test_an_image_that_is_no_template_and_a_missing_one(lab: VsphereLab) -> None
     assert caught.value.refused
 
 
-def test_user_data_that_does_not_fit_is_refused_at_its_place(lab: VsphereLab) -> None:
-    import random
+def test_user_data_fits_up_to_the_last_byte_and_is_refused_at_its_place_from_then_on(lab: VsphereLab) -> None:
+    """64 KiB when packed; base64 makes 4 characters of 3 bytes, so that the next longer one has 4 characters more."""
+    letters = random.Random(1).choices("0123456789abcdefghijklmnopqrstuvwxyz", k=60000)
 
-    text = "#!" + "".join(random.Random(1).choices("0123456789abcdefghijklmnopqrstuvwxyz", k=60000))
-    with pytest.raises(
-        ProviderError, match=r"^vm\.yaml:1:1: userdata has .* a guestinfo variable takes 65536"
-    ) as caught:
-        lab.provider.plan(lab.vm(user_data=text))
+    def vm(length: int, first: int = 0) -> VmSpec:
+        return lab.vm(user_data="#!" + "".join(letters[first : first + length]))
+
+    def over(length: int, first: int = 0) -> int:
+        """Characters above the limit."""
+        try:
+            return len(guestinfo.variables(vm(length, first))["guestinfo.userdata"]) - guestinfo.LIMIT
+        except ValueError as e:
+            return int(str(e).rpartition(": ")[2].split()[0])
+
+    near = bisect.bisect_left(range(len(letters)), 0, key=over)  # compressed, one letter more may take less
+    found: dict[int, VmSpec] = {}
+    for first, length in itertools.product(range(100), range(near - 10, near + 20)):
+        found.setdefault(over(length, first), vm(length, first))
+        if {0, 4} <= found.keys():
+            break
+    assert guestinfo.LIMIT == 64 << 10
+    lab.apply(found[0])
+    assert len(lab.options()["guestinfo.userdata"]) == guestinfo.LIMIT
+    lab.provider.destroy("default", "tiny")
+    says = r"^vm\.yaml:1:1: userdata has \d+ bytes, 65540 when packed; a guestinfo variable takes 65536: 4 too many$"
+    with pytest.raises(ProviderError, match=says) as caught:
+        lab.provider.plan(found[4])
     assert caught.value.refused
-    assert lab.remains() == set()
+
+
+def test_one_byte_more_than_vmware_takes_is_refused_by_the_simulator_too(lab: VsphereLab) -> None:
+    """What the provider never sends has to be refused, else its never sending it would prove nothing."""
+    lab.apply(lab.vm())
+    for size, fault in ((guestinfo.LIMIT, False), (guestinfo.LIMIT + 1, True)):
+        option = vim.option.OptionValue(key="guestinfo.test", value="x" * size)
+        assert (lab.reconfigure(extraConfig=[option]) is not None) is fault
 
 
 def test_a_network_is_found_by_its_distributed_switch(lab: VsphereLab) -> None:

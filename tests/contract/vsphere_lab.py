@@ -1,8 +1,14 @@
 """A simulated vCenter that the contract is tried on, and what is left of VMs in it."""
 
+import base64
+import pickle
+import signal
 import ssl
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pyVim.connect import SmartConnect
@@ -13,6 +19,17 @@ from vm_factory import IMAGE, wanted
 from provision.model import AccelPolicy, Credentials, Firmware, ImageSpec, ProviderSpec, VmSpec
 from provision.provider import Plan, Provider
 from provision.providers import open_provider
+
+HERE = Path(__file__).parent
+APPLY = """
+import base64, pickle, sys
+sys.path[:0] = sys.argv[1:3]
+from pathlib import Path
+from vcsim_server import VCenter
+from vsphere_lab import VsphereLab
+lab = VsphereLab.of(VCenter(int(sys.argv[3]), Path(sys.argv[4]), None))
+lab.apply(pickle.loads(base64.b64decode(sys.argv[5])), lambda line: print(line, flush=True))
+"""
 
 
 def provider_spec(vc: VCenter, user: str = "user", password: str = "pass", **changes: Any) -> ProviderSpec:
@@ -48,6 +65,20 @@ class VsphereLab:
         plan = self.provider.plan(vm)
         self.provider.apply(plan, progress)
         return plan
+
+    def begun(self, until: str, vm: VmSpec | None = None) -> "subprocess.Popen[str]":
+        """Another process in the middle of an apply: it has said a line that starts like this."""
+        wanted = base64.b64encode(pickle.dumps(vm or self.vm())).decode()
+        process = subprocess.Popen(
+            [sys.executable, "-c", APPLY, HERE, HERE.parent, str(self.vc.port), self.vc.certificate, wanted],
+            stdout=subprocess.PIPE, text=True, cwd=HERE.parents[1],
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job's children ignore it
+        )  # fmt: skip
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith(until):
+                return process
+        raise AssertionError(f"it ended before {until!r}: {process.wait()}")
 
     def remains(self) -> set[str]:
         """VMs that are no templates and that the scenario did not bring."""

@@ -66,7 +66,7 @@ class Converging:
     def _import(self, vm: VmSpec, situation: Situation, progress: Progress) -> None:
         """Make the template of an image. What a killed run left of it is removed first."""
         assert situation.place is not None
-        inventory, place = situation.inventory, situation.place
+        inventory, place = situation.inventory, situation.place.of_image
         self.remove_import(inventory, settings.source_of(vm.image))
         if vm.image.library_item is not None:
             self._looking.libraries.import_template(vm.image, place, progress)
@@ -89,7 +89,7 @@ class Converging:
         return ref
 
     def _store(self, situation: Situation, place: Place) -> Any:
-        return place.datastore or situation.inventory.only(vim.Datastore, "datastore").ref
+        return place.datastore or place.imports or situation.inventory.only(vim.Datastore, "datastore").ref
 
     def remove_import(self, inventory: Inventory, name: str) -> bool:
         """Remove what an import made, wholly or not; whether there was any."""

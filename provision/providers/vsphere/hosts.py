@@ -43,6 +43,17 @@ class VsphereEstate:
         )
         return tuple(views)
 
+    def host(self, name: str) -> HostView | None:
+        """The host of this name alone; None when there is none."""
+        found = self._all({vim.HostSystem: ("name",), vim.ComputeResource: COMPUTE})
+        named = [o.ref for o in found if isinstance(o.ref, vim.HostSystem) and o.name == name]
+        read = next(iter(self._explained(lambda: read_some(self._connection, named[:1], HOST))), None)
+        if read is None:
+            return None
+        compute = (o for o in found if isinstance(o.ref, vim.ComputeResource))
+        cluster = next((c for c in compute if read.id in (str(ref._moId) for ref in c.get("host") or ())), None)
+        return host_view(read, cluster, self.name, self._key_providers())
+
     def vms(self, progress: Progress, name: str = "") -> tuple[VmView, ...]:
         """Every VM that is no template, or those with this name, path or id, by one bulk query."""
         if not self._hosts:

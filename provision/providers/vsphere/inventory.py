@@ -1,7 +1,7 @@
 """Names and paths of an inventory, and where in it a VM goes. One bulk read; the rest is pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -39,6 +39,13 @@ class Place:
     host: HostFacts
     datastore: Any
     """None: where the template is."""
+    imports: Any = None
+    """The datastore of an image that is imported, where its manifest says one."""
+
+    @property
+    def of_image(self) -> "Place":
+        """Where the template goes that an image is made."""
+        return replace(self, datastore=self.imports or self.datastore)
 
 
 class Inventory:
@@ -85,8 +92,11 @@ class Inventory:
             f"which {what}? there are {names}", hint=f"say it in spec.placement or the Provider: {what}"
         )
 
-    def place(self, wanted: Placement, *, nested: bool) -> Place:
-        """Where a VM goes: what the user left open is chosen, a host that nests for a VM that must."""
+    def place(self, wanted: Placement, *, nested: bool, imports: str | None = None) -> Place:
+        """Where a VM goes: what the user left open is chosen, a host that nests for a VM that must.
+
+        `imports` is the datastore of its image.
+        """
         centre = (
             self.find(vim.Datacenter, wanted.datacenter, "datacenter")
             if wanted.datacenter
@@ -110,7 +120,8 @@ class Inventory:
         )
         assert folder is not None
         chosen = self.facts(host) if host else self._best_host(compute, nested=nested)
-        return Place(folder, pool, chosen, self._datastore(wanted, centre))
+        kept = self.find(vim.Datastore, imports, "datastore for the image", centre).ref if imports else None
+        return Place(folder, pool, chosen, self._datastore(wanted, centre), kept)
 
     def facts(self, host: Read) -> HostFacts:
         """A host as the gates want it."""

@@ -49,9 +49,10 @@ class Libraries:
             raise self._explained(e, image, "looking for it") from e
         kind = str(found.get("type") or "")
         has = {str(found.get(name)) for name in ("content_version", "version") if found.get(name)}
-        if wanted.version and has and wanted.version not in has:
+        if wanted.version and wanted.version not in has:
+            told = f"has version {' or '.join(sorted(has))}" if has else "tells no version"
             raise ProviderError(
-                f"{image.origin}: item {wanted.item!r} has version {' or '.join(sorted(has))}, not {wanted.version}",
+                f"{image.origin}: item {wanted.item!r} of library {wanted.library!r} {told}, not {wanted.version}",
                 hint="a content library keeps the newest version only: leave out version, or give this one",
                 refused=True,
             )
@@ -73,6 +74,8 @@ class Libraries:
         try:
             made = self._api.deploy(KINDS[item.kind], item.id, _deployment(item.kind, source_of(image), place))
         except Refused as e:
+            if _is_taken(e.kind, e.said):
+                raise TaskLost from None
             raise self._explained(e, image, what) from e
         except Lost:
             raise TaskLost from None
@@ -124,7 +127,7 @@ def _deployment(kind: str, name: str, place: Place) -> dict[str, Any]:
 
 
 def _made(answer: Any, where: str) -> str:
-    """The id of the VM that was deployed."""
+    """The id of the VM that was deployed. Raises TaskLost too."""
     if isinstance(answer, str):
         return answer
     found = answer if isinstance(answer, dict) else {}
@@ -134,4 +137,11 @@ def _made(answer: Any, where: str) -> str:
     said = (
         "; ".join(text for e in errors if (text := words((e.get("error") or {}).get("messages")))) or "no reason given"
     )
+    if _is_taken("", said):
+        raise TaskLost
     raise ProviderError(f"{where}: {said}", refused=True)
+
+
+def _is_taken(kind: str, said: str) -> bool:
+    """The name was free when it was asked for: what a killed run began has come to its end meanwhile."""
+    return kind == "ALREADY_EXISTS" or "already exists" in said

@@ -3,7 +3,7 @@
 import msgspec
 from pyVmomi import vim
 
-from hostcheck.model import Evidence, Judgement, VmView
+from hostcheck.model import Evidence, HostView, Judgement, VmView
 from provision.accounting import account
 from provision.model import ProviderSpec, VmSpec
 from provision.provider import Artefact, Plan, Progress, ProviderError
@@ -122,6 +122,10 @@ class VsphereProvider:
             except TaskLost:
                 continue
         raise ProviderError(f"{self._calls.shown}: vCenter lost its tasks {AGAIN} times", hint="try again")
+
+    def host_view(self, name: str) -> HostView | None:
+        """See `provision.provider.Seeing`."""
+        return VsphereEstate(self._calls.connection).host(name)
 
     def artefacts(self, namespace: str, name: str) -> tuple[Artefact, ...]:
         """Configuration, tasks and events of the VM, for a troubleshooting bundle."""

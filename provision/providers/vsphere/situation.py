@@ -77,7 +77,7 @@ class Looking:
             if found is not None and found.get("config") is not None:
                 return self._of_vm(vm, ref, found, inventory, names)
         template = self._template(vm, inventory)
-        place = inventory.place(vm.placement, nested=vm.nested)
+        place = _place(vm, inventory)
         self._check_name(vm, place)
         read = self._calls.read(template.ref, ("config",)) if template is not None else Read(None, {"config": UNKNOWN})
         config = read.get("config") if read else None
@@ -100,7 +100,7 @@ class Looking:
         anew = present.needs_new_vm(wanted) or settings.HALF in marks
         read = self._template(vm, inventory) if anew else None
         template = read.ref if read is not None else None
-        place = inventory.place(vm.placement, nested=vm.nested) if anew else None
+        place = _place(vm, inventory) if anew else None
         whole, half = marks.get(WHOLE) == "yes", settings.HALF in marks
         return Situation(
             inventory, there, wanted, present, ref, config, running, whole, half, self.alone, template, place
@@ -169,6 +169,11 @@ class Looking:
         if found is None or "kmipServers" not in found.values:
             return () if found is not None else None
         return tuple(str(server.clusterId.id) for server in found.values["kmipServers"])
+
+
+def _place(vm: VmSpec, inventory: Inventory) -> Place:
+    imports = vm.image.storage if settings.is_imported(vm.image) else None
+    return inventory.place(vm.placement, nested=vm.nested, imports=imports)
 
 
 def check(vm: VmSpec, situation: Situation) -> None:

@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/types"
@@ -68,9 +70,13 @@ func (v *vcenter) automation(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	inner := httptest.NewRecorder()
-	v.rest.ServeHTTP(inner, r)
-	if inner.Code < 300 && deploys {
-		annotate(inner.Body.Bytes(), sent)
+	if deploys {
+		v.deploy(inner, r, sent)
+	} else {
+		v.rest.ServeHTTP(inner, r)
+	}
+	if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/content/library/item/") {
+		inner = versioned(inner)
 	}
 	if inner.Code < 300 && strings.HasSuffix(r.URL.Path, "/cis/session") && r.Method == http.MethodPost {
 		user, _, _ := r.BasicAuth()
@@ -83,6 +89,51 @@ func (v *vcenter) automation(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, inner, modern)
+}
+
+// versioned tells what govmomi's items do not have: the version of their files, and of all about them.
+func versioned(answered *httptest.ResponseRecorder) *httptest.ResponseRecorder {
+	var found struct {
+		Value map[string]interface{} `json:"value"`
+	}
+	if json.Unmarshal(answered.Body.Bytes(), &found) != nil || found.Value == nil {
+		return answered
+	}
+	found.Value["content_version"], found.Value["version"] = "2", "4"
+	told := httptest.NewRecorder()
+	told.Code = answered.Code
+	json.NewEncoder(told).Encode(found)
+	return told
+}
+
+// deploy makes a VM of an item: it takes its time, goes on when its client is gone, and refuses a name that is taken.
+func (v *vcenter) deploy(w *httptest.ResponseRecorder, r *http.Request, sent []byte) {
+	v.mu.Lock()
+	seconds := v.scenario.CloneSeconds
+	v.mu.Unlock()
+	time.Sleep(time.Duration(seconds * float64(time.Second)))
+	v.deploying.Lock()
+	defer v.deploying.Unlock()
+	wanted := deploymentOf(sent)
+	folder := simulator.Map.Get(types.ManagedObjectReference{Type: "Folder", Value: wanted.folder}).(*simulator.Folder)
+	if simulator.Map.FindByName(wanted.name, folder.ChildEntity) == nil {
+		v.rest.ServeHTTP(w, r.WithContext(context.Background()))
+		if w.Code < 300 {
+			annotate(w.Body.Bytes(), wanted.notes)
+		}
+		return
+	}
+	taken := "The name '" + wanted.name + "' already exists."
+	if !strings.Contains(r.URL.Path, "/ovf/") {
+		w.WriteHeader(http.StatusConflict)
+		w.WriteString(taken)
+		return
+	}
+	said := map[string]interface{}{"messages": []map[string]string{{"id": "vim.fault.DuplicateName.summary", "default_message": taken}}}
+	problem := map[string]interface{}{"category": "SERVER", "error": said}
+	json.NewEncoder(w).Encode(map[string]interface{}{"value": map[string]interface{}{
+		"succeeded": false, "error": map[string]interface{}{"errors": []interface{}{problem}},
+	}})
 }
 
 // older makes of a request in the newer dialect one in the older, and gives its body; nil for what is not there.
@@ -150,17 +201,35 @@ func contains(all []string, one string) bool {
 	return false
 }
 
-// annotate gives a deployed VM the notes that the request has for it.
-func annotate(answered, sent []byte) {
+type deployment struct{ name, folder, notes string }
+
+// deploymentOf reads a request for a deployment, of an OVF or of a VM template.
+func deploymentOf(sent []byte) deployment {
 	var request struct {
 		Deployment struct {
+			Name       string `json:"name"`
 			Annotation string `json:"annotation"`
 		} `json:"deployment_spec"`
+		Target struct {
+			Folder string `json:"folder_id"`
+		} `json:"target"`
 		Spec struct {
+			Name        string `json:"name"`
 			Description string `json:"description"`
+			Placement   struct {
+				Folder string `json:"folder"`
+			} `json:"placement"`
 		} `json:"spec"`
 	}
 	json.Unmarshal(sent, &request)
+	if request.Spec.Name != "" {
+		return deployment{request.Spec.Name, request.Spec.Placement.Folder, request.Spec.Description}
+	}
+	return deployment{request.Deployment.Name, request.Target.Folder, request.Deployment.Annotation}
+}
+
+// annotate gives a deployed VM its notes.
+func annotate(answered []byte, notes string) {
 	var result struct {
 		Value struct {
 			Resource struct {
@@ -168,11 +237,9 @@ func annotate(answered, sent []byte) {
 			} `json:"resource_id"`
 		} `json:"value"`
 	}
-	id, notes := "", request.Spec.Description
+	id := unwrapped(answered)
 	if json.Unmarshal(answered, &result) == nil {
-		id, notes = result.Value.Resource.ID, request.Deployment.Annotation
-	} else {
-		id = unwrapped(answered)
+		id = result.Value.Resource.ID
 	}
 	ref := types.ManagedObjectReference{Type: "VirtualMachine", Value: id}
 	if vm, is := simulator.Map.Get(ref).(*simulator.VirtualMachine); is {
@@ -192,7 +259,7 @@ func unwrapped(body []byte) string {
 func answer(w http.ResponseWriter, inner *httptest.ResponseRecorder, modern bool) {
 	body := inner.Body.Bytes()
 	if inner.Code >= 400 {
-		kind := map[int]string{400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 404: "NOT_FOUND"}[inner.Code]
+		kind := map[int]string{400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 404: "NOT_FOUND", 409: "ALREADY_EXISTS"}[inner.Code]
 		if kind == "" {
 			kind = "ERROR"
 		}

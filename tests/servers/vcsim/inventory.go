@@ -20,6 +20,9 @@ func build(s *Scenario) (*simulator.Model, error) {
 	} else {
 		m.Host, m.Cluster, m.ClusterHost, m.Machine = 0, 1, len(s.Hosts), s.Machines
 	}
+	if s.Datastores > 0 {
+		m.Datastore = s.Datastores
+	}
 	about := &m.ServiceContent.About
 	about.ApiVersion, about.Version = s.API, s.Product
 	about.FullName = product + s.Product + " build-1"

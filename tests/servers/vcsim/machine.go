@@ -148,6 +148,9 @@ func (v *vcenter) clone(source *simulator.VirtualMachine, req *types.CloneVM_Tas
 		host = v.place(req.Spec.Config)
 	}
 	store := "[LocalDS_0]"
+	if len(source.Datastore) > 0 { // where nobody says another, the clone is beside what it is a clone of
+		store = "[" + simulator.Map.Get(source.Datastore[0]).(*simulator.Datastore).Name + "]"
+	}
 	if ref := req.Spec.Location.Datastore; ref != nil {
 		store = "[" + simulator.Map.Get(*ref).(*simulator.Datastore).Name + "]"
 	}

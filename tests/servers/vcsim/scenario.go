@@ -15,6 +15,7 @@ type Scenario struct {
 	Hosts        []Host          `json:"hosts"`    // of the one cluster
 	Machines     int             `json:"machines"` // VMs in the cluster besides the templates
 	Templates    []Template      `json:"templates"`
+	Datastores   int             `json:"datastores"` // LocalDS_0, LocalDS_1, ...; 0: one
 	KeyProviders []string        `json:"keyProviders"`
 	EVC          string          `json:"evc"`
 	CloneSeconds float64         `json:"cloneSeconds"` // a clone is a task that takes this long

@@ -25,6 +25,8 @@ type vcenter struct {
 	inner    http.Handler
 	rest     http.Handler
 
+	deploying sync.Mutex // one deployment of a library's item after the other
+
 	mu        sync.Mutex
 	sessions  map[string]string // cookie to user
 	calls     map[string]int
