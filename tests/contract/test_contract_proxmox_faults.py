@@ -1,5 +1,6 @@
 """What goes wrong on a Proxmox cluster, one thing at a time: said in one line, mended by applying again."""
 
+import contextlib
 import itertools
 import pickle
 import re
@@ -22,7 +23,6 @@ from hostcheck.report import decode
 from provision.patience import BOUND
 from provision.provider import NoReport, ProviderError
 from provision.providers.proxmox import changes, media, tasks
-from provision.providers.proxmox.provider import open_endpoint
 from provision.proving import hear
 
 
@@ -101,27 +101,41 @@ def test_a_permission_error_has_the_command_that_mends_it(cluster: PveLab) -> No
 # ------------------------------------------------------------------------------------------------ many at the same time
 
 
+MANY = """
+import pickle, sys
+from concurrent.futures import ThreadPoolExecutor
+from provision.providers.proxmox.provider import open_endpoint
+vms = pickle.load(sys.stdin.buffer)
+provider = open_endpoint(vms[0].provider)
+print("ready", flush=True)
+sys.stdin.buffer.read()
+with ThreadPoolExecutor(len(vms)) as pool:
+    list(pool.map(lambda vm: provider.apply(provider.plan(vm), lambda line: None), vms))
+print("done", flush=True)
+"""
+
+
 def test_fifty_applies_at_once_get_fifty_numbers(cluster: PveLab) -> None:
-    """Two connections with 25 threads each: as far as numbers go, two processes that know nothing of each other."""
-    other = open_endpoint(cluster.spec)
+    """Of eight processes that know nothing of each other, with six or seven threads each."""
     names = [f"vm{number}" for number in range(50)]
-
-    def one(name: str) -> None:
-        provider = cluster.provider if int(name[2:]) % 2 else other
-        provider.apply(provider.plan(cluster.vm(name=name)), quiet)
-
-    with ThreadPoolExecutor(50) as pool:
-        list(pool.map(one, names))
+    with contextlib.ExitStack() as running:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        started = [running.enter_context(subprocess.Popen([sys.executable, "-c", MANY], **pipes)) for _ in range(8)]
+        for number, process in enumerate(started):
+            pickle.dump([cluster.vm(name=name, power_on=False) for name in names[number::8]], process.stdin)
+            process.stdin.flush()
+        assert {process.stdout.readline() for process in started} == {b"ready\n"}
+        for process in started:
+            process.stdin.close()
+        assert {process.stdout.read() for process in started} == {b"done\n"}
     state = cluster.pve.state()
     made = [vm for vm in state["vms"] if not vm["template"]]
     assert sorted(vm["name"] for vm in made) == sorted(f"default.{name}" for name in names)
     assert len({vm["vmid"] for vm in made}) == 50
-    assert {vm["status"] for vm in made} == {"running"}
     assert sum("import/" in volume for volume in state["disks"]) == 1, "the image is uploaded once"
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(lambda name: cluster.provider.destroy("default", name), names))
     assert [volume for volume in cluster.pve.state()["disks"] if "base-900" not in volume] == []
-    other.close()
 
 
 def test_the_same_vm_applied_twice_at_once_is_one_vm(cluster: PveLab) -> None:
