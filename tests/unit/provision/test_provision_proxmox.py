@@ -310,12 +310,22 @@ def test_what_can_never_be_there_and_what_proves_nothing() -> None:
         (500, "VM is locked (migrate)", "the VM is locked: it is being migrated", "qm unlock"),
         (500, "can't lock file '/var/lock/qemu-server/lock-1.conf' - got timeout", "another task holds", "apply again"),
         (500, "unable to write: No space left on device", "the storage is full", "placement.datastore"),
+        (500, "KVM virtualisation configured, but not available. Either disable in VM configuration or enable in BIOS.",
+         "KVM is not available on that node", "firmware setup"),
+        (500, "unexpected status", "its worker died", "system log"),
     ],
 )  # fmt: skip
 def test_faults_in_words(status: int, reason: str, says: str, hint: str) -> None:
     fault = explain(status, reason, None, "POST /x", "a@pve!t")
     assert says in str(fault)
     assert hint in fault.hint
+
+
+def test_a_refusal_that_names_no_privilege_is_explained_where_a_vm_is_made() -> None:
+    for what in ("POST /nodes/pve1/qemu at proxmox://pve1", "POST /nodes/pve1/qemu/900/clone at proxmox://pve1"):
+        assert (
+            "VM.Allocate on /vms, or on the pool" in explain(403, "Permission check failed", None, what, "a@pve").hint
+        )
 
 
 def test_the_fields_that_a_server_complains_of_are_named() -> None:
