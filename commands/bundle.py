@@ -181,11 +181,11 @@ def _check_clean(bundle: Bundle, page: bytes, known: frozenset[str], redactor: R
 
 
 def _tell(bundle: Bundle, path: Path, terminal: Terminal, map_file: Path | None) -> None:
+    from commands.manifests import plural
     from reports.sanitize import sanitize
 
-    terminal.note(
-        f"{len(bundle.subjects)} reports and {len(bundle.files)} files, {path.stat().st_size / 2**20:.1f} MiB"
-    )
+    reports, files = plural(len(bundle.subjects), "report"), plural(len(bundle.files), "file")
+    terminal.note(f"{reports} and {files}, {path.stat().st_size / 2**20:.1f} MiB")
     _listed([f"left out: {sanitize(out.name)}: {sanitize(out.why)}" for out in bundle.left_out], terminal)
     if map_file is not None:
         terminal.note(f"names were replaced; what they stand for is in {map_file}, which only you should have")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from commands.failures import Failure
+from commands.filenames import is_file_name
 from commands.output import Terminal
 from commands.recording import host_entry, host_view_entry, vm_entry
 from commands.words import entries_in
@@ -155,7 +156,10 @@ class Gathering:
 
 
 class Wanted:
-    """Which of the targets is what. Names are looked for in the store first; what is nothing else is a host."""
+    """Which of the targets is what. Names are looked for in the store first; what is nothing else is a host.
+
+    Raises Failure for a file that is not there.
+    """
 
     def __init__(self, targets: Sequence[str], store: Store | None, history: int) -> None:
         self.here = not targets
@@ -183,6 +187,10 @@ class Wanted:
                 self.manifests.append(target)
             elif path.is_file():
                 self.entries += entries_in(path)
+            elif is_file_name(target):
+                raise Failure(f"{target}: no such file")
+            elif "/" in target and "://" not in target:
+                raise Failure(f"{target}: no such file, and nothing is kept of a VM of this name")
             else:
                 self.hosts.append(target)
         self.entries = list({_identity(entry): entry for entry in self.entries}.values())

@@ -135,7 +135,7 @@ def check(
         if besides:
             terminal.result("\n" + besides)
     recorder.write(matrix, reports)
-    if page := recorder.page():
+    if chains and (page := recorder.page()):
         terminal.note(f"page of everything known: {page}")
     if interrupted:
         return Exit.INTERRUPTED

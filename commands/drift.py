@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from commands.plan import intent
+from commands.intent import intent
 from hostcheck.exits import Exit
 from hostcheck.model import Asked, Verdict, VmView
 from provision.model import VmSpec

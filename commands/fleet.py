@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from commands.failures import Failure
+from commands.filenames import is_file_name
 from commands.output import Terminal
 from hostcheck.clock import monotonic
 from hostcheck.local import local_report
@@ -15,6 +16,11 @@ from hostcheck.reach.targets import HERE, Target, TargetError, parse
 
 def chosen(names: Sequence[str], inventories: Sequence[str]) -> list[Target]:
     """The hosts that the command line asks for; this machine when it names none. Raises Failure."""
+    if file := next((name for name in names if is_file_name(name)), None):
+        raise Failure(
+            f"{file}: the name of a file, not of a host",
+            hint=f"`nestproof show {file}` reads one with reports, `nestproof check -i {file}` one with hosts",
+        )
     try:
         targets = [parse(name) for name in names]
         for path in inventories:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.endpoints import Endpoint, Errand, opened, tally
+from commands.intent import intent
 from commands.manifests import plural
 from commands.options import connect_option, files_argument, parallel_option
 from commands.output import Terminal
@@ -114,20 +115,6 @@ class Herald:
             for text, keys in self._told.items()
             if len(keys) > 1 and text in self._notes
         ]
-
-
-def intent(planned: Plan) -> str:
-    """What apply would do, in a word or two."""
-    actions = {step.action for step in planned.steps}
-    if not planned.changes:
-        return "as wanted already"
-    if planned.loses_disk:
-        return "to rebuild"
-    if "create" in actions:
-        return "to create"
-    if actions & {"redefine", "configure"}:
-        return "to change"
-    return "to start" if "start" in actions else "to stop"
 
 
 def plan_text(planned: Plan, *, native: bool = False) -> str:

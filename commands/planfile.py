@@ -13,7 +13,7 @@ import msgspec
 
 from agent import VERSION
 from commands.failures import Failure
-from commands.plan import intent
+from commands.intent import intent
 from hostcheck.clock import now
 from hostcheck.files import write_whole
 from provision.manifests import sources

@@ -38,10 +38,11 @@ def info() -> int:
 
     with opened_store() as opened:
         seen = opened.overview()
+    subjects = "1 host or VM" if seen.subjects == 1 else f"{seen.subjects} hosts or VMs"
     lines = [
         f"store     {seen.place}",
         f"schema    {seen.schema}",
-        f"reports   {seen.entries} of {seen.subjects} hosts and VMs",
+        f"reports   {seen.entries}, of {subjects}",
         f"time      {_day(seen.oldest)} to {_day(seen.newest)}",
         f"size      {seen.size / 2**20:.1f} MiB",
     ]

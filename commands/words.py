@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from commands.failures import Failure
+from commands.filenames import is_file_name
 from commands.judging import chains
 from hostcheck.clock import now
 from hostcheck.model import Chain
@@ -56,6 +57,8 @@ def known(word: str, store: Store, policy: Policy) -> Known:
     moment = time_of(word)
     if moment is not None:
         return Known(tuple(chains(store.latest(moment), policy)), moment)
+    if is_file_name(word):
+        raise Failure(f"{word}: no such file")
     near = difflib.get_close_matches(word, names, 1)
     hint = f"did you mean {near[0]}?" if near else f"give {FORMS}; `nestproof matrix` lists the names"
     raise Failure(f"nothing is known of {word!r}", hint=hint)

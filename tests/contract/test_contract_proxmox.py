@@ -12,7 +12,7 @@ from pve_server import TOKEN, documented
 from vm_factory import net, tiny_image
 
 from commands.drift import status_of
-from commands.plan import intent
+from commands.intent import intent
 from hostcheck.judge import judge
 from hostcheck.model import Accelerator, Asked
 from hostcheck.report import decode

@@ -307,7 +307,7 @@ def test_the_command_line_uses_it(postgres: Postgres, tmp_path: Path) -> None:
     shown = nestproof("matrix", NESTPROOF_STORE=url)
     assert shown.returncode == 0 and "pve3" in shown.stdout
     info = nestproof("store", "info", NESTPROOF_STORE=url)
-    assert "1 of 1 hosts and VMs" in info.stdout and "cret" not in info.stdout + info.stderr
+    assert "1, of 1 host or VM\n" in info.stdout and "cret" not in info.stdout + info.stderr
     told = nestproof("matrix", "--store", url)
     assert told.returncode == 2 and "PGPASSWORD" in told.stderr
     bare = nestproof("matrix", "--store", url.replace(":se%3Acret%2Fword", ""), PGPASSWORD="se:cret/word")

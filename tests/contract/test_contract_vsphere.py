@@ -16,7 +16,7 @@ from vm_factory import net
 from vsphere_lab import VsphereLab, provider_spec, template
 
 from commands.drift import status_of
-from commands.plan import intent
+from commands.intent import intent
 from provision.model import ExtraDisk, Firmware, Limits, NetworkKind, Placement
 from provision.patience import BOUND
 from provision.provider import Diagnosing, Difference, Power, ProviderError

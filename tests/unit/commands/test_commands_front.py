@@ -153,7 +153,7 @@ def test_a_bundle_is_made_even_of_a_damaged_store(tmp_path: Path) -> None:
     (tmp_path / "reports.sqlite3").write_bytes(b"not a database at all" * 100)
     result = nestproof("bundle", "-o", str(tmp_path / "case.tar.gz"), state=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "left out: the reports that are kept: " in result.stderr and "1 reports" in result.stderr
+    assert "left out: the reports that are kept: " in result.stderr and "1 report and" in result.stderr
 
 
 @pytest.mark.parametrize("epoch", ["99999999999999999999", "tomorrow", "-5", "\u0662"])
@@ -165,6 +165,18 @@ def test_results_go_to_stdout_and_the_rest_to_stderr(tmp_path: Path) -> None:
     result = nestproof("check", "--format", "json", state=tmp_path)
     assert result.stdout.startswith("{") and "page of everything known" in result.stderr
     assert result.returncode in (0, 3, 5)
+
+
+def test_a_check_that_failed_as_a_whole_shows_no_page(tmp_path: Path) -> None:
+    result = nestproof("check", "vsphere://", state=tmp_path, GOVC_URL="")
+    assert result.returncode == 2
+    assert "page of everything" not in result.stderr and not (tmp_path / "matrix.html").exists()
+
+
+def test_ctrl_c_while_it_starts_is_quiet(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n")
+    result = nestproof("--help", state=tmp_path, PYTHONPATH=str(tmp_path))
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
 
 
 def test_no_escapes_without_a_terminal(tmp_path: Path) -> None:

@@ -139,9 +139,9 @@ def test_what_went_out_of_sight_is_not_fixed(tmp_path: Path) -> None:
 def test_the_store_goes_elsewhere_and_lets_go(state: Path, tmp_path: Path) -> None:
     assert "7 new reports" in nestproof("store", "import", str(state / "all.jsonl.zst"), state=tmp_path).stderr
     assert "0 new reports" in nestproof("store", "import", str(state / "all.jsonl.zst"), state=tmp_path).stderr
-    assert "7 of 4 hosts and VMs" in nestproof("store", "info", state=tmp_path).stdout
+    assert "7, of 4 hosts or VMs\n" in nestproof("store", "info", state=tmp_path).stdout
     assert "4 reports removed" in nestproof("store", "prune", "--older-than", "3", "--keep", "9", state=tmp_path).stderr
-    assert "3 of 3 hosts and VMs" in nestproof("store", "info", state=tmp_path).stdout
+    assert "3, of 3 hosts or VMs\n" in nestproof("store", "info", state=tmp_path).stdout
 
 
 def test_the_page_of_very_many_is_left_to_the_matrix(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
