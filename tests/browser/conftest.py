@@ -35,8 +35,9 @@ class Opened:
     requests: list[str] = field(default_factory=list)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(needs: Any) -> Iterator[Browser]:
+    """Not for the whole session: Playwright's event loop runs as long, and no later test could run one of its own."""
     chromium = needs("chromium", package="chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
