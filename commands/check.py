@@ -17,7 +17,8 @@ NOT_INSIDE = "only the hypervisor was asked: nothing ran inside"
 @click.command()
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @click.option("-i", "--inventory", "inventories", multiple=True, metavar="FILE",
-              help="Hosts from a file: one a line, YAML, or any Ansible inventory; repeatable.")  # fmt: skip
+              help="Hosts from a file, or from standard input where it is `-`: one a line, YAML, or any Ansible "
+              "inventory; repeatable.")  # fmt: skip
 @click.option("--vm", "vms", multiple=True, metavar="NAME",
               help="Also judge this VM of a hypervisor's API, or `all` of them; repeatable.")  # fmt: skip
 @click.option("--ssh-nodes", metavar="USER",

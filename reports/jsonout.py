@@ -5,7 +5,6 @@ schema, docs/matrix.schema.json, is made from the types below.
 """
 
 import json
-from collections.abc import Iterable
 from inspect import cleandoc
 from typing import Any, Literal
 
@@ -37,11 +36,6 @@ class Document(msgspec.Struct, frozen=True, omit_defaults=True):
     chains: tuple[Chain, ...]
     comparison: Comparison | None = None
     """What changed since another run, where one was given."""
-
-
-def chains_json(chains: Iterable[Chain]) -> str:
-    """A list of chains, in the order given."""
-    return _dump([msgspec.to_builtins(chain) for chain in chains])
 
 
 def matrix_json(matrix: Matrix) -> str:

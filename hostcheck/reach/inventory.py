@@ -6,6 +6,8 @@ An Ansible inventory is never parsed here: `ansible-inventory` knows its dialect
 import json
 import os
 import shlex
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from hostcheck.reach.targets import Target, TargetError, parse
 
 MAX_BYTES = 64 * 1024 * 1024
 ANSIBLE_SECONDS = 120
+STDIN = "-"
+"""What stands for standard input, whose form is told from its text."""
 
 
 class InventoryError(ValueError):
@@ -21,9 +25,11 @@ class InventoryError(ValueError):
 
 
 def read(path: str) -> list[Target]:
-    """The hosts of an inventory file or directory, in its order, each once. Raises InventoryError."""
+    """The hosts of an inventory file, a directory or `-`, in its order, each once. Raises InventoryError."""
     file = Path(path)
     try:
+        if path == STDIN:
+            return _unique(_piped(sys.stdin.buffer.read(MAX_BYTES + 1)))
         if file.is_dir() or os.access(file, os.X_OK):
             return _unique(_ansible(path))
         with file.open("rb") as stream:
@@ -33,6 +39,21 @@ def read(path: str) -> list[Target]:
         return _unique(_parse(data, path))
     except OSError as e:
         raise InventoryError(f"{path}: {e.strerror}") from e
+
+
+def _piped(data: bytes) -> list[Target]:
+    """What came on standard input, by way of a file: `ansible-inventory` reads only those."""
+    if len(data) > MAX_BYTES:
+        raise InventoryError(f"standard input: larger than {MAX_BYTES >> 20} MiB")
+    lines = [line.strip() for line in data.splitlines()]
+    is_yaml = any(line == b"---" or line.startswith(b"- ") or line.endswith(b":") for line in lines)
+    with tempfile.TemporaryDirectory(prefix="nestproof-inventory-") as directory:
+        file = Path(directory, "stdin.yaml" if is_yaml else "stdin")
+        file.write_bytes(data)
+        try:
+            return _parse(data, str(file))
+        except InventoryError as e:
+            raise InventoryError(str(e).replace(str(file), "standard input")) from e
 
 
 def _parse(data: bytes, path: str) -> list[Target]:

@@ -19,6 +19,9 @@ from provision.model import Origin, Problem, SetField, Severity
 PROBLEM_LIMIT = 200
 """Problems shown of one file; a file with more is no manifest."""
 
+PLAN = "nestproof.plan/"
+"""What the schema of a saved plan begins with."""
+
 R = TypeVar("R", bound=Resource)
 R_co = TypeVar("R_co", bound=Resource, covariant=True)
 
@@ -127,7 +130,7 @@ def _document(source: Source, places: Tree) -> Iterator[Document[Resource] | Pro
         return
     kind = value.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
-        yield _unknown_kind(places, kind)
+        yield _plan(places) if str(value.get("schema")).startswith(PLAN) else _unknown_kind(places, kind)
         return
     version, schema = KINDS[kind]
     if value.get("apiVersion") != version:
@@ -145,6 +148,11 @@ def _document(source: Source, places: Tree) -> Iterator[Document[Resource] | Pro
         yield Document(kind, namespace, name, model, source.directory, places)
     if model is not None:
         yield from _kubectl_booleans(kind, model, places)
+
+
+def _plan(places: Tree) -> Problem:
+    message = "this is a plan of nestproof: `nestproof apply` takes it, alone; all else takes its manifests"
+    return Problem(places.start, Severity.ERROR, "", message, "document")
 
 
 def _unknown_kind(places: Tree, kind: object) -> Problem:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.levels import Branch, Level, Stage, Way, branches, stages
-from reports.pen import OUTCOME_STATUS
-from reports.rows import Outcome, Row
+from reports.rows import Row
 
 MOST_HOSTS = 40
 """Hosts that are drawn; of more, those that lose most VMs."""
@@ -141,8 +140,3 @@ def _track(way: Way, y: int) -> Track:
 def _says(row: Row) -> str:
     verdict = row.chain.verdict.value.replace("_", " ")
     return f"{verdict} · {row.broken.link.link.label}" if row.broken else verdict
-
-
-def outcome_class(outcome: Outcome) -> str:
-    """The class that colours it."""
-    return OUTCOME_STATUS[outcome].value

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from provision.provider import ProviderError
 
 OLDEST = (7, 0)
-NEWEST = 9
-"""The newest major version whose rules are known."""
 GUEST_AGENT_PRIVILEGES = (9, 0)
 CPU_FLAG_LIST = (9, 0, 12)
 """GET /nodes/{node}/capabilities/qemu/cpu-flags is there, pve-manager."""

@@ -19,7 +19,7 @@ from pyVmomi import VmomiSupport, vim, vmodl
 from hostcheck import clock
 from provision.model import Credentials, ProviderSpec
 from provision.provider import ProviderError
-from provision.providers.vsphere.endpoint import Endpoint, govc_url, parse_endpoint
+from provision.providers.vsphere.endpoint import FORMS, Endpoint, govc_url, parse_endpoint
 from provision.providers.vsphere.faults import explain
 from provision.providers.vsphere.trust import PATIENCE, tls_context
 
@@ -49,7 +49,11 @@ def connect(spec: ProviderSpec) -> "Connection":
     except (OSError, UnicodeDecodeError) as e:
         raise ProviderError(f"GOVC_TLS_KNOWN_HOSTS: {known}: {getattr(e, 'strerror', None) or 'not text'}") from e
     written, credentials = spec.endpoint, spec.credentials
-    if written.rstrip("/") == "vsphere:" and (url := os.environ.get("GOVC_URL")):
+    if written.rstrip("/") == "vsphere:":
+        url = os.environ.get("GOVC_URL")
+        if not url:
+            fault = "is not set" if url is None else "is empty"
+            raise ProviderError(f"{at}vsphere:// names no host, and GOVC_URL {fault}", hint=FORMS)
         written, user, password = govc_url(url)
         if credentials is None and user:
             credentials = Credentials("environment (GOVC_URL)", username=user, password=password)

@@ -6,7 +6,7 @@ Only what vSphere cannot give back (which image, which cloud-init) is kept, in k
 import hashlib
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 from pyVmomi import vim
@@ -185,11 +185,6 @@ def present(config: Any, asked: VmSpec, portgroups: Mapping[str, str]) -> Settin
         image=marks.get(IMAGE, ""),
         cloud_init=marks.get(CLOUD_INIT, ""),
     )
-
-
-def open_settings(found: Settings, wish: Settings) -> Settings:
-    """`found` where `wish` leaves something open, so that the two compare equal there."""
-    return replace(wish, **{f.name: getattr(found, f.name) for f in fields(wish) if not getattr(wish, f.name)})
 
 
 def options_of(config: Any) -> dict[str, str]:

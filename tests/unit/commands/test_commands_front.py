@@ -167,9 +167,19 @@ def test_results_go_to_stdout_and_the_rest_to_stderr(tmp_path: Path) -> None:
     assert result.returncode in (0, 3, 5)
 
 
+@pytest.mark.parametrize("command", ["lint", "verify", "destroy"])
+def test_a_plan_where_manifests_belong_is_named_as_one(command: str, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text('{"schema": "nestproof.plan/1", "vms": []}')
+    result = nestproof(command, str(plan), state=tmp_path)
+    said = result.stdout + result.stderr
+    assert result.returncode == 2
+    assert "a plan of nestproof: `nestproof apply` takes it" in said and "kind" not in said
+
+
 def test_a_check_that_failed_as_a_whole_shows_no_page(tmp_path: Path) -> None:
     result = nestproof("check", "vsphere://", state=tmp_path, GOVC_URL="")
-    assert result.returncode == 2
+    assert result.returncode == 2 and "GOVC_URL is empty" in result.stderr
     assert "page of everything" not in result.stderr and not (tmp_path / "matrix.html").exists()
 
 
@@ -177,6 +187,12 @@ def test_ctrl_c_while_it_starts_is_quiet(tmp_path: Path) -> None:
     (tmp_path / "click.py").write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n")
     result = nestproof("--help", state=tmp_path, PYTHONPATH=str(tmp_path))
     assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
+
+
+def test_hosts_come_on_standard_input(tmp_path: Path) -> None:
+    result = nestproof("check", "-i", "-", state=tmp_path, stdin="kvm01 kvm02\n")
+    assert result.returncode == 2 and "standard input:1: one host a line" in result.stderr
+    assert "standard input where it is `-`" in " ".join(nestproof("check", "--help", state=tmp_path).stdout.split())
 
 
 def test_no_escapes_without_a_terminal(tmp_path: Path) -> None:
