@@ -1,6 +1,7 @@
 """What a user asked for, resolved and typed: the wanted VM, its image, its provider, and where each value stands.
 
-Manifests are read by `provision.manifests`; providers read only these classes.
+Manifests are read by `provision.manifests`; providers read only these classes. They are msgspec structs, which cost
+nothing to define, but for those whose `repr` has something to keep back and those that are changed in copies.
 """
 
 from collections.abc import Mapping
@@ -8,9 +9,10 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 
+import msgspec
 
-@dataclass(frozen=True, slots=True, order=True)
-class Origin:
+
+class Origin(msgspec.Struct, frozen=True, order=True):
     """The place of a value in the user's files; line and column count from 1."""
 
     file: str
@@ -49,8 +51,7 @@ class CpuPolicy(StrEnum):
     HOST_PASSTHROUGH = "host-passthrough"
 
 
-@dataclass(frozen=True, slots=True)
-class Checksum:
+class Checksum(msgspec.Struct, frozen=True):
     """A digest to hold a downloaded or local image against."""
 
     algorithm: str
@@ -59,8 +60,7 @@ class Checksum:
     """Lower-case hexadecimal."""
 
 
-@dataclass(frozen=True, slots=True)
-class LibraryItem:
+class LibraryItem(msgspec.Struct, frozen=True):
     """An item of a vSphere content library; without a version the newest."""
 
     library: str
@@ -179,8 +179,7 @@ class NetworkKind(StrEnum):
     """vSphere: standard or distributed."""
 
 
-@dataclass(frozen=True, slots=True)
-class GuestAddress:
+class GuestAddress(msgspec.Struct, frozen=True):
     """A static IPv4 address, for the guest's own network configuration; the NIC is found by its MAC."""
 
     address: str
@@ -232,8 +231,7 @@ class Limits:
     memory_reservation_mib: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExtraDisk:
+class ExtraDisk(msgspec.Struct, frozen=True):
     """An empty disk beside the one of the image."""
 
     name: str
@@ -254,16 +252,14 @@ class Collector:
     """PEM of the only authority to trust; None: the system's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gpus:
+class Gpus(msgspec.Struct, frozen=True):
     """Graphics processors passed through to a VM."""
 
     count: int
     type: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SetField:
+class SetField(msgspec.Struct, frozen=True):
     """One leaf field that the user set in a document that concerns a VM."""
 
     path: str
@@ -349,8 +345,7 @@ class Handling(StrEnum):
     """Asks nothing of this provider: a description for people, a part for another provider or for Kubernetes."""
 
 
-@dataclass(frozen=True, slots=True)
-class FieldAccount:
+class FieldAccount(msgspec.Struct, frozen=True):
     """The account of one field that the user set: what this provider does with it, and why."""
 
     path: str

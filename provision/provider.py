@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+import msgspec
+
 from hostcheck.model import Evidence, HostView, Judgement, Silence, VmView
 from provision.model import FieldAccount, VmSpec
 
@@ -31,8 +33,7 @@ class NoReport(ProviderError):
         self.silence = silence
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One change that an apply will make."""
 
     action: str
@@ -41,8 +42,7 @@ class Step:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(msgspec.Struct, frozen=True):
     """One setting that is not as wanted. Texts for people; a digest for what is long or secret."""
 
     setting: str
@@ -118,8 +118,7 @@ class Provider(Protocol):
         """Let go of the connection."""
 
 
-@dataclass(frozen=True, slots=True)
-class Artefact:
+class Artefact(msgspec.Struct, frozen=True):
     """One file of a provider's own about one VM, for whoever has to help: its configuration, a log."""
 
     name: str

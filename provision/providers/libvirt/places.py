@@ -1,12 +1,12 @@
 """What a VM is called and where its parts are, on the host that runs it. Pure."""
 
 import uuid
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Places:
+
+class Places(msgspec.Struct, frozen=True):
     """Where a VM's parts are on the host that runs it."""
 
     disk: PurePosixPath

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from provision.images import LocalImage
 from provision.model import ExtraDisk
 from provision.provider import Progress, ProviderError
@@ -17,8 +19,7 @@ SAFE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])
 """Kubernetes names (DNS labels, dots in between): what may become part of a path."""
 
 
-@dataclass(frozen=True, slots=True)
-class VmKey:
+class VmKey(msgspec.Struct, frozen=True):
     """The identity of a VM, proven fit for file names."""
 
     namespace: str

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from vm_factory import image, tiny_image
 
@@ -118,7 +119,7 @@ def test_extra_disks_are_made_grown_kept_and_removed(tmp_path: Path, local: Loca
     assert virtual_size(path, "qcow2") == 1 << 30
     storage.create(ONE, local, Layout(1, extras=(data,)), b"2", quiet)
     assert path.stat().st_ino == number, "an extra disk outlives the image's"
-    storage.adjust(ONE, Layout(1, extras=(replace(data, size_gib=2), log)))
+    storage.adjust(ONE, Layout(1, extras=(msgspec.structs.replace(data, size_gib=2), log)))
     assert virtual_size(path, "qcow2") == 2 << 30
     thick = Path(storage.places(ONE).extra_disk("log"))
     assert thick.stat().st_blocks * 512 >= 1 << 30
