@@ -2,7 +2,6 @@
 
 import base64
 import pickle
-import signal
 import ssl
 import subprocess
 import sys
@@ -72,7 +71,6 @@ class VsphereLab:
         process = subprocess.Popen(
             [sys.executable, "-c", APPLY, HERE, HERE.parent, str(self.vc.port), self.vc.certificate, wanted],
             stdout=subprocess.PIPE, text=True, cwd=HERE.parents[1],
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job's children ignore it
         )  # fmt: skip
         assert process.stdout is not None
         for line in process.stdout:

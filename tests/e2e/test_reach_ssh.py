@@ -44,7 +44,6 @@ def check(servers: sshd.Servers, *arguments: str, state: Path) -> subprocess.Pop
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job's children ignore it
     )
 
 
