@@ -2,12 +2,16 @@
 
 import os
 from pathlib import Path
+from threading import get_ident
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write beside the place and rename; directories are made. Raises OSError and then leaves nothing behind."""
+    """Write beside the place and rename; directories are made. Raises OSError and then leaves nothing behind.
+
+    Any number of threads and processes may write the same file: one of them is last.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}.new")
     try:
         with beside.open("wb") as file:
             file.write(data)
