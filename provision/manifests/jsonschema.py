@@ -53,4 +53,4 @@ def _own_types(a_type: type) -> dict[str, Any]:
         return {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": quantity.PATTERN}]}
     if a_type is Hidden:
         return {"type": "string"}
-    raise NotImplementedError(a_type)
+    raise NotImplementedError(a_type)  # msgspec's word for: not one of ours, refuse the class

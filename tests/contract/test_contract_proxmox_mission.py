@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from mission_factory import CLASSES, vm_of
 from pve_lab import PVE_7, PVE_8, PVE_9_0, PVE_9_1, PveLab, actions, lab, quiet
 from vm_factory import tiny_image
 
@@ -13,54 +14,22 @@ from provision.model import Handling, Severity, VmSpec
 from provision.provider import ProviderError
 from provision.proving import hear
 
-MISSION = Path(__file__).parents[1] / "fixtures" / "mission"
-REST = """
----
-apiVersion: infra.virtrigaud.io/v1beta1
-kind: VMImage
-metadata: {name: debian, namespace: NAMESPACE}
-spec: {source: {proxmox: {templateID: 900}}}
----
-apiVersion: infra.virtrigaud.io/v1beta1
-kind: VirtualMachine
-metadata: {name: nested, namespace: NAMESPACE}
-spec:
-  providerRef: {name: pve}
-  classRef: {name: CLASS}
-  imageRef: {name: debian}
-  networks: [{name: vmbr0}]
-"""
-# What the linter says of the first class: VBS needs Secure Boot. The second is taken as it stands.
-CLASSES = [
-    ("class.yaml", "nested-vm-class", "virtrigaud-system", ("secureBoot: false", "secureBoot: true")),
-    ("complete.yaml", "hypervisor-class", "default", ("", "")),
-]
 
-
-def wanted(made: PveLab, place: Path, which: int, without: str = "") -> VmSpec:
+def wanted(made: PveLab, place: Path, called: str, without: str = "") -> VmSpec:
     """`without` is a switch of the class that is turned off, as the refusal of it says to."""
-    name, called, namespace, (old, new) = CLASSES[which]
-    text = (MISSION / name).read_text().removeprefix("---\n")
-    start = text.index("apiVersion")
-    a_class = text[start:].split("\n---")[0].replace(old, new)
-    if without:
-        assert f"{without}: true" in a_class
-        a_class = a_class.replace(f"{without}: true", f"{without}: false")
-    rest = REST.replace("NAMESPACE", namespace).replace("CLASS", called)
-    (place / "vm.yaml").write_text(a_class + rest)
-    vms, problems = resolve(load([str(place / "vm.yaml")]), made.pve.endpoint, made.pve.environment)
-    assert [problem for problem in problems if problem.severity is Severity.ERROR] == []
-    (vm,) = vms
-    return vm
+    return vm_of(
+        called, place / "vm.yaml", made.pve.endpoint, dict(made.pve.environment),
+        image="{proxmox: {templateID: 900}}", place="networks: [{name: vmbr0}]", without=without,
+    )  # fmt: skip
 
 
-@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("called", CLASSES)
 @pytest.mark.parametrize("version", [PVE_7, PVE_8, PVE_9_0, PVE_9_1])
-def test_the_classes_of_the_mission_are_made_and_proven(tmp_path: Path, version: str, which: int) -> None:
+def test_the_classes_of_the_mission_are_made_and_proven(tmp_path: Path, version: str, called: str) -> None:
     """As they stand, but for the virtual IOMMU on 7, which has none."""
     iommu = version != PVE_7
     with lab(tmp_path, tiny_image(tmp_path), version) as made:
-        vm = wanted(made, tmp_path, which, without="" if iommu else "vtdEnabled")
+        vm = wanted(made, tmp_path, called, without="" if iommu else "vtdEnabled")
         plan, _ = made.apply(vm)
         unhonoured = {account.path: account.handling for account in plan.accounts
                       if account.handling in (Handling.UNSUPPORTED, Handling.REFUSED)}  # fmt: skip
@@ -82,10 +51,10 @@ def test_the_classes_of_the_mission_are_made_and_proven(tmp_path: Path, version:
         assert made.provider.destroy(vm.namespace, "nested")
 
 
-@pytest.mark.parametrize("which", [0, 1])
-def test_a_version_without_a_virtual_iommu_refuses_them_at_the_line_that_asks(tmp_path: Path, which: int) -> None:
+@pytest.mark.parametrize("called", CLASSES)
+def test_a_version_without_a_virtual_iommu_refuses_them_at_the_line_that_asks(tmp_path: Path, called: str) -> None:
     with lab(tmp_path, tiny_image(tmp_path), PVE_7) as made:
-        vm = wanted(made, tmp_path, which)
+        vm = wanted(made, tmp_path, called)
         with pytest.raises(ProviderError, match=r"vm\.yaml:\d+:\d+: a virtual IOMMU needs Proxmox VE 8\.2") as caught:
             made.provider.plan(vm)
         assert caught.value.refused

@@ -4,38 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mission_factory import vm_of
 from vcsim_server import ESXI_8, TEMPLATE, start
 from vsphere_lab import VsphereLab
 
 from hostcheck.judge import judge
 from hostcheck.report import decode
-from provision.manifests import load, resolve
-from provision.model import Handling, Severity, VmSpec
+from provision.model import Handling, VmSpec
 from provision.provider import ProviderError
 from provision.proving import hear
 
-MISSION = Path(__file__).parents[1] / "fixtures" / "mission"
-REST = """
----
-apiVersion: infra.virtrigaud.io/v1beta1
-kind: VMImage
-metadata: {name: debian, namespace: NAMESPACE}
-spec: {source: {vsphere: {templateName: vmx-HARDWARE}}}
----
-apiVersion: infra.virtrigaud.io/v1beta1
-kind: VirtualMachine
-metadata: {name: nested, namespace: NAMESPACE}
-spec:
-  providerRef: {name: vc}
-  classRef: {name: CLASS}
-  imageRef: {name: debian}
-  placement: {host: HOST}
-"""
-# What the linter says of the first class: VBS needs Secure Boot. The second is taken as it stands.
-CLASSES = {
-    "nested-vm-class": ("class.yaml", "virtrigaud-system", ("secureBoot: false", "secureBoot: true")),
-    "hypervisor-class": ("complete.yaml", "default", ("", "")),
-}
 VERSIONS = {"6.7": ("6.7.2", (13, 14, 15)), "7.0.3.0": ("7.0.3", (13, 17, 19)), "8.0.2.0": ("8.0.2", (13, 19, 21))}
 """Version of the API -> that of vCenter and ESXi, and the hardware versions that are tried there."""
 INTEL, AMD = "DC0_C0_H0", "DC0_C0_H1"
@@ -61,19 +39,9 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 def wanted(lab: VsphereLab, file: Path, called: str, hardware: int, host: str) -> VmSpec:
-    name, namespace, (old, new) = CLASSES[called]
-    text = (MISSION / name).read_text().removeprefix("---\n")
-    a_class = text[text.index("apiVersion") :].split("\n---")[0].replace(old, new)
-    words = {"NAMESPACE": namespace, "CLASS": called, "HARDWARE": str(hardware), "HOST": host}
-    rest = REST
-    for word, value in words.items():
-        rest = rest.replace(word, value)
-    file.write_text(a_class + rest)
     settings = {"GOVC_USERNAME": "user", "GOVC_PASSWORD": "pass", "GOVC_TLS_CA_CERTS": str(lab.vc.certificate)}
-    vms, problems = resolve(load([str(file)]), lab.vc.url, settings)
-    assert [problem for problem in problems if problem.severity is Severity.ERROR] == []
-    (vm,) = vms
-    return vm
+    image = f"{{vsphere: {{templateName: vmx-{hardware}}}}}"
+    return vm_of(called, file, lab.vc.url, settings, image=image, place=f"placement: {{host: {host}}}")
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.root]
 NAMESPACE = """
 set -e
 mount -t tmpfs none /mnt
-mkdir /mnt/up /mnt/work /mnt/root
+mkdir /mnt/up /mnt/work /mnt/whole
 cp -a {tree} /mnt/tree
 # packages of Debian 12 still say /sbin where the system has merged it into /usr
 for d in bin sbin lib; do
@@ -23,13 +23,13 @@ for d in bin sbin lib; do
     cp -a /mnt/tree/$d/. /mnt/tree/usr/$d/
     rm -r /mnt/tree/$d
 done
-mount -t overlay overlay -o lowerdir=/mnt/tree:/,upperdir=/mnt/up,workdir=/mnt/work /mnt/root
-mount --rbind /dev /mnt/root/dev
-mount --rbind /sys /mnt/root/sys
-mount -t proc proc /mnt/root/proc
-mount -t tmpfs none /mnt/root/run
-cp {hook} /mnt/root/hook
-exec chroot /mnt/root /bin/sh -c '
+mount -t overlay overlay -o lowerdir=/mnt/tree:/,upperdir=/mnt/up,workdir=/mnt/work /mnt/whole
+mount --rbind /dev /mnt/whole/dev
+mount --rbind /sys /mnt/whole/sys
+mount -t proc proc /mnt/whole/proc
+mount -t tmpfs none /mnt/whole/run
+cp {hook} /mnt/whole/hook
+exec chroot /mnt/whole /bin/sh -c '
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 mkdir -p /run/openrc
 openrc sysinit >/dev/null 2>&1

@@ -85,7 +85,7 @@ def outside(directory: Path, script: str) -> Done:
     """Run a shell script where libvirtd runs, and return what it printed on both streams."""
     pid = (directory / "libvirtd.pid").read_text().strip()
     done = subprocess.run(
-        ["nsenter", "--target", pid, "--mount", "sh", "-ec", script], stdin=subprocess.DEVNULL,
+        ["nsenter", "--target", pid, "--mount", "--root", "sh", "-ec", script], stdin=subprocess.DEVNULL,
         env={**os.environ, "HOME": str(directory)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         timeout=SECONDS, check=False, text=True,
     )  # fmt: skip
