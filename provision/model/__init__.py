@@ -1,0 +1,40 @@
+"""What a user asked for, resolved and typed: the wanted VM, its image, its provider, and where each value stands.
+
+Manifests are read by `provision.manifests`; providers read only these classes. They are msgspec structs, which cost
+nothing to define, but for those whose `repr` has something to keep back and those that are changed in copies.
+"""
+
+from provision.model.account import FieldAccount, Handling, SetField
+from provision.model.image import Checksum, HttpRequest, ImageSpec, LibraryItem
+from provision.model.network import GuestAddress, NetworkKind, NetworkSpec
+from provision.model.origin import Origin
+from provision.model.problem import Problem, Severity
+from provision.model.reach import Credentials, Placement, ProviderSpec
+from provision.model.vm import AccelPolicy, Collector, CpuPolicy, ExtraDisk, Firmware, Gpus, Limits, VmSpec
+
+__all__ = [
+    "AccelPolicy",
+    "Checksum",
+    "Collector",
+    "CpuPolicy",
+    "Credentials",
+    "ExtraDisk",
+    "FieldAccount",
+    "Firmware",
+    "Gpus",
+    "GuestAddress",
+    "Handling",
+    "HttpRequest",
+    "ImageSpec",
+    "LibraryItem",
+    "Limits",
+    "NetworkKind",
+    "NetworkSpec",
+    "Origin",
+    "Placement",
+    "Problem",
+    "ProviderSpec",
+    "SetField",
+    "Severity",
+    "VmSpec",
+]
