@@ -60,5 +60,5 @@ class ProviderSpec:
     """Do not verify the server's certificate."""
     ca: str | None = field(default=None, repr=False)
     """PEM of the certificates to trust instead of the system's."""
-    defaults: Placement = Placement()
+    defaults: Placement = field(default_factory=Placement)
     """Already part of every VM's own placement."""

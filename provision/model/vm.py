@@ -114,7 +114,7 @@ class VmSpec:
     memory_hot_add: bool = False
     latency_sensitivity: str = "normal"
     hyper_threading: str = "auto"
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     disks: tuple[ExtraDisk, ...] = ()
     """Besides the disk of the image."""
     tags: tuple[str, ...] = ()

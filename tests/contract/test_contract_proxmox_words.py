@@ -2,13 +2,13 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as with_fields
 from pve_lab import PVE_8, PVE_9_1, PveLab, actions, lab, quiet, template
 from pve_server import PASSWORD, SECRET, TOKEN, documented
 from vm_factory import IMAGE, net, tiny_image
@@ -64,13 +64,13 @@ def running(cluster: PveLab, **changes: Any) -> int:
 
 def test_what_a_plan_refuses_with_the_place_that_asks_for_it(cluster: PveLab) -> None:
     secure = {"firmware": Firmware.UEFI, "secure_boot": True, "image": template(901), "disk_gib": 2}
-    placed = replace(cluster.vm().placement, datastore="nosuch")
+    placed = with_fields(cluster.vm().placement, datastore="nosuch")
     for changes, says in (
         ({"image": template(), "disk_gib": 0}, r"^vm\.yaml:16:5: a disk of 0 GiB is smaller than its image debian"),
         ({"networks": (net("vmbr9", NetworkKind.BRIDGE),)}, "pve1 has no bridge vmbr9"),
         ({"user_data": "no cloud-config"}, r"^vm\.yaml:"),
         ({"placement": placed}, "storage nosuch on pve1 is not there, or you may not see it"),
-        ({"placement": replace(placed, datastore="local")}, "storage local on pve1 takes no disks of VMs"),
+        ({"placement": with_fields(placed, datastore="local")}, "storage local on pve1 takes no disks of VMs"),
     ):
         fault = fails(partial(cluster.provider.plan, cluster.vm(**changes)), says)
         assert fault.refused, says

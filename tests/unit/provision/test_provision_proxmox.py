@@ -1,12 +1,12 @@
 """The pure middle of the Proxmox provider: CPU, gates, configuration, records, words of faults, logins."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as with_fields
 from vm_factory import image, net, wanted
 
 from hostcheck.model import Asked
@@ -182,7 +182,7 @@ def test_the_node_with_most_free_memory_among_those_that_can() -> None:
         node_for(vm(), nodes, "away")
     fault = refused(lambda: node_for(vm(), nodes[2:], None), "no node of the cluster can run it: .*nested off.*offline")
     assert "nestproof enable ssh://root@off" in fault.hint
-    refused(lambda: node_for(vm(placement=replace(vm().placement, host="pve9")), nodes, None), "has no node pve9")
+    refused(lambda: node_for(vm(placement=with_fields(vm().placement, host="pve9")), nodes, None), "has no node pve9")
 
 
 # ----------------------------------------------------------------------------------------------------- configuration
