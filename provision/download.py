@@ -1,11 +1,9 @@
 """Image downloads: into a cache, resumed, verified while they stream; a partial or wrong file is never used."""
 
-import fcntl
 import hashlib
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,20 +11,18 @@ import requests
 
 from hostcheck import clock
 from hostcheck.paths import cache_dir
+from provision.cache import EVERY, LARGEST, locked
 from provision.http_session import mirrored, session
 from provision.model import Checksum, HttpRequest
 from provision.provider import Progress
+from provision.urls import shown
 
 BLOCK = 1 << 16
 """Bytes; what has come of a block that is not whole is lost when a connection breaks."""
 ATTEMPTS = 4
 TIMEOUT = (15.0, 60.0)
 """Seconds to connect, and between two blocks."""
-EVERY = 2.0
-"""Seconds between two progress lines."""
 BROKEN_OFF = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
-LARGEST = 200 * 2**30
-"""Bytes: a server must not fill the disk without end."""
 
 
 class Interrupted(Exception):
@@ -49,7 +45,7 @@ def fetch(url: str, checksum: Checksum | None, progress: Progress, request: Http
         raise ValueError(f"{shown(url)}: only http and https can be downloaded")
     path = _place(url, checksum)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(path):
+    with locked(path):
         if path.is_file():
             return path
         part = path.with_name(path.name + ".part")
@@ -60,13 +56,14 @@ def fetch(url: str, checksum: Checksum | None, progress: Progress, request: Http
             progress(f"{_name(url)} comes from the mirror {shown(source)}")
         with session(request if source == url else None) as http:
             _transfer(http, source, part, progress)
-        progress(f"verifying {_name(url)}")
-        found = _digest(part, checksum)
-        if checksum and found != checksum.digest:
-            part.unlink()
-            raise ValueError(
-                f"{shown(url)}: wrong checksum: {checksum.algorithm} is {found}, expected {checksum.digest}"
-            )
+        if checksum:
+            progress(f"verifying {_name(url)}")
+            found = _digest(part, checksum)
+            if found != checksum.digest:
+                part.unlink()
+                raise ValueError(
+                    f"{shown(url)}: wrong checksum: {checksum.algorithm} is {found}, expected {checksum.digest}"
+                )
         part.replace(path)
     return path
 
@@ -75,14 +72,6 @@ def _place(url: str, checksum: Checksum | None) -> Path:
     key = f"{url}\n{checksum.algorithm}:{checksum.digest}" if checksum else url
     name = hashlib.sha256(key.encode()).hexdigest()[:24]
     return cache_dir() / "images" / name
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One download of the same file at a time; the others wait and find it cached."""
-    with path.with_name(path.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _transfer(http: requests.Session, url: str, part: Path, progress: Progress) -> None:
@@ -143,17 +132,9 @@ def _blocks(answer: requests.Response) -> Iterator[bytes]:
         raise Interrupted(_reason(e)) from e
 
 
-def _digest(part: Path, checksum: Checksum | None) -> str:
-    if checksum is None:
-        return ""
+def _digest(part: Path, checksum: Checksum) -> str:
     with part.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.new(checksum.algorithm, usedforsecurity=False)).hexdigest()
-
-
-def shown(url: str) -> str:
-    """The URL without user, password and query, which may hold secrets."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def _name(url: str) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
-from provision.images import LocalImage
+from provision.images import LocalImage, packed_digest
 from provision.model import ImageSpec
 
 
@@ -31,4 +31,6 @@ def identify(image: ImageSpec, file: LocalImage | None) -> Identity:
         named = f"{checksum.algorithm}:{checksum.digest}"
     elif image.url:
         named = f"url:{hashlib.sha256(image.url.encode()).hexdigest()}"  # it may hold a password
+    elif packed := packed_digest(image):
+        named = f"sha256:{packed}"  # known before it is unpacked
     return Identity(file.sha256 if file else stated, named)

@@ -4,13 +4,17 @@ import hashlib
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from provision import qemu_img
 from provision.model import Checksum, ImageSpec
-from provision.provider import Progress, ProviderError
+from provision.provider import Progress, ProviderError, Step
+from provision.urls import shown
 
 FORMATS = ("qcow2", "raw")
 ALGORITHMS = ("md5", "sha1", "sha256", "sha512")
+PACKED = {".xz": b"\xfd7zXZ\0", ".gz": b"\x1f\x8b", ".bz2": b"BZh", ".zst": b"\x28\xb5\x2f\xfd"}
+"""How images are published packed: the ending of the name, and the first bytes."""
 
 _reading = threading.Lock()
 """Many VMs start from one image: the first thread reads it, the others wait for what it finds."""
@@ -23,37 +27,58 @@ class LocalImage:
     """A verified image file on this machine."""
 
     path: Path
+    """Of the image itself: of a packed one, what it was unpacked to."""
     format: str
     """qcow2 or raw."""
     sha256: str
+    """Of the image itself."""
     size: int
     """Bytes that a guest sees."""
 
 
 def locate(image: ImageSpec) -> LocalImage | None:
-    """The image if it is already here, verified; None when it has to be downloaded first. Raises ProviderError."""
+    """The image if it is already here, verified; None when it has to be downloaded or unpacked first.
+
+    Raises ProviderError.
+    """
     _check_spec(image)
+    path = image.path
     if image.url:
         from provision.download import cached  # late: it takes longer to import than most images to find
 
-        file = cached(image.url, image.checksum)
-        return _verified(image, file) if file else None
-    assert image.path is not None
-    return _verified(image, image.path)
+        path = cached(image.url, image.checksum)
+    return _verified(image, path, None) if path else None
 
 
 def resolve(image: ImageSpec, progress: Progress) -> LocalImage:
-    """The image, downloaded if need be, verified. Raises ProviderError; a wrong checksum leaves nothing behind."""
+    """The image, downloaded and unpacked if need be, verified. Raises ProviderError; a wrong checksum leaves none."""
     _check_spec(image)
-    if image.url is None:
-        assert image.path is not None
-        return _verified(image, image.path)
-    from provision.download import fetch
+    path = image.path
+    if image.url:
+        from provision.download import fetch
 
-    try:
-        return _verified(image, fetch(image.url, image.checksum, progress, image.request))
-    except (ValueError, OSError) as e:
-        raise ProviderError(f"{image.origin}: image {image.name}: {e}") from e
+        try:
+            path = fetch(image.url, image.checksum, progress, image.request)
+        except (ValueError, OSError) as e:
+            raise ProviderError(f"{image.origin}: image {image.name}: {e}") from e
+    assert path is not None
+    found = _verified(image, path, progress)
+    assert found is not None
+    return found
+
+
+def missing(image: ImageSpec, found: LocalImage | None) -> tuple[Step, ...]:
+    """The step that brings an image here which `locate` has not found."""
+    if found is not None:
+        return ()
+    return (Step("download", "image", shown(image.url)) if image.url else Step("unpack", "image", str(image.path)),)
+
+
+def packed_digest(image: ImageSpec) -> str:
+    """SHA-256 of the packed file of a local image; empty for any other. Raises OSError."""
+    if image.path is None or not _packing(image.path, image.path.name):
+        return ""
+    return _digests(image.path, None)["sha256"]
 
 
 def _check_spec(image: ImageSpec) -> None:
@@ -68,24 +93,47 @@ def _check_spec(image: ImageSpec) -> None:
         )
 
 
-def _verified(image: ImageSpec, path: Path) -> LocalImage:
+def _verified(image: ImageSpec, path: Path, progress: Progress | None) -> LocalImage | None:
+    """The image in the file at `path`. A packed one is unpacked with `progress`; without, None where it is not yet."""
     at = f"{image.origin}: image {image.name}: {path}"
     try:
         if not path.is_file():
             raise ProviderError(f"{at}: {'not a file' if path.exists() else 'no such file'}")
         digests = _digests(path, image.checksum)
-        size = qemu_img.virtual_size(path, image.format)
+        if image.checksum and digests[image.checksum.algorithm] != image.checksum.digest:
+            raise ProviderError(
+                f"{at}: wrong checksum: {image.checksum.algorithm} is {digests[image.checksum.algorithm]}, "
+                f"expected {image.checksum.digest}",
+                refused=True,
+            )
+        inside = _unpacked(image, path, digests["sha256"], progress)
+        if inside is None:
+            return None
+        size = qemu_img.virtual_size(inside, image.format)
+        return LocalImage(inside, image.format, _digests(inside, None)["sha256"], size)
     except OSError as e:
         raise ProviderError(f"{at}: {e.strerror}") from e
     except ValueError as e:
         raise ProviderError(f"{at}: cannot be used: {e}", refused=True) from e
-    if image.checksum and digests[image.checksum.algorithm] != image.checksum.digest:
-        raise ProviderError(
-            f"{at}: wrong checksum: {image.checksum.algorithm} is {digests[image.checksum.algorithm]}, "
-            f"expected {image.checksum.digest}",
-            refused=True,
-        )
-    return LocalImage(path, image.format, digests["sha256"], size)
+
+
+def _unpacked(image: ImageSpec, path: Path, digest: str, progress: Progress | None) -> Path | None:
+    """`path` itself, or what it was unpacked to. Raises ValueError or OSError."""
+    ending = _packing(path, urlsplit(image.url).path if image.url else path.name)
+    if not ending:
+        return path
+    from provision import unpack  # late: it is seldom needed
+
+    return unpack.unpacked(path, ending, digest, progress) if progress else unpack.kept(digest)
+
+
+def _packing(path: Path, name: str) -> str:
+    """The ending of a name, where name and file say the same: a raw disk may begin with any bytes. Raises OSError."""
+    ending = Path(name).suffix.lower()
+    if ending not in PACKED:
+        return ""
+    with path.open("rb") as file:
+        return ending if file.read(len(PACKED[ending])) == PACKED[ending] else ""
 
 
 def _digests(path: Path, checksum: Checksum | None) -> dict[str, str]:

@@ -98,7 +98,7 @@ def _image(join: Join, provider: ProviderSpec | None) -> ImageSpec | None:
     try:
         image = join.taken(image_rules.usable(found, provider.type))
     except ValueError:
-        # The checksum: said with the image itjoin.
+        # The checksum: said with the image itself.
         return None
     http = found.model.spec.source.http
     if image is None or http is None or image.url != http.url:

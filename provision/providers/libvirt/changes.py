@@ -78,12 +78,11 @@ def extra_sizes(text: str) -> dict[str, str]:
 
 
 def steps(
-    change: Change, present: Present, wanted: Settings, *, power_on: bool, download: str = ""
+    change: Change, present: Present, wanted: Settings, *, power_on: bool, fetch: tuple[Step, ...] = ()
 ) -> tuple[Step, ...]:
-    """The change in the words of a plan. `download` is the URL of an image that is not here yet."""
+    """The change in the words of a plan. `fetch` brings an image that is not here yet."""
     start = (Step("start", "domain", f"{wanted.accelerator}, {_cpu(wanted)}"),) if power_on else ()
     stop = (Step("stop", "domain"),) if present.running else ()
-    fetch = (Step("download", "image", download),) if download else ()
     extras = extra_sizes(wanted.extra_disks)
     beside = "".join(f", {name} {size} GiB" for name, size in extras.items())
     disk = Step("create", "disk", f"{wanted.disk_gib} GiB from the image{beside}")

@@ -85,10 +85,9 @@ class LibvirtProvider:
             wanted = _wanted(vm, choice, fitting, image, present)
             check_shrinking(vm, present, wanted)
             change = change_to(present, wanted, power_on=vm.power_on)
-            download = "" if image else (vm.image.url or "")
             return LibvirtPlan(
                 vm=vm,
-                steps=steps(change, present, wanted, power_on=vm.power_on, download=download),
+                steps=steps(change, present, wanted, power_on=vm.power_on, fetch=images.missing(vm.image, image)),
                 accounts=accounts,
                 notes=choice.notes,
                 evidence=choice.evidence,

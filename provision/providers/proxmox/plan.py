@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from provision import images
 from provision.model import VmSpec
 from provision.provider import Plan, Power, ProviderError, Step
 from provision.providers.proxmox import changes, cloudinit, config, record
@@ -75,9 +76,8 @@ def made(vm: VmSpec, node: Node, source: Source) -> tuple[Step, ...]:
     if source.template is not None:
         how = "a full copy of" if vm.image.full_clone else "linked to"
         return (Step("create", "VM", f"on {node.name}, {how} template {source.template.vmid} {source.template.name}"),)
-    fetch = () if source.file else (Step("download", "image", vm.image.name),)
     disk = Step("create", "disk", f"{vm.disk_gib} GiB from the image")
-    return (*fetch, Step("create", "VM", f"on {node.name}"), disk)
+    return (*images.missing(vm.image, source.file), Step("create", "VM", f"on {node.name}"), disk)
 
 
 def check_networks(vm: VmSpec, node: Node) -> None:

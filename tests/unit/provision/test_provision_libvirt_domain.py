@@ -16,7 +16,7 @@ from vm_factory import image, net, wanted
 from hostcheck.model import Accelerator
 from provision.identity import Identity
 from provision.model import ExtraDisk, Firmware, Limits, NetworkKind, VmSpec
-from provision.provider import Difference
+from provision.provider import Difference, Step
 from provision.providers.libvirt.changes import Change, Present, change_to, shrinking, steps
 from provision.providers.libvirt.choose import Choice
 from provision.providers.libvirt.domain import domain_xml
@@ -183,13 +183,13 @@ def test_change(present: Present, target: Settings, power_on: bool, change: Chan
     assert change_to(present, target, power_on=power_on) is change
 
 
-def actions(present: Present, target: Settings, *, power_on: bool = True, download: str = "") -> list[str]:
+def actions(present: Present, target: Settings, *, power_on: bool = True, fetch: tuple[Step, ...] = ()) -> list[str]:
     change = change_to(present, target, power_on=power_on)
-    return [f"{s.action} {s.what}" for s in steps(change, present, target, power_on=power_on, download=download)]
+    return [f"{s.action} {s.what}" for s in steps(change, present, target, power_on=power_on, fetch=fetch)]
 
 
 def test_steps_say_in_order_what_happens() -> None:
-    assert actions(Present(None), SETTINGS, download="http://x/y") == [
+    assert actions(Present(None), SETTINGS, fetch=(Step("download", "image"),)) == [
         "download image", "create disk", "create seed", "define domain", "start domain",
     ]  # fmt: skip
     assert actions(Present(None), SETTINGS, power_on=False)[-1] == "define domain"
