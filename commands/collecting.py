@@ -2,8 +2,9 @@
 
 import secrets
 import socket
-from dataclasses import replace
 from pathlib import Path
+
+import msgspec
 
 from commands.failures import Failure
 from hostcheck.paths import state_dir
@@ -34,7 +35,9 @@ def enrolled(vm: VmSpec) -> VmSpec:
     """The VM with its token and the certificate to trust, where it names a collector. Raises Failure."""
     if vm.collector is None:
         return vm
-    return replace(vm, collector=replace(vm.collector, token=token_of("vm", vm.key), ca=ca_of(None)))
+    return msgspec.structs.replace(
+        vm, collector=msgspec.structs.replace(vm.collector, token=token_of("vm", vm.key), ca=ca_of(None))
+    )
 
 
 def ca_of(path: Path | None) -> str | None:

@@ -10,9 +10,10 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+import msgspec
 
 from commands.display import Board, Row, State, board
 from commands.output import Terminal
@@ -31,8 +32,7 @@ class Stopped(BaseException):
     """Raised in a worker that is to stop; no handler of ordinary errors catches it."""
 
 
-@dataclass(slots=True)
-class Job(Generic[T]):
+class Job(msgspec.Struct, Generic[T]):
     """One piece of work and what became of it."""
 
     name: str
@@ -42,7 +42,7 @@ class Job(Generic[T]):
     """Shown before its first progress, on a live display only."""
     state: State = State.WAITING
     result: T | None = None
-    error: BaseException | None = field(default=None, repr=False)
+    error: BaseException | None = None
 
 
 class _Kind(StrEnum):
@@ -52,8 +52,7 @@ class _Kind(StrEnum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
-class _Event:
+class _Event(msgspec.Struct, frozen=True):
     kind: _Kind
     index: int
     text: str = ""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from commands.output import QUIET_SECONDS, Terminal, topic
 from hostcheck.clock import monotonic
@@ -25,8 +26,7 @@ class State(StrEnum):
     """By the user, half way."""
 
 
-@dataclass(slots=True)
-class Row:
+class Row(msgspec.Struct):
     """One VM on the display."""
 
     name: str

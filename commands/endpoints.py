@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import click
+import msgspec
 
 from commands.crew import Interrupted, Job, leave, run
 from commands.display import State
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True):
     """An open hypervisor with the VMs that are wanted on it, and what is known of its host."""
 
     provider: Provider
@@ -38,13 +36,12 @@ class Endpoint:
     host: Judgement | None
 
 
-@dataclass(slots=True)
-class Endpoints:
+class Endpoints(msgspec.Struct):
     """All that could be opened, and the exit codes of everything so far."""
 
     terminal: Terminal
     opened: list[Endpoint]
-    codes: list[Exit] = field(default_factory=list)
+    codes: list[Exit] = msgspec.field(default_factory=list)
 
     @property
     def code(self) -> Exit:
@@ -82,13 +79,14 @@ class Endpoints:
                 self.terminal.note(f"{vm.key}: {half_way}")
             return code_of(job.error)
         if click.get_current_context().obj:  # --debug
+            import traceback
+
             self.terminal.note("".join(traceback.format_exception(job.error)))
         self.terminal.complaint(f"{vm.key}: internal error: {type(job.error).__name__}: {job.error}")
         return Exit.INTERNAL
 
 
-@dataclass(frozen=True, slots=True)
-class Errand(Generic[T]):
+class Errand(msgspec.Struct, Generic[T], frozen=True):
     """What is to be done for each VM."""
 
     title: str
@@ -140,7 +138,9 @@ def opened(vms: Iterable[VmSpec], terminal: Terminal, *, look: bool) -> Iterator
 
     groups: dict[ProviderSpec, list[VmSpec]] = {}
     for vm in vms:
-        groups.setdefault(replace(vm.provider, name="", origin=None, defaults=Placement()), []).append(vm)
+        groups.setdefault(msgspec.structs.replace(vm.provider, name="", origin=None, defaults=Placement()), []).append(
+            vm
+        )
     prepare_process(groups)
     endpoints = Endpoints(terminal, [])
     here = Look() if look and any(map(is_local, groups)) else None  # goes on while libraries load and daemons answer

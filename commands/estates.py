@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from commands.endpoints import code_of
 from commands.failures import Failure, complain
@@ -17,13 +18,12 @@ ALL = "all"
 """What stands for every VM on the command line."""
 
 
-@dataclass(slots=True)
-class Looked:
+class Looked(msgspec.Struct):
     """What the APIs said, and the exit codes of those that said nothing."""
 
-    hosts: list[HostView] = field(default_factory=list)
-    vms: list[VmView] = field(default_factory=list)
-    codes: list[Exit] = field(default_factory=list)
+    hosts: list[HostView] = msgspec.field(default_factory=list)
+    vms: list[VmView] = msgspec.field(default_factory=list)
+    codes: list[Exit] = msgspec.field(default_factory=list)
 
 
 def split(targets: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -1,8 +1,6 @@
 """How every run ends: an exit code, and on failure one line that says what, where, why and what to do."""
 
-import difflib
 import sys
-import traceback
 
 import click
 
@@ -59,7 +57,9 @@ def _usage(error: click.ClickException) -> tuple[str, str]:
     context = error.ctx if isinstance(error, click.UsageError) else None
     hint = f"`{context.command_path} --help` tells how" if context is not None else ""
     if isinstance(error, click.NoSuchOption):
-        near = difflib.get_close_matches(error.option_name, error.possibilities or (), 1)
+        from difflib import get_close_matches
+
+        near = get_close_matches(error.option_name, error.possibilities or (), 1)
         message = f"no such option {error.option_name}" + (f"; did you mean {near[0]}?" if near else "")
         if error.option_name == "--debug":
             hint = "write it before the command, as in `nestproof --debug check`"
@@ -69,4 +69,6 @@ def _usage(error: click.ClickException) -> tuple[str, str]:
 
 def _trace(debug: bool) -> None:
     if debug:
+        import traceback
+
         traceback.print_exc()

@@ -1,7 +1,5 @@
 """Groups of commands: their list tells each one's purpose in full, and a misspelt name gets the one that was meant."""
 
-import difflib
-
 import click
 
 
@@ -19,7 +17,9 @@ class Group(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that `args` begins with. Raises UsageError, with the name that comes near."""
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], self.list_commands(ctx), 1)
             raise click.UsageError(f"no such command {args[0]!r}" + (f"; did you mean {near[0]}?" if near else ""), ctx)
         return super().resolve_command(ctx, args)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from commands.failures import Failure
 from commands.output import Terminal
@@ -61,7 +62,7 @@ def _waived(problems: list[Problem], policy_file: Path | None) -> list[Problem]:
     marked = []
     for problem in problems:
         waiver = policy.waiver(problem.rule) if problem.severity is not Severity.ERROR else None
-        marked.append(replace(problem, waived=waiver.sentence) if waiver else problem)
+        marked.append(msgspec.structs.replace(problem, waived=waiver.sentence) if waiver else problem)
     return marked
 
 

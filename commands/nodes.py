@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from urllib.parse import quote
+
+import msgspec
 
 from commands.failures import Failure
 from commands.fleet import ask
@@ -20,8 +21,7 @@ UNKNOWN_NAME = "Could not resolve hostname"
 """What ssh says of a name that nobody knows: then the address that the cluster gives is tried."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(msgspec.Struct, frozen=True):
     """A host as its API shows it, and its own report where it gave one."""
 
     view: HostView
@@ -75,7 +75,7 @@ def _target(name: str, user: str, addresses: Sequence[str]) -> Target:
     if not addresses:
         raise TargetError(f"several clusters have a node {name}, and this one tells no address (Sys.Audit on /)")
     host = f"[{addresses[0]}]" if ":" in addresses[0] else addresses[0]
-    return replace(parse(f"ssh://{quote(user, safe='')}@{host}"), name=name)
+    return msgspec.structs.replace(parse(f"ssh://{quote(user, safe='')}@{host}"), name=name)
 
 
 def _sight(view: HostView, reached: Reached | None, fault: str) -> Sight:

@@ -4,7 +4,6 @@
 status `error`; a fact that was not sent reads as status `error` with "not in the report". Neither ever raises.
 """
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, TypeVar
 
@@ -56,8 +55,7 @@ MODULE_BY_ARCH = {"s390x": "kvm", "aarch64": "kvm", "arm64": "kvm", "riscv64": "
 """On arm64 and s390x there is only the one module, and on arm64 it is always built in."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fact(Generic[T]):
+class Fact(msgspec.Struct, Generic[T], frozen=True):
     """One fact with its value checked. `value` may be there whatever the status (docs/report.md)."""
 
     id: str

@@ -11,9 +11,7 @@ expires = 2027-01-31
 """
 
 import datetime
-import difflib
 import re
-import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -73,6 +71,8 @@ def _there(file: Path) -> bool:
 
 def parse(data: bytes, name: str, today: datetime.date, also: Callable[[], Iterable[str]] = _nothing) -> Policy:
     """The policy in the bytes of a file called `name`. Raises PolicyError."""
+    import tomllib  # late: few users have a policy, and every command looks for one
+
     try:
         text = data.decode("utf-8")
         document = tomllib.loads(text)
@@ -148,5 +148,7 @@ class _Reader:
 
 
 def _near(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), 1)
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, list(known), 1)
     return f"did you mean {near[0]}?" if near else ""

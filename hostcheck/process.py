@@ -3,15 +3,15 @@
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 
 class ProcessError(Exception):
     """The program could not be run to its end; the message is one line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(msgspec.Struct, frozen=True):
     """A program that ended."""
 
     code: int

@@ -1,10 +1,9 @@
 """Findings that no check of a report makes: what a provider tells of a VM or a host. Explained beside the checks."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """One kind of finding, for people."""
 
     id: str

@@ -1,14 +1,14 @@
 """Which image a disk was made from: told without the image's file, which this machine may not have (any more)."""
 
 import hashlib
-from dataclasses import dataclass
+
+import msgspec
 
 from provision.images import LocalImage, packed_digest
 from provision.model import ImageSpec
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """What is recorded with a VM. What is not known is empty."""
 
     content: str

@@ -2,9 +2,10 @@
 
 import hashlib
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import msgspec
 
 from provision import qemu_img
 from provision.model import Checksum, ImageSpec
@@ -22,8 +23,7 @@ _known: dict[tuple[int, ...], dict[str, str]] = {}
 """Digests of files by what tells that a file is still the same: device, inode, size and times."""
 
 
-@dataclass(frozen=True, slots=True)
-class LocalImage:
+class LocalImage(msgspec.Struct, frozen=True):
     """A verified image file on this machine."""
 
     path: Path

@@ -5,7 +5,6 @@ for many VMs at once from several threads, never twice at once for the same VM; 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
@@ -62,8 +61,7 @@ class Power(StrEnum):
     """Off and on again; a reboot from inside is not enough."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What an apply will do for one VM, in order, and what it takes from the manifest."""
 
     vm: VmSpec
@@ -74,10 +72,10 @@ class Plan:
     evidence: tuple[Evidence, ...]
     native: str
     """The provider's own language: domain XML for libvirt."""
-    differences: tuple[Difference, ...] = field(default=(), kw_only=True)
+    differences: tuple[Difference, ...] = ()
     """Wanted against observed; empty for a VM that is made new or is as wanted."""
-    power: Power = field(default=Power.UNTOUCHED, kw_only=True)
-    loses_disk: bool = field(default=False, kw_only=True)
+    power: Power = Power.UNTOUCHED
+    loses_disk: bool = False
     """What the VM wrote to its disk is lost."""
 
     @property

@@ -1,6 +1,6 @@
 """Hearing a VM's proof: its fresh report, checked to be its own, and the live VM as the provider reads it back."""
 
-from dataclasses import dataclass
+import msgspec
 
 from hostcheck.model import Arrival, Asked, VmView
 from hostcheck.report import ReportError, decode
@@ -8,8 +8,7 @@ from provision.model import VmSpec
 from provision.provider import Progress, Provider, ProviderError
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(msgspec.Struct, frozen=True):
     """What is known of a VM after asking the provider and the VM itself."""
 
     view: VmView

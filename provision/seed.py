@@ -3,21 +3,29 @@
 https://docs.cloud-init.io/en/latest/reference/datasources/nocloud.html
 """
 
+import base64
 import hashlib
 import io
 import json
-from email import message_from_string, policy
-from email.message import Message
-from email.mime.multipart import MIMEMultipart
-from email.mime.nonmultipart import MIMENonMultipart
 
 import pycdlib
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from provision.user_data import MIME, kind_of
-
 LABEL = "cidata"
+TYPES = (
+    ("#cloud-config-archive", "text/cloud-config-archive"),
+    ("#cloud-config-jsonp", "text/cloud-config-jsonp"),
+    ("#cloud-config", "text/cloud-config"),
+    ("#cloud-boothook", "text/cloud-boothook"),
+    ("#include-once", "text/x-include-once-url"),
+    ("#include", "text/x-include-url"),
+    ("#part-handler", "text/part-handler"),
+    ("## template: jinja", "text/jinja2"),
+    ("#!", "text/x-shellscript"),
+)
+"""How cloud-init tells what user-data is (its documentation, "user-data formats"); the first match counts."""
+
 SECTOR = 2048
 DIRECTORY_DATE = bytes((100, 1, 1, 0, 0, 0, 0))
 """2000-01-01 in a directory record (ECMA-119 9.1.5): pycdlib would write the present time."""
@@ -31,39 +39,50 @@ def user_data_multipart(user: str | None, agent_part: str) -> bytes:
     one. Raises ValueError when it is of no kind: cloud-init would silently ignore it.
     """
     digest = hashlib.sha256(f"{user}\0{agent_part}".encode()).hexdigest()
-    archive = MIMEMultipart(boundary=f"===nestproof-{digest[:32]}")
-    for part in _user_parts(user):
-        archive.attach(part)
-    archive.attach(_part("nestproof-agent", "text/cloud-boothook", agent_part))
-    return archive.as_bytes(policy=policy.SMTP.clone(linesep="\n", max_line_length=None))
+    boundary = f"===nestproof-{digest[:32]}"
+    head = f'Content-Type: multipart/mixed; boundary="{boundary}"\nMIME-Version: 1.0\n\n'
+    parts = [*_user_parts(user), _part("nestproof-agent", "text/cloud-boothook", agent_part)]
+    return b"".join(
+        [head.encode(), *(b"--%b\n%b\n" % (boundary.encode(), part) for part in parts), b"--%b--\n" % boundary.encode()]
+    )
 
 
-def _user_parts(user: str | None) -> list[Message]:
+def _user_parts(user: str | None) -> list[bytes]:
     if user is None or not user.strip():
         return []
-    kind = kind_of(user)
-    if kind == MIME:
-        message = message_from_string(user)
-        parts = message.get_payload() if message.is_multipart() else [message]
-        return [part for part in parts if isinstance(part, Message)]
-    if kind:
-        return [_part("user-data", kind, user)]
-    first = user.lstrip().split("\n", 1)[0][:60]
+    if "mime-version:" in user[:4096].lower():  # cloud-init's own test
+        return _mime_parts(user)
+    for start, kind in TYPES:
+        if user.startswith(start):
+            return [_part("user-data", kind, user)]
+    first = user.split("\n", 1)[0][:60]
     raise ValueError(
         f"user-data begins with {first!r}, which cloud-init ignores; cloud-config begins with #cloud-config"
     )
 
 
-def _part(name: str, kind: str, text: str) -> Message:
-    """8-bit where the text allows it, so that a person can read the seed; base64 keeps everything else intact."""
-    part = MIMENonMultipart(*kind.split("/"), charset="utf-8")
-    part.add_header("Content-Disposition", "attachment", filename=name)
-    if text.isascii() and "\r" not in text and max(map(len, text.split("\n"))) < 900:
-        part.set_payload(text)
-        part["Content-Transfer-Encoding"] = "7bit"
-    else:
-        part.set_payload(text, "utf-8")
-    return part
+def _mime_parts(message: str) -> list[bytes]:
+    """Those of a MIME message, as they are."""
+    from email import message_from_string, policy  # late: few users write one, and it takes long to import
+    from email.message import Message
+
+    whole = message_from_string(message)
+    parts = whole.get_payload() if whole.is_multipart() else [whole]
+    as_is = policy.SMTP.clone(linesep="\n", max_line_length=None)
+    return [part.as_bytes(policy=as_is) for part in parts if isinstance(part, Message)]
+
+
+def _part(name: str, kind: str, text: str) -> bytes:
+    """One part of a MIME message (RFC 2045): as it is where the text allows it, so that a person can read the seed;
+    base64 keeps everything else intact."""
+    plain = text.isascii() and "\r" not in text and max(map(len, text.split("\n"))) < 900
+    head = (
+        f'Content-Type: {kind}; charset="utf-8"\n'
+        "MIME-Version: 1.0\n"
+        f'Content-Disposition: attachment; filename="{name}"\n'
+        f"Content-Transfer-Encoding: {'7bit' if plain else 'base64'}\n\n"
+    )
+    return head.encode() + (text.encode() if plain else base64.encodebytes(text.encode()))
 
 
 def meta_data(namespace: str, name: str, user_data: bytes, own: str | None) -> bytes:

@@ -1,9 +1,10 @@
 """The catalogue of checks: small pure functions from facts to a finding, each with a stable id."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache, partial
 from importlib import import_module
+
+import msgspec
 
 from hostcheck.facts import Facts
 from hostcheck.model import Evidence, Finding, Link, Remedy, Severity, Status
@@ -18,8 +19,7 @@ TOPICS = (
 """The modules of checks, in the order in which their checks are judged: a cause before its consequences."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What a check function answers; the catalogue adds the id and the link."""
 
     status: Status
@@ -31,8 +31,7 @@ class Outcome:
 CheckFunction = Callable[[Facts], Outcome]
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(msgspec.Struct, frozen=True):
     """One entry of the catalogue."""
 
     id: str

@@ -1,7 +1,8 @@
 """How well nesting will go: what guests are offered for their own guests, one check a feature."""
 
-from dataclasses import dataclass
 from functools import partial
+
+import msgspec
 
 from hostcheck.checks import PASS, SKIP, UNKNOWN, WARN, Outcome, check
 from hostcheck.checks.modules import ENGINE_FACTS, is_on, running_backend
@@ -12,8 +13,7 @@ from hostcheck.remedies.modules import PARAMETER_ON
 MODULES = {"vmx": "kvm_intel", "svm": "kvm_amd"}
 
 
-@dataclass(frozen=True, slots=True)
-class Feature:
+class Feature(msgspec.Struct, frozen=True):
     """A feature that guests are offered, and what its absence costs them."""
 
     id: str

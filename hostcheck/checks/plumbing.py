@@ -1,7 +1,8 @@
 """What VMs need around KVM. Nothing here stops a guest from running: the worst is a warning."""
 
-from dataclasses import dataclass
 from functools import partial
+
+import msgspec
 
 from hostcheck.checks import PASS, SKIP, UNKNOWN, WARN, Outcome, check
 from hostcheck.checks.cpu import FEATURE_FACTS
@@ -12,8 +13,7 @@ from hostcheck.remedies.plumbing import IOMMU_AMD, IOMMU_INTEL, IOMMU_VM, LOAD_N
 LIBVIRT = "virt-host-validate(1)"
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """A device node that some VMs need."""
 
     id: str

@@ -9,7 +9,8 @@ import base64
 import contextlib
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+
+import msgspec
 
 from agent.build import STREAMED, bundle, recording
 from hostcheck.frame import FrameReader
@@ -31,21 +32,19 @@ TRANSPORT = 255
 """The exit code of ssh itself, as against that of the remote command."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
+class Reached(msgspec.Struct, frozen=True):
     """What came of one host: its report, or why there is none."""
 
     target: Target
     report: Report | None
     fault: str = ""
-    record: Mapping[str, bytes] = field(default_factory=dict)
+    record: Mapping[str, bytes] = msgspec.field(default_factory=dict)
     """The files that the agent read there, where they were asked for."""
     record_fault: str = ""
     """Why there are none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ssh:
+class Ssh(msgspec.Struct, frozen=True):
     """How ssh is called for every host of a run."""
 
     config: str = ""
@@ -167,9 +166,9 @@ async def _converse(target: Target, process: asyncio.subprocess.Process, record:
 
 def _recorded(reached: Reached, sent: bytes) -> Reached:
     try:
-        return replace(reached, record=record_in(sent))
+        return msgspec.structs.replace(reached, record=record_in(sent))
     except RecordError as e:
-        return replace(reached, record_fault=str(e))
+        return msgspec.structs.replace(reached, record_fault=str(e))
 
 
 @functools.cache

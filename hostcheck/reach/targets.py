@@ -1,8 +1,9 @@
 """What a user may write to name a host."""
 
 import re
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
+
+import msgspec
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 """urlsplit takes some of these out in silence; another host would be asked than was written."""
@@ -14,8 +15,7 @@ class TargetError(ValueError):
     """What was written names no host that can be reached; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """One host. Empty fields are left to the user's ssh configuration."""
 
     name: str

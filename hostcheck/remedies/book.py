@@ -3,8 +3,9 @@
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from string import Formatter
+
+import msgspec
 
 from hostcheck.facts import Facts
 from hostcheck.model import Needs, Remedy, Where
@@ -22,8 +23,7 @@ def _safe(place: str, value: str) -> str:
     return shlex.quote(value) if shape.fullmatch(value) else place.upper()
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(msgspec.Struct, frozen=True):
     """A remedy with {places} for what differs between machines."""
 
     id: str

@@ -6,7 +6,6 @@ and found out when its first value comes: a manifest uses few of the fields that
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from functools import cache
@@ -39,8 +38,7 @@ class Fault(StrEnum):
     QUANTITY = "quantity"
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(msgspec.Struct, frozen=True):
     """One value that its schema does not take."""
 
     fault: Fault
@@ -50,8 +48,7 @@ class Violation:
     """What it was held against: a type, the words of a literal, a number, a pattern, or what is wrong in words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """One field of a schema."""
 
     name: str

@@ -2,11 +2,13 @@
 
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar, cast
 
+import msgspec
+
+from provision.guarded import Guarded
 from provision.manifests import sources, syntax
 from provision.manifests.checking import checked
 from provision.manifests.leaves import Leaf, dotted, set_leaves
@@ -26,9 +28,10 @@ R = TypeVar("R", bound=Resource)
 R_co = TypeVar("R_co", bound=Resource, covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Document(Generic[R_co]):
+class Document(Guarded, Generic[R_co], frozen=True):
     """One document of a known kind."""
+
+    kept_back = frozenset({"places"})
 
     kind: str
     namespace: str
@@ -37,7 +40,7 @@ class Document(Generic[R_co]):
     """None when the schema was violated: it is still there to be referred to."""
     directory: Path
     """What relative paths in it start from."""
-    places: Tree = field(repr=False)
+    places: Tree
 
     @property
     def origin(self) -> Origin:
@@ -67,8 +70,7 @@ class Document(Generic[R_co]):
             yield SetField(path, schema, leaf.value, leaf.is_default, self.places.place(leaf.loc))
 
 
-@dataclass(frozen=True)
-class Documents:
+class Documents(msgspec.Struct, frozen=True, dict=True):
     """What stands in the files given, and what is wrong with it taken one document at a time."""
 
     items: tuple[Document[Resource], ...]

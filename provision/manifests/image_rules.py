@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import msgspec
 
 from provision.manifests import checksum, rulebook
 from provision.manifests.documents import Document
@@ -25,8 +26,7 @@ NEEDED = {
 _ROLLING = re.compile(r"/(release|current|latest|daily)/|[-_./]latest\b|/latest[-_.]")
 
 
-@dataclass(frozen=True, slots=True)
-class Download:
+class Download(msgspec.Struct, frozen=True):
     """A part of spec.source that names a file and its checksum."""
 
     loc: Loc
@@ -159,7 +159,9 @@ def _proxmox(document: Document[VMImage], downloads: Mapping[str | int, Download
         return image
     if source.http is None:
         return None
-    return replace(image, url=source.http.url, format=part.format, checksum=_checksum(document, downloads["http"]))
+    return msgspec.structs.replace(
+        image, url=source.http.url, format=part.format, checksum=_checksum(document, downloads["http"])
+    )
 
 
 def _unusable(document: Document[VMImage], provider_type: str) -> Problem:

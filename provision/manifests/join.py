@@ -5,13 +5,13 @@ from typing import Any, TypeVar
 
 from provision.manifests import secrets
 from provision.manifests.documents import Document, Documents
-from provision.manifests.leaves import dotted, schema_leaves
+from provision.manifests.origins import Origins
 from provision.manifests.references import follow
 from provision.manifests.rulebook import Rule
-from provision.manifests.schemas import KINDS, Resource, VirtualMachine
+from provision.manifests.schemas import Resource, VirtualMachine
 from provision.manifests.schemas.base import Ref
 from provision.manifests.tree import Loc
-from provision.model import Origin, Problem, SetField, Severity
+from provision.model import Problem, SetField, Severity
 
 R = TypeVar("R", bound=Resource)
 T = TypeVar("T")
@@ -65,13 +65,5 @@ class Join:
     def fields(self) -> tuple[SetField, ...]:
         return tuple(field for document in self.used for field in document.fields())
 
-    def origins(self) -> dict[str, Origin]:
-        """Where every field stands, or would stand, in the documents of this VM."""
-        origins = {"vm": self.document.origin}
-        for document in self.used:
-            for leaf in schema_leaves(KINDS[document.kind][1]):
-                if "[]" not in leaf and "*" not in leaf:
-                    origins[f"{document.kind} {leaf}"] = document.places.place(tuple(leaf.split(".")))
-            for loc, origin in document.places.keys.items():
-                origins[f"{document.kind} {dotted(loc)}"] = origin
-        return origins
+    def origins(self) -> Origins:
+        return Origins(self.document, self.used)

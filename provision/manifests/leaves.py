@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
+
+import msgspec
 
 from provision.manifests import quantity
 from provision.manifests.checking import fields
@@ -54,8 +55,7 @@ def _annotation_leaves(annotation: Any, path: str) -> Iterator[str]:
         yield path
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(msgspec.Struct, frozen=True):
     """One leaf field that a user set."""
 
     loc: Loc

@@ -1,6 +1,6 @@
 """The provider that a VM goes to: its document, its credentials, and what the environment adds."""
 
-from dataclasses import replace
+import msgspec
 
 from provision.manifests import access, rulebook, secrets
 from provision.manifests.join import Join
@@ -34,7 +34,9 @@ def wanted_provider(join: Join) -> ProviderSpec | None:
     if secret.document is not None:
         join.use(secret.document)
     ca = join.taken(secret.first(*access.CA_KEYS))
-    provider = replace(provider, credentials=join.taken(access.from_secret(secret)), ca=ca.text if ca else None)
+    provider = msgspec.structs.replace(
+        provider, credentials=join.taken(access.from_secret(secret)), ca=ca.text if ca else None
+    )
     return _reached(join, provider)
 
 
@@ -50,7 +52,7 @@ def _reached(join: Join, provider: ProviderSpec) -> ProviderSpec:
     credentials = provider.credentials or access.from_environment(kind, endpoint, environment)
     if credentials is None and kind in access.NEED_CREDENTIALS:
         join.broken(rulebook.NO_CREDENTIALS, ("spec", "providerRef"), f"{kind} needs credentials, there are none")
-    return replace(
+    return msgspec.structs.replace(
         provider,
         credentials=credentials,
         insecure=provider.insecure or access.insecure(kind, environment),

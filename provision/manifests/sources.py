@@ -3,9 +3,10 @@
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+import msgspec
 
 from provision.manifests.text import shown
 from provision.model import Origin, Problem, Severity
@@ -16,8 +17,7 @@ SIZE_LIMIT = 1 << 20
 SUFFIXES = (".yaml", ".yml")
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """The text of one file: its name as the user gave it, and the directory that relative paths in it start from."""
 
     name: str

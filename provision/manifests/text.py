@@ -1,7 +1,6 @@
 """Words for people: the user's own values made safe to print, and near matches for what they misspelt."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 def shown(value: str, limit: int = 80) -> str:
@@ -12,6 +11,8 @@ def shown(value: str, limit: int = 80) -> str:
 
 def near(word: str, known: Iterable[str]) -> str:
     """` (did you mean X?)` when a known word is near, else nothing; upper and lower case count as near."""
+    from difflib import get_close_matches  # late: few words are misspelt
+
     words = list(known)
     by_case = {w.lower(): w for w in words}
     # The matcher is quadratic in the length of the word, which is the user's.

@@ -1,7 +1,8 @@
 """One YAML document as plain values, with the line and column of every key and value."""
 
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from provision.model import Origin
 
@@ -12,20 +13,19 @@ Value = Any
 """A plain value: str, int, float, bool, list or dict; what a schema is then held against."""
 
 
-@dataclass(slots=True)
-class Tree:
+class Tree(msgspec.Struct):
     """One YAML document as plain values, and where each stands. Empty values (`key:`) are left out, as the API server
     does, but their keys keep their place."""
 
     file: str
     lines: list[str]
     value: Value = None
-    start: Origin = field(default_factory=lambda: Origin("", 1, 1))
-    keys: dict[Loc, Origin] = field(default_factory=dict)
-    values: dict[Loc, Origin] = field(default_factory=dict)
-    plain_words: dict[Loc, str] = field(default_factory=dict)
+    start: Origin = msgspec.field(default_factory=lambda: Origin("", 1, 1))
+    keys: dict[Loc, Origin] = msgspec.field(default_factory=dict)
+    values: dict[Loc, Origin] = msgspec.field(default_factory=dict)
+    plain_words: dict[Loc, str] = msgspec.field(default_factory=dict)
     """Unquoted on, off, yes and no, which YAML 1.1 (kubectl) reads as booleans."""
-    block_scalars: set[Loc] = field(default_factory=set)
+    block_scalars: set[Loc] = msgspec.field(default_factory=set)
     """Literal blocks (`|`): their text starts on the line after the value's place."""
 
     def at(self, loc: Loc) -> Origin:

@@ -1,7 +1,7 @@
 """What a user asked for, resolved and typed: the wanted VM, its image, its provider, and where each value stands.
 
 Manifests are read by `provision.manifests`; providers read only these classes. They are msgspec structs, which cost
-nothing to define, but for those whose `repr` has something to keep back and those that are changed in copies.
+nothing to define; those that hold secrets are `Guarded`.
 """
 
 from provision.model.account import FieldAccount, Handling, SetField

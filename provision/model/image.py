@@ -1,11 +1,11 @@
 """The image that a VM's disk starts from, and what it takes to fetch it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
+from provision.guarded import Guarded
 from provision.model.origin import Origin
 
 
@@ -26,13 +26,14 @@ class LibraryItem(msgspec.Struct, frozen=True):
     version: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ImageSpec:
+class ImageSpec(Guarded, frozen=True):
     """The image that a VM's disk starts from: exactly one of path, url, template, template_id and library_item."""
+
+    kept_back = frozenset({"url", "request"})
 
     name: str
     path: Path | None
-    url: str | None = field(repr=False)
+    url: str | None
     """A disk to download; for vSphere an OVA or OVF. May carry a password."""
     format: str
     """Of the disk behind path or url; empty for a template and for an OVA."""
@@ -50,19 +51,20 @@ class ImageSpec:
     """The Proxmox node that has the template or is to import the image."""
     full_clone: bool = True
     """Proxmox: a copy of the template, not a clone linked to it."""
-    request: "HttpRequest | None" = field(default=None, repr=False)
+    request: "HttpRequest | None" = None
     """What a download needs besides its URL."""
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
+class HttpRequest(Guarded, frozen=True):
     """Headers and credentials of a download; all of it may be secret."""
 
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    username: str | None = field(default=None, repr=False)
-    password: str | None = field(default=None, repr=False)
-    token: str | None = field(default=None, repr=False)
+    kept_back = frozenset({"headers", "username", "password", "token", "certificate", "private_key"})
+
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    username: str | None = None
+    password: str | None = None
+    token: str | None = None
     """Bearer token."""
-    certificate: str | None = field(default=None, repr=False)
+    certificate: str | None = None
     """PEM of a client certificate."""
-    private_key: str | None = field(default=None, repr=False)
+    private_key: str | None = None

@@ -1,6 +1,5 @@
 """The NICs of a VM."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
@@ -29,8 +28,7 @@ class GuestAddress(msgspec.Struct, frozen=True):
     search: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkSpec:
+class NetworkSpec(msgspec.Struct, frozen=True):
     """One NIC and what it hangs on, resolved for the VM's provider."""
 
     name: str

@@ -1,7 +1,8 @@
 """What is wrong or doubtful in the manifests."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from provision.model.origin import Origin
 
@@ -13,8 +14,7 @@ class Severity(StrEnum):
     """Advice: nothing is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """Something wrong or doubtful in the manifests, at its place. Only errors stop an apply."""
 
     origin: Origin

@@ -1,25 +1,25 @@
 """How a hypervisor is reached, and where at it VMs go."""
 
-from dataclasses import dataclass, field
-
 import msgspec
 
+from provision.guarded import Guarded
 from provision.model.origin import Origin
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Guarded, frozen=True):
     """What a provider logs in with; whatever was not given is None. `repr` tells only where it came from."""
+
+    kept_back = frozenset({"username", "password", "token_id", "token_secret", "ssh_private_key", "known_hosts"})
 
     source: str
     """For people: `Secret default/vcenter` or `environment (GOVC_USERNAME, GOVC_PASSWORD)`."""
-    username: str | None = field(default=None, repr=False)
-    password: str | None = field(default=None, repr=False)
-    token_id: str | None = field(default=None, repr=False)
+    username: str | None = None
+    password: str | None = None
+    token_id: str | None = None
     """Proxmox: `user@realm!name`."""
-    token_secret: str | None = field(default=None, repr=False)
-    ssh_private_key: str | None = field(default=None, repr=False)
-    known_hosts: str | None = field(default=None, repr=False)
+    token_secret: str | None = None
+    ssh_private_key: str | None = None
+    known_hosts: str | None = None
 
 
 class Placement(msgspec.Struct, frozen=True):
@@ -43,9 +43,10 @@ class Placement(msgspec.Struct, frozen=True):
         return Placement(*(getattr(self, f) or getattr(other, f) for f in self.__struct_fields__))
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderSpec:
+class ProviderSpec(Guarded, frozen=True):
     """How to reach the hypervisor."""
+
+    kept_back = frozenset({"ca"})
 
     name: str
     type: str
@@ -58,7 +59,7 @@ class ProviderSpec:
     """None when neither a Secret nor the environment gives any."""
     insecure: bool = False
     """Do not verify the server's certificate."""
-    ca: str | None = field(default=None, repr=False)
+    ca: str | None = None
     """PEM of the certificates to trust instead of the system's."""
-    defaults: Placement = field(default_factory=Placement)
+    defaults: Placement = msgspec.field(default_factory=Placement)
     """Already part of every VM's own placement."""

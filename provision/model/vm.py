@@ -1,11 +1,11 @@
 """One wanted VM with everything resolved."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 import msgspec
 
+from provision.guarded import Guarded
 from provision.model.account import SetField
 from provision.model.image import ImageSpec
 from provision.model.network import NetworkSpec
@@ -60,15 +60,16 @@ class ExtraDisk(msgspec.Struct, frozen=True):
     storage_class: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Collector:
+class Collector(Guarded, frozen=True):
     """Where a VM's agent also sends its reports by HTTPS (annotation `nestproof.org/collector` of a VirtualMachine)."""
+
+    kept_back = frozenset({"token", "ca"})
 
     url: str
     """`https://HOST[:PORT]/report`."""
-    token: str = field(default="", repr=False)
+    token: str = ""
     """Of this one VM; empty until it is enrolled."""
-    ca: str | None = field(default=None, repr=False)
+    ca: str | None = None
     """PEM of the only authority to trust; None: the system's."""
 
 
@@ -79,9 +80,10 @@ class Gpus(msgspec.Struct, frozen=True):
     type: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class VmSpec:
+class VmSpec(Guarded, frozen=True):
     """One wanted VM with everything resolved. Sizes: MiB for memory, GiB for disk."""
+
+    kept_back = frozenset({"user_data", "meta_data", "origins", "fields", "ignition"})
 
     namespace: str
     name: str
@@ -95,15 +97,15 @@ class VmSpec:
     secure_boot: bool
     power_on: bool
     accel: AccelPolicy
-    user_data: str | None = field(repr=False)
+    user_data: str | None
     """The user's cloud-init user-data, untouched."""
-    meta_data: str | None = field(repr=False)
+    meta_data: str | None
     networks: tuple[NetworkSpec, ...]
     """Empty: user-mode networking on libvirt, the template's own NICs elsewhere."""
-    origins: Mapping[str, Origin] = field(repr=False)
+    origins: Mapping[str, Origin]
     """Where each field stands, by the dotted names of FieldAccount.path; `vm` is the document itself. Fields that the
     user left out stand where they would go: at the nearest mapping around them that exists."""
-    fields: tuple[SetField, ...] = field(default=(), repr=False)
+    fields: tuple[SetField, ...] = ()
     """Every field that the user set in the documents of this VM."""
     disk_type: str = "thin"
     vbs: bool = False
@@ -114,15 +116,15 @@ class VmSpec:
     memory_hot_add: bool = False
     latency_sensitivity: str = "normal"
     hyper_threading: str = "auto"
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = msgspec.field(default_factory=Limits)
     disks: tuple[ExtraDisk, ...] = ()
     """Besides the disk of the image."""
     tags: tuple[str, ...] = ()
-    placement: Placement = field(default_factory=Placement)
+    placement: Placement = msgspec.field(default_factory=Placement)
     """The VM's own over the provider's defaults."""
-    ignition: str | None = field(default=None, repr=False)
+    ignition: str | None = None
     """Ignition configuration (JSON), untouched; then there is no user_data."""
-    extra_config: Mapping[str, str] = field(default_factory=dict)
+    extra_config: Mapping[str, str] = msgspec.field(default_factory=dict)
     """The class's keys of the provider's own configuration, such as VMX keys on vSphere."""
     gpus: Gpus | None = None
     collector: Collector | None = None

@@ -4,12 +4,13 @@ import hashlib
 import itertools
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from test_contract_provider import Lab, apply, quiet, verbs
 from vm_factory import image, tiny_image
 

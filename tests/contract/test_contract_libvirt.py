@@ -2,12 +2,12 @@
 
 import re
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from libvirt_lab import Lab
+from msgspec.structs import replace
 from vm_factory import image, net, tiny_image
 
 from agent.cloudinit import PORT

@@ -7,12 +7,13 @@ for, or the account says why not. The guests are a boot sector under QEMU's emul
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from libvirt_lab import Lab, processes
+from msgspec.structs import replace
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed (pip install 'nestproof[libvirt]')")
 

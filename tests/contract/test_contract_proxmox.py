@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from msgspec.structs import replace
 from pve_lab import PVE_7, PVE_9_1, VERSIONS, PveLab, actions, lab, quiet, template
 from pve_server import TOKEN, documented
 from vm_factory import net, tiny_image

@@ -6,12 +6,12 @@ import re
 import subprocess
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
 import requests
+from msgspec.structs import replace
 from pve_lab import PVE_8, PVE_9_1, lab, quiet
 from pve_server import AMD, INTEL, PASSWORD, SECRET, TOKEN, Pve, documented, running
 from vm_factory import tiny_image

@@ -5,11 +5,11 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from pyVmomi import vim
 from vcsim_server import ESXI_8, TEMPLATE, guest, start
 from vm_factory import net

@@ -6,11 +6,11 @@ import json
 import ssl
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from msgspec.structs import replace
 from test_contract_vsphere_ova import OVF
 from vcsim_server import TEMPLATE, VCenter, start
 from vm_factory import IMAGE

@@ -8,10 +8,10 @@ import tarfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from vcsim_server import start
 from vm_factory import IMAGE
 from vsphere_lab import VsphereLab, provider_spec, template

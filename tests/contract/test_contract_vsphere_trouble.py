@@ -8,11 +8,11 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from pyVmomi import vim
 from vcsim_server import VCenter, start
 from vm_factory import IMAGE, net

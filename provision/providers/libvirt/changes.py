@@ -1,7 +1,8 @@
 """From what is there to what is wanted: which of few changes it takes, and how that reads in a plan. Pure."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from provision.provider import Difference, Power, Step
 from provision.providers.libvirt.record import Settings
@@ -19,8 +20,7 @@ class Change(StrEnum):
     KEEP = "keep"
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(msgspec.Struct, frozen=True):
     """What was found of a VM."""
 
     settings: Settings | None

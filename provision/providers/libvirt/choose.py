@@ -1,6 +1,6 @@
 """Which accelerator a VM gets, and which of vmx and svm: decided by evidence, said aloud, or refused. Pure."""
 
-from dataclasses import dataclass
+import msgspec
 
 from hostcheck.model import Accelerator, Evidence, Judgement, Verdict
 from provision.model import AccelPolicy, CpuPolicy, VmSpec
@@ -17,8 +17,7 @@ SEVERAL = (
 EMULATE = "or accept an emulated CPU: set the annotation nestproof.org/accel: auto on the VirtualMachine"
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """How a VM will be run."""
 
     accelerator: Accelerator

@@ -1,9 +1,10 @@
 """Where a libvirt URI leads: to the driver embedded in this process, to this machine's daemon, or elsewhere."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
+
+import msgspec
 
 from hostcheck.paths import state_dir
 from provision.provider import ProviderError
@@ -13,8 +14,7 @@ LONGEST_ROOT = 51
 the root, with at most 20 characters of the name: 56 with an id of five digits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True):
     """A libvirt connection as the user wrote it and as libvirt has to hear it."""
 
     written: str

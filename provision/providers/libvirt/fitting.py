@@ -1,7 +1,8 @@
 """What a VM is fitted with on one host beyond its CPU's feature, and the honest answer for what it is not. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from hostcheck.model import Accelerator
 from provision.model import ExtraDisk, FieldAccount, Handling, VmSpec
@@ -36,8 +37,7 @@ MEMORY_RESERVATION = "VMClass spec.resourceLimits.memoryReservation"
 Answer = tuple[Handling, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Fitting:
+class Fitting(msgspec.Struct, frozen=True):
     """Everything is possible on the host that it was made for."""
 
     cpus_max: int
@@ -57,7 +57,7 @@ class Fitting:
     """qemu-img's word for the image's disk, which then is a copy; empty: a thin overlay."""
     enlightenments: tuple[str, ...] = ()
     disks: tuple[ExtraDisk, ...] = ()
-    answers: Mapping[str, Answer] = field(default_factory=dict)
+    answers: Mapping[str, Answer] = msgspec.field(default_factory=dict)
     """By path: what this host, unlike others, makes of a field."""
 
 

@@ -1,9 +1,9 @@
 """Looking at one domain: everything that its settings are read back from, in one place. No judgement."""
 
-from dataclasses import dataclass, field
 from xml.etree import ElementTree as ET
 
 import libvirt
+import msgspec
 
 from provision.providers.libvirt import monitor
 from provision.providers.libvirt.domains import is_running
@@ -14,8 +14,7 @@ MEMORY_OBJECTS = ("/objects/pc.ram", "/objects/ram-node0")
 """What QEMU calls the guest's memory: without and with a NUMA cell."""
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(msgspec.Struct, frozen=True):
     """One disk as QEMU has it, in bytes."""
 
     capacity: int
@@ -26,15 +25,14 @@ class Block:
     """Its limit; 0 for none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
+class Live(msgspec.Struct, frozen=True):
     """A domain as it is. What only a running VM has, or nobody could ask for, is None."""
 
     running: bool
     configured: ET.Element
     xml: ET.Element
     """Of the running VM; the configuration of one that is off."""
-    blocks: dict[str, Block] = field(default_factory=dict)
+    blocks: dict[str, Block] = msgspec.field(default_factory=dict)
     """By device, such as vda."""
     scheduler: dict[str, int] | None = None
     """The values in its cgroup; empty when it is in none."""

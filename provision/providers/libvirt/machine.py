@@ -1,8 +1,7 @@
 """The machine behind an endpoint: its size, and what its libvirt is old or new enough for."""
 
-from dataclasses import dataclass
-
 import libvirt
+import msgspec
 
 from provision.provider import ProviderError
 from provision.providers.libvirt.endpoint import Endpoint
@@ -17,8 +16,7 @@ UNDEFINE_TPM = 8_009_000
 """VIR_DOMAIN_UNDEFINE_TPM; before, undefining always removes a TPM's state."""
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(msgspec.Struct, frozen=True):
     """What is known of the machine without logging in to it."""
 
     version: int

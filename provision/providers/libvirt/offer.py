@@ -4,8 +4,9 @@ The host-model of the domain capabilities names a CPU model and what is beyond i
 model and not listed: it has to be expanded before it tells (formatdomaincaps.html).
 """
 
-from dataclasses import dataclass
 from xml.etree import ElementTree as ET
+
+import msgspec
 
 from hostcheck.model import Accelerator, Evidence
 
@@ -17,8 +18,7 @@ HYPERV_ALWAYS = frozenset({"relaxed", "vapic", "spinlocks"})
 DOMAIN_TYPE = {Accelerator.KVM: "kvm", Accelerator.TCG: "qemu"}
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(msgspec.Struct, frozen=True):
     """What one accelerator of an endpoint gives to its guests."""
 
     accelerator: Accelerator

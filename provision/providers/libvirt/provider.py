@@ -1,11 +1,11 @@
 """The libvirt provider: plan, apply, observe, fetch the report, destroy."""
 
 import contextlib
-from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import libvirt
+import msgspec
 
 from agent import VERSION
 from hostcheck.model import Accelerator, Evidence, Judgement, Silence, VmView
@@ -36,8 +36,7 @@ from provision.providers.libvirt.tpm import own_authority
 from provision.providers.libvirt.xmltext import parse_xml
 
 
-@dataclass(frozen=True, slots=True)
-class LibvirtPlan(Plan):
+class LibvirtPlan(Plan, frozen=True, kw_only=True):
     """A plan with what was chosen for it."""
 
     choice: Choice
@@ -76,7 +75,7 @@ class LibvirtProvider:
             accounts = without_seed(vm, answered(account(vm, "libvirt"), fitting))
             check_accounts(accounts)
             if choice.accelerator is Accelerator.KVM:
-                choice = replace(choice, evidence=(*choice.evidence, self._dry_run(vm, choice)))
+                choice = msgspec.structs.replace(choice, evidence=(*choice.evidence, self._dry_run(vm, choice)))
             check_guest_data(vm, self._machine)
             image = images.locate(vm.image)
             if image:

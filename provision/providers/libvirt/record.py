@@ -1,7 +1,8 @@
 """What a domain's metadata says of the VM it was made for: state lives with the VM, in an XML namespace of ours."""
 
-from dataclasses import asdict, dataclass, fields
 from xml.etree import ElementTree as ET
+
+import msgspec
 
 from provision.identity import Identity
 from provision.model import NetworkKind, NetworkSpec, VmSpec
@@ -18,8 +19,7 @@ UNSAID = {"image": "not downloaded yet"}
 """What an empty setting means where that is not that there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """Everything of a wanted VM that a domain is built from, as text; a digest for what is long or secret."""
 
     cpus: str
@@ -60,10 +60,9 @@ class Settings:
     def differences(self, wanted: "Settings") -> tuple[Difference, ...]:
         """What has to change to become `wanted`."""
         return tuple(
-            Difference(field.name.replace("_", " "), _short(old), _short(new) if new else UNSAID.get(field.name, ""))
-            for field in fields(self)
-            if field.name != "image_named"
-            and (old := getattr(self, field.name)) != (new := getattr(wanted, field.name))
+            Difference(name.replace("_", " "), _short(old), _short(new) if new else UNSAID.get(name, ""))
+            for name in self.__struct_fields__
+            if name != "image_named" and (old := getattr(self, name)) != (new := getattr(wanted, name))
         )
 
     def needs_new_disk(self, wanted: "Settings") -> bool:
@@ -100,8 +99,7 @@ def settings_of(vm: VmSpec, choice: Choice, fitting: Fitting, image: Identity, c
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """Whose domain this is and what it was built from."""
 
     namespace: str
@@ -113,7 +111,7 @@ class Record:
     def element(self) -> ET.Element:
         """For the domain's `<metadata>`."""
         top = ET.Element(_tag("vm"), namespace=self.namespace, name=self.name, version=self.version)
-        ET.SubElement(top, _tag("settings"), asdict(self.settings))
+        ET.SubElement(top, _tag("settings"), msgspec.structs.asdict(self.settings))
         return top
 
 
@@ -124,7 +122,7 @@ def read_record(domain: ET.Element) -> Record | None:
         return None
     found = top.find(_tag("settings"))
     values = {} if found is None else found.attrib
-    settings = Settings(**{field.name: values.get(field.name, "") for field in fields(Settings)})
+    settings = Settings(**{name: values.get(name, "") for name in Settings.__struct_fields__})
     return Record(top.get("namespace", ""), top.get("name", ""), top.get("version", ""), settings)
 
 

@@ -1,6 +1,6 @@
 """Why a VM that runs has sent no report: from what was seen of it to the one cause. Pure."""
 
-from dataclasses import dataclass
+import msgspec
 
 from agent.cloudinit import PORT
 from hostcheck.model import Silence
@@ -8,8 +8,7 @@ from provision.provider import NoReport
 from provision.providers.libvirt import console as consoles
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """What is known of a VM after waiting in vain."""
 
     console: str

@@ -5,7 +5,6 @@ the VMs that were made from it and goes with the last of them.
 """
 
 import re
-from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -38,8 +37,7 @@ class VmKey(msgspec.Struct, frozen=True):
         return domain_name(self.namespace, self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True):
     """The disks of a VM. Space is taken as it is written, unless `preallocation` says otherwise (qemu-img's word)."""
 
     disk_gib: int

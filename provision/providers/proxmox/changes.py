@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from hostcheck.model import Asked
 from provision.identity import Identity
@@ -24,8 +25,7 @@ DIGEST = 16
 """Characters of a digest, or of `template NUMBER`, that are shown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """A VM as the manifest wants it, in Proxmox's keys."""
 
     settings: Mapping[str, str]
@@ -41,15 +41,14 @@ class Wanted:
     """The most of its first disk; None: none, or what its template brought."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """What has to be done with a VM that is there."""
 
     rebuild: str = ""
     """Why only a new disk will do; empty when the VM can be kept."""
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = msgspec.field(default_factory=dict)
     delete: tuple[str, ...] = ()
-    grow: Mapping[str, int] = field(default_factory=dict)
+    grow: Mapping[str, int] = msgspec.field(default_factory=dict)
     seed: bool = False
     differences: tuple[Difference, ...] = ()
     """For people, in Proxmox's keys."""

@@ -4,7 +4,7 @@ Proxmox refuses +vmx and +svm on a VM. What there is: `host`, which shows what K
 none; a model of the node's vendor with +nested-virt, from 9.1 on, which does not start without; a custom model.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from hostcheck.model import Evidence
 from provision.model import AccelPolicy, VmSpec
@@ -19,8 +19,7 @@ PLAIN = ("x86-64-v2-AES", "kvm64")
 NESTED_FLAG_SINCE = "Proxmox VE 9.1 (qemu-server 9.0.27)"
 
 
-@dataclass(frozen=True, slots=True)
-class Cpu:
+class Cpu(msgspec.Struct, frozen=True):
     """How a VM's CPU is configured."""
 
     value: str

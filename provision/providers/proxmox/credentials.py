@@ -5,9 +5,9 @@ and needs no second factor.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from provision.guarded import Guarded
 from provision.model import ProviderSpec
 from provision.provider import ProviderError
 
@@ -28,20 +28,21 @@ TRUE = ("1", "true", "yes", "on")
 HINT = "set PROXMOX_TOKEN_ID (user@realm!name) and PROXMOX_TOKEN_SECRET, or PROXMOX_USER and PROXMOX_PASSWORD"
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
-    """Who logs in and whom they trust. Secrets are not part of `repr`."""
+class Login(Guarded, frozen=True):
+    """Who logs in and whom they trust."""
+
+    kept_back = frozenset({"secret", "otp", "ca"})
 
     user: str
     """`user@realm`."""
     token_name: str = ""
     """Empty: log in with the password, for a ticket."""
-    secret: str = field(default="", repr=False)
+    secret: str = ""
     """Of the token, or the password."""
-    otp: str = field(default="", repr=False)
+    otp: str = ""
     insecure: bool = False
     ca_file: str = ""
-    ca: str = field(default="", repr=False)
+    ca: str = ""
     """PEM text, in place of a file."""
     fingerprint: str = ""
     """SHA-256 of the one certificate to trust, in hexadecimal without colons."""

@@ -1,8 +1,9 @@
 """Where a Proxmox cluster answers: the nodes that a user named, in their order. Any node may answer for all."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+import msgspec
 
 from provision.provider import ProviderError
 
@@ -12,8 +13,7 @@ HOST_VARIABLES = ("PROXMOX_VE_ENDPOINT", "PROXMOX_URL", "PM_API_URL", "PROXMOX_H
 """Asked where an endpoint names no host: `proxmox://`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True):
     """A cluster as the user wrote it, and the addresses to try."""
 
     written: str

@@ -5,7 +5,6 @@ Seven requests for each node at most, whatever runs on it.
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 import msgspec
@@ -98,8 +97,7 @@ class _Release(msgspec.Struct):
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """What is known of one node; what could not be read is in `unread`."""
 
     name: str
@@ -117,7 +115,7 @@ class Node:
     memory_mib: int = 0
     free_mib: int = 0
     kernel: str = ""
-    models: dict[str, str] = field(default_factory=dict)
+    models: dict[str, str] = msgspec.field(default_factory=dict)
     """CPU models that a VM may have there, with the vendor that each is for."""
     nested_flag: bool = False
     """A VM may ask for nested-virt beside a CPU model."""

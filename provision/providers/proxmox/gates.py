@@ -1,7 +1,8 @@
 """What cannot work on a node, by its version and by its size, before anything is made. Pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from provision.model import Firmware, VmSpec
 from provision.providers.proxmox.facts import Node
@@ -21,8 +22,7 @@ HOT_PLUG_MIB = 1024
 """Of static memory that memory hot-plug needs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(msgspec.Struct, frozen=True):
     """Something that is there from a version on."""
 
     path: str

@@ -1,7 +1,6 @@
 """The VM of one (namespace, name): found by its tag in one request, and known by the record in its description."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -50,8 +49,7 @@ class Current(msgspec.Struct, frozen=True):
         return self.status == "running" and self.qmpstatus in ("", "running")
 
 
-@dataclass(frozen=True, slots=True)
-class Guest:
+class Guest(msgspec.Struct, frozen=True):
     """A VM as it is there."""
 
     vmid: int
@@ -120,7 +118,7 @@ def find(api: Api, namespace: str, name: str, resources: Sequence[Resource] | No
         found.append(guest)
     if not found:
         return None
-    return replace(found[0], doubles=tuple((other.node, other.vmid) for other in found[1:]))
+    return msgspec.structs.replace(found[0], doubles=tuple((other.node, other.vmid) for other in found[1:]))
 
 
 def read(api: Api, node: str, vmid: int, listed: Resource | None = None) -> Guest | None:

@@ -3,10 +3,9 @@
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from importlib.metadata import version as version_of
 
-from msgspec.structs import replace as with_fields
+import msgspec
 
 from provision.agent_part import agent_part
 from provision.model import VmSpec
@@ -75,7 +74,7 @@ class Maker:
         else:
             assert source.file is not None
             volume = self._media.put_image(node, source.file, vm.image.storage, progress)
-            number = self._import(plan, volume, wanted, with_fields(made, source=volume), progress)
+            number = self._import(plan, volume, wanted, msgspec.structs.replace(made, source=volume), progress)
         guest = guests.find(self._api, vm.namespace, vm.name)
         if guest is None:
             raise ProviderError(f"VM {number} was made on {node.name}, but it is not there")
@@ -87,7 +86,7 @@ class Maker:
             self.wait_for_tasks(guest, progress)
             guest = guests.find(self._api, vm.namespace, vm.name)
             assert guest is not None
-        return replace(guest, doubles=())
+        return msgspec.structs.replace(guest, doubles=())
 
     def _import(self, plan: ProxmoxPlan, volume: str, wanted: Wanted, made: Record, progress: Progress) -> int:
         vm, node = plan.vm, plan.node
@@ -102,7 +101,7 @@ class Maker:
                 f"nodes/{node.name}/qemu",
                 vmid=free,
                 pool=vm.placement.resource_pool,
-                description=record.description(with_fields(made, vmid=free)),
+                description=record.description(msgspec.structs.replace(made, vmid=free)),
                 **values,
             )
         )
@@ -118,7 +117,7 @@ class Maker:
                 f"nodes/{template.node}/qemu/{template.vmid}/clone",
                 newid=free,
                 name=wanted.settings["name"],
-                description=record.description(with_fields(made, vmid=free)),
+                description=record.description(msgspec.structs.replace(made, vmid=free)),
                 full=int(full),
                 storage=vm.placement.datastore if full else None,
                 target=node.name if node.name != template.node else None,
@@ -140,7 +139,7 @@ class Maker:
             self.must_consent(plan, guest)
             progress("shutting down")
             self._stop(guest, progress)
-            guest = replace(guest, running=False)
+            guest = msgspec.structs.replace(guest, running=False)
         if change.values or change.delete:
             progress("changing its configuration")
             self._set(guest, change.values, change.delete, progress)
@@ -177,14 +176,14 @@ class Maker:
         vm = plan.vm
         assert guest.record is not None
         if cloudinit.native(vm):
-            told = record.description(with_fields(guest.record, seed=NATIVE))
+            told = record.description(msgspec.structs.replace(guest.record, seed=NATIVE))
             drive = f"{media.for_disks(plan.node, vm).storage}:cloudinit"
             self._set(guest, {"description": told, cloudinit.SEED_DRIVE: drive}, (), progress)
             return
         made = guests.read(self._api, guest.node, guest.vmid) if any(nic.address for nic in vm.networks) else None
         keys = made.config if made else {}  # its NICs may have got their MACs a moment ago
         volume = self._media.put_seed(plan.node, vm.namespace, vm.name, seed_of(vm, keys), progress)
-        told = record.description(with_fields(guest.record, seed=volume))
+        told = record.description(msgspec.structs.replace(guest.record, seed=volume))
         self._set(guest, changes.with_seed({"description": told}, volume), (), progress)
 
     def take_seed_away(self, guest: Guest, progress: Progress) -> None:
@@ -192,7 +191,7 @@ class Maker:
         if guest.record is None or guest.record.seed in ("", GONE, NATIVE):
             return
         try:
-            told = record.description(with_fields(guest.record, seed=GONE))
+            told = record.description(msgspec.structs.replace(guest.record, seed=GONE))
             self._set(guest, changes.with_seed({"description": told}, GONE), (), progress)
             self._media.remove(guest.node, guest.record.seed, progress)
             progress("its seed was read, and is removed")

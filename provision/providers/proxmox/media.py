@@ -7,7 +7,6 @@ import hashlib
 import io
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -40,8 +39,7 @@ class _Named(io.BytesIO):
         self.name = name
 
 
-@dataclass(frozen=True, slots=True)
-class Volume:
+class Volume(msgspec.Struct, frozen=True):
     """A file of a storage, as Proxmox names it."""
 
     storage: str

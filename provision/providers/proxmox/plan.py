@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from provision import images
 from provision.model import VmSpec
@@ -16,8 +15,7 @@ from provision.providers.proxmox.source import Source
 from provision.providers.proxmox.words import DISK, SECURE_BOOT, refusal
 
 
-@dataclass(frozen=True, slots=True)
-class ProxmoxPlan(Plan):
+class ProxmoxPlan(Plan, frozen=True, kw_only=True):
     """A plan with what was chosen for it."""
 
     node: Node

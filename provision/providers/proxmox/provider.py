@@ -2,9 +2,8 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 
-from msgspec.structs import replace as with_fields
+import msgspec
 
 from hostcheck.model import HostView, Judgement, Silence, VmView
 from provision import images
@@ -105,7 +104,7 @@ class ProxmoxProvider:
         guest = maker.settled(vm, progress)
         wanted, change = _compared(plan, guest)
         if (guest is None or change.rebuild) and plan.source.template is None and plan.source.file is None:
-            plan = replace(plan, source=Source(file=images.resolve(vm.image, progress)))
+            plan = msgspec.structs.replace(plan, source=Source(file=images.resolve(vm.image, progress)))
             wanted, change = _compared(plan, guest)
         if guest is not None and change.rebuild:
             check_size(vm, plan.source)
@@ -128,7 +127,7 @@ class ProxmoxProvider:
         native = observe.native_of(facts.read_vendor(self._api, guest.node))
         view = observe.view(self._api, guest, vm.key, self.name, native, where(vm, NESTED))
         shown = readback.settings(vm, guest.running_config, view.got)
-        return with_fields(view, settings=shown)
+        return msgspec.structs.replace(view, settings=shown)
 
     def fetch_report(self, vm: VmSpec, timeout: float, progress: Progress) -> bytes:
         """The guest's report through the QEMU guest agent, within `timeout` seconds. Raises ProviderError.

@@ -1,7 +1,8 @@
 """What a VM's disk is made from: a template of the cluster, or an image file that is uploaded."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from provision import images
 from provision.identity import Identity, identify
@@ -15,8 +16,7 @@ from provision.providers.proxmox.guests import Resource
 from provision.providers.proxmox.words import DISK, refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """One of the two."""
 
     template: Resource | None = None

@@ -5,7 +5,6 @@ A task runs on in its node whatever becomes of us, so one that an earlier run st
 
 import re
 import time
-from dataclasses import dataclass
 
 import msgspec
 
@@ -43,8 +42,7 @@ class Listed(msgspec.Struct):
     starttime: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """A task that ended well, with what it warned of."""
 
     warnings: tuple[str, ...] = ()

@@ -1,7 +1,8 @@
 """Versions of Proxmox VE as far as they are told apart here. Pure."""
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from provision.provider import ProviderError
 
@@ -11,8 +12,7 @@ CPU_FLAG_LIST = (9, 0, 12)
 """GET /nodes/{node}/capabilities/qemu/cpu-flags is there, pve-manager."""
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(msgspec.Struct, frozen=True):
     """pve-manager's, as GET /version gives it."""
 
     parts: tuple[int, ...]

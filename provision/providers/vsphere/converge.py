@@ -3,9 +3,9 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
+import msgspec
 from pyVmomi import vim, vmodl
 
 from hostcheck import clock
@@ -54,7 +54,7 @@ class Converging:
             self._stop(situation.vm, progress)
         if change == "rebuild":
             self._calls.run(situation.vm, "removing it", situation.vm.Destroy_Task, progress)
-            situation = replace(situation, vm=None)
+            situation = msgspec.structs.replace(situation, vm=None)
         ref = situation.vm
         if change in ("create", "rebuild"):
             ref = (self._import_itself if situation.alone else self._clone)(vm, situation, progress)

@@ -1,8 +1,9 @@
 """Which vCenter an endpoint means, and how its certificate is judged. Pure."""
 
 import re
-from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
+
+import msgspec
 
 from provision.provider import ProviderError
 
@@ -11,8 +12,7 @@ LENGTHS = {40: "sha1", 64: "sha256"}
 """Hexadecimal digits of a thumbprint -> the digest it is of."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True):
     """One vCenter or ESXi host."""
 
     host: str

@@ -6,8 +6,9 @@ documentation of VBS and vTPM.
 """
 
 import re
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from provision.model import Firmware, VmSpec
 from provision.provider import ProviderError
@@ -19,8 +20,7 @@ RELEASES = ((22, "9.0"), (21, "8.0 U2"), (20, "8.0"), (19, "7.0 U2"), (18, "7.0 
 """Virtual hardware version -> the first ESXi that has it."""
 
 
-@dataclass(frozen=True, slots=True)
-class HostFacts:
+class HostFacts(msgspec.Struct, frozen=True):
     """What of a host decides whether a VM can have what it wants there."""
 
     ref: Any
@@ -38,8 +38,7 @@ class HostFacts:
     free_mib: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(msgspec.Struct, frozen=True):
     """What a VM's settings have to fit."""
 
     api: str
@@ -55,8 +54,7 @@ class Surroundings:
     """The VM is to have virtual performance counters."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """One setting that cannot work there."""
 
     path: str

@@ -1,10 +1,10 @@
 """Names and paths of an inventory, and where in it a VM goes. One bulk read; the rest is pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
+import msgspec
 from pyVmomi import vim
 
 from provision.model import Placement
@@ -30,8 +30,7 @@ WANTED: dict[Any, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a new VM goes."""
 
     folder: Read
@@ -45,7 +44,7 @@ class Place:
     @property
     def of_image(self) -> "Place":
         """Where the template goes that an image is made."""
-        return replace(self, datastore=self.imports or self.datastore)
+        return msgspec.structs.replace(self, datastore=self.imports or self.datastore)
 
 
 class Inventory:

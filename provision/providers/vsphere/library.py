@@ -1,8 +1,8 @@
 """An item of a content library becomes a template, once: found by name, deployed by vCenter, marked as ours."""
 
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from pyVmomi import vim
 
 from provision.model import ImageSpec
@@ -21,8 +21,7 @@ NAMED = 10
 """Names in a hint."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """An item of a content library that a VM can be made of."""
 
     id: str

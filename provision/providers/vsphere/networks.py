@@ -1,8 +1,8 @@
 """What a portgroup lets through: VMs bridged out of a nested VM have MAC addresses that vSphere does not know."""
 
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from pyVmomi import vim
 
 from provision.model import NetworkSpec, VmSpec
@@ -17,8 +17,7 @@ STANDARD = ("name", SWITCHES, GROUPS)
 NAT = "VMs behind NAT inside the VM need nothing of this"
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     """What decides about frames of unknown MAC addresses; None: not shown."""
 
     promiscuous: bool | None

@@ -4,12 +4,12 @@ import http.client
 import tarfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+import msgspec
 from pyVmomi import vim, vmodl
 
 from hostcheck import clock
@@ -34,8 +34,7 @@ READY = 120.0
 """Seconds for a lease to become ready."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """What the imported VM is called, and what marks it."""
 
     name: str

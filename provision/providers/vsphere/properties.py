@@ -1,11 +1,11 @@
 """Reading many properties of many objects in one request, page by page where the vCenter insists."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
+import msgspec
 from pyVmomi import vim, vmodl
 
 from provision.provider import ProviderError
@@ -21,8 +21,7 @@ VIEWS = 3
 collector = vmodl.query.PropertyCollector
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(msgspec.Struct, frozen=True):
     """One object and what was read of it; a property that it does not have, or that may not be seen, is missing."""
 
     ref: Any

@@ -6,9 +6,9 @@ Only what vSphere cannot give back (which image, which cloud-init) is kept, in k
 import hashlib
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from typing import Any
 
+import msgspec
 from pyVmomi import vim
 
 from provision.model import ExtraDisk, Firmware, ImageSpec, VmSpec
@@ -72,8 +72,7 @@ def instance_uuid(namespace: str, name: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://nestproof.org/vm/{namespace}/{name}"))
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """Everything of a VM that is set, as text; empty: left as the template has it."""
 
     cpus: str
@@ -105,11 +104,11 @@ class Settings:
     def differences(self, wanted: "Settings") -> tuple[Difference, ...]:
         """What has to change to become `wanted`; what is left open is none."""
         return tuple(
-            Difference(field.name.replace("_", " "), _short(old), _short(new))
-            for field in fields(self)
-            if (new := getattr(wanted, field.name))
-            and (old := getattr(self, field.name)) != new
-            and (old or field.name not in NEW_VM)  # a template has no mark of ours
+            Difference(name.replace("_", " "), _short(old), _short(new))
+            for name in self.__struct_fields__
+            if (new := getattr(wanted, name))
+            and (old := getattr(self, name)) != new
+            and (old or name not in NEW_VM)  # a template has no mark of ours
         )
 
     def needs_new_vm(self, wanted: "Settings") -> bool:

@@ -1,8 +1,8 @@
 """What there is of one wanted VM: itself or its template, its host and place, held against what is wanted."""
 
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from pyVmomi import vim
 
 from provision.model import VmSpec
@@ -26,8 +26,7 @@ UNKNOWN: Any = vim.vm.ConfigInfo(
 """Of an image that is not imported yet: what it has is seen, and held against the gates, when it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(msgspec.Struct, frozen=True):
     """What was found of one wanted VM, and what it is to become."""
 
     inventory: Inventory

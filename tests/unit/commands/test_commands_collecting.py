@@ -1,9 +1,9 @@
 """Passwords and addresses of the collector."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from vm_factory import image, wanted
 
 from commands.collecting import enrolled, password

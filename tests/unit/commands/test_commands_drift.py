@@ -1,11 +1,11 @@
 """Drift: every way in which a VM can differ from what was asked, and none where it does not."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from vm_factory import image, wanted
 
 from commands.drift import VmStatus, as_json, as_text, status_of
@@ -14,7 +14,7 @@ from hostcheck.model import Accelerator, Asked, VmView
 from provision.provider import Difference, Plan, Step
 
 VM = wanted(image(Path("/tiny.img")))
-KEEP = Plan(VM, (Step("keep", "domain"),), (), (), (), "<domain/>")
+KEEP = Plan(vm=VM, steps=(Step("keep", "domain"),), accounts=(), notes=(), evidence=(), native="<domain/>")
 VIEW = VmView("default/tiny", "libvirt x", True, Asked.ON, feature="svm", got=True, accelerator=Accelerator.KVM)
 PROVEN = ("PROVEN", 1_790_000_000.0)
 

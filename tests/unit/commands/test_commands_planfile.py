@@ -1,10 +1,10 @@
 """Plans in files: read back as they were written, held to, and never with a secret in them."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 from vm_factory import image, tiny_image, wanted
 
 from commands.apply import apply
@@ -26,10 +26,10 @@ def planned(tmp_path: Path) -> Plan:
     vm: VmSpec = wanted(image(tiny_image(tmp_path)))
     secret = replace(vm.provider, credentials=Credentials("Secret x", password="hunter2"))
     return Plan(
-        replace(vm, provider=secret, user_data="#cloud-config\npassword: hunter2\n"),
-        (Step("create", "disk", "1 GiB"), Step("start", "domain")),
-        (FieldAccount("VMClass spec.cpu", "1", Handling.HONOURED, "<vcpu>", Origin("vm.yaml", 3, 5)),),
-        ("emulated",), (), "<domain/>",
+        vm=replace(vm, provider=secret, user_data="#cloud-config\npassword: hunter2\n"),
+        steps=(Step("create", "disk", "1 GiB"), Step("start", "domain")),
+        accounts=(FieldAccount("VMClass spec.cpu", "1", Handling.HONOURED, "<vcpu>", Origin("vm.yaml", 3, 5)),),
+        notes=("emulated",), evidence=(), native="<domain/>",
         differences=(Difference("cpus", "1", "2"),), power=Power.POWER_CYCLE,
     )  # fmt: skip
 

@@ -1,9 +1,9 @@
 """One image or another: told by content where that is known, by what the manifest says where it is not."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from vm_factory import image
 
 from provision.identity import Identity, identify

@@ -7,11 +7,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from vm_factory import image, tiny_image
 
 from provision import download
@@ -285,7 +286,7 @@ def test_a_slow_server_is_waited_for_and_said(served: Served, monkeypatch: pytes
 
 ASKING = """
 import sys
-from dataclasses import replace
+from msgspec.structs import replace
 from pathlib import Path
 from vm_factory import image
 from provision.images import resolve

@@ -5,10 +5,10 @@ import gzip
 import hashlib
 import lzma
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from test_provision_images import Served, cache, quiet, remote, served, sha
 from vm_factory import image, tiny_image
 

@@ -1,9 +1,9 @@
 """Which accelerator and feature a VM gets, over policy, nesting, capabilities and the host's own judgement."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from vm_factory import image, wanted
 
 from hostcheck.model import Accelerator, Answer, Judgement, Verdict

@@ -1,9 +1,9 @@
 """What a VM is fitted with on hosts of different size, age and equipment, and the answer for what it is not."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from vm_factory import image, wanted
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")

@@ -1,10 +1,10 @@
 """What is found of each field in a domain, and that a domain which is not as asked for is seen to be so."""
 
-from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from msgspec.structs import replace
 from vm_factory import image, net, wanted
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
