@@ -8,10 +8,12 @@ import msgspec
 from commands.intent import intent
 from hostcheck.exits import Exit
 from hostcheck.model import Asked, Verdict, VmView
-from provision.model import VmSpec
+from provision.model import Handling, VmSpec
 from provision.provider import Difference, Plan
 
 SCHEMA = "nestproof.status/1"
+NESTED = "VMClass spec.performanceProfile.nestedVirtualization"
+"""Which has sentences of its own."""
 HEADS = ("VM", "asked", "configured", "running", "proven")
 
 
@@ -27,6 +29,8 @@ class VmStatus(msgspec.Struct, frozen=True):
     """The same in the provider's configuration: `on`, `off`, `unstated`; `absent` for no VM."""
     feature: str
     running: bool
+    state: str
+    """What one that does not run does instead, such as `paused`; empty for one that is off."""
     got: bool | None
     """The running VM has the feature; None when it is off or the provider cannot tell."""
     proven: str
@@ -61,6 +65,7 @@ def status_of(
         configured=view.asked.value if view else "absent",
         feature=view.feature if view else "",
         running=bool(view and view.running),
+        state=view.state if view else "",
         got=view.got if view and view.running else None,
         proven=verdict,
         proven_at=when,
@@ -78,11 +83,12 @@ def _drift(vm: VmSpec, planned: Plan | str, view: VmView | None, verdict: str) -
         found += [
             f"{d.setting}: is {d.observed or 'not there'}, asked is {d.wanted or 'none'}" for d in planned.differences
         ]
+        found += _not_as_asked(planned, view)
     asked, feature = (Asked.ON if vm.nested else Asked.OFF), view.feature or "vmx or svm"
     if view.asked is not asked and view.asked is not Asked.UNSTATED:
         found.append(f"nested virtualization: configured is {view.asked}, asked is {asked}")
     if vm.power_on and not view.running:
-        found.append("it is off, asked is on")
+        found.append(f"it is {view.state or 'off'}, asked is on")
     elif not vm.power_on and view.running:
         found.append("it runs, asked is off")
     if view.running and vm.nested and view.got is False:
@@ -92,6 +98,18 @@ def _drift(vm: VmSpec, planned: Plan | str, view: VmView | None, verdict: str) -
     if vm.nested and verdict and not Verdict(verdict).works and verdict not in (Verdict.UNKNOWN, Verdict.CAPABLE):
         found.append(f"its newest proof failed: {verdict}")
     return found
+
+
+def _not_as_asked(planned: Plan, view: VmView) -> list[str]:
+    """What was read back differently although the configuration is as wanted; but for what the plan says cannot be."""
+    if planned.differences:  # said already, and cured by the same apply
+        return []
+    impossible = {account.path for account in planned.accounts if account.handling is Handling.UNSUPPORTED}
+    return [
+        f"{setting.path}: is {setting.found}, asked is {setting.asked} ({setting.source})"
+        for setting in view.settings
+        if setting.differs and setting.path not in impossible and setting.path != NESTED
+    ]
 
 
 def as_json(statuses: Sequence[VmStatus]) -> str:
@@ -116,7 +134,7 @@ def _row(status: VmStatus) -> tuple[str, ...]:
     ]
     feature = f" ({status.feature})" if status.feature else ""
     time = datetime.fromtimestamp(status.proven_at, UTC).strftime(" %Y-%m-%d %H:%MZ") if status.proven_at else ""
-    running = got if status.running else "off"
+    running = got if status.running else status.state.partition(":")[0] or "off"
     return status.vm, status.asked, status.configured + feature, running, status.proven + time or "never"
 
 

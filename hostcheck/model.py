@@ -287,6 +287,9 @@ class VmView(msgspec.Struct, frozen=True, omit_defaults=True):
     """How this VM gets what it lacks, in its provider's own words; empty for a VM that a manifest describes."""
     product: str = ""
     """What runs the VM, with its version, such as `QEMU 7.2.0`; empty where the provider does not say."""
+    state: str = ""
+    """What a VM that is there and does not run does instead, such as `paused: internal-error`; empty for one that is
+    off."""
     exists: bool = True
     """False when there is no such VM: nothing else of this can then be true of it."""
 

@@ -43,7 +43,7 @@ def _module(spec: ProviderSpec) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as e:
-        if (e.name or "").split(".")[0] not in (library, f"{library}mod", f"{library}mod_qemu", f"{library}_qemu"):
+        if (e.name or "").split(".")[0] not in (library, f"{library}mod"):
             raise
         if isinstance(e, ModuleNotFoundError):
             raise ProviderError(f"{spec.type} support is not installed: {install}") from e

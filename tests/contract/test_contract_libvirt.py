@@ -218,7 +218,7 @@ def test_a_feature_taken_away_behind_our_back_is_seen(lab: Lab) -> None:
     seen = lab.provider.observe(vm)
     assert seen is not None
     assert seen.got is True
-    assert seen.evidence[-1].text == "svm=true"
+    assert seen.evidence[-1].text == "max-x86_64-cpu; svm=true"
     assert "QEMU monitor" in seen.evidence[-1].source
 
 

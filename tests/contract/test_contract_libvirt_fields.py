@@ -12,7 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from libvirt_lab import Lab, processes
+from libvirt_lab import Lab, kvm_runs, processes
 from msgspec.structs import replace
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed (pip install 'nestproof[libvirt]')")
@@ -85,8 +85,21 @@ UEFI = {
     SECURITY + "vtdEnabled": Row("true", HONOURED),
     LIMITS + "memoryLimit": Row("128Mi", UNSUPPORTED, read=False),
 }
+KVM = {
+    "cpu": Row("1", HONOURED),
+    "memory": Row("64Mi", HONOURED),
+    "diskDefaults.size": Row("1Gi", HONOURED),
+    PERFORMANCE + "virtualizationBasedSecurity": Row("true", APPROXIMATED),
+    PERFORMANCE + "nestedVirtualization": Row("false", HONOURED),
+    PERFORMANCE + "memoryHotAddEnabled": Row("true", HONOURED),
+    SECURITY + "tpmEnabled": Row("true", HONOURED),
+    SECURITY + "vtdEnabled": Row("true", HONOURED),
+}
+"""Under KVM with the host's own CPU; where there is no KVM that is refused, and the same VM is emulated."""
 REFUSALS = {SECURITY + "encryptionPolicy.requireEncryption": Row("true", REFUSED, read=False)}
-CLASSES = {"bios": BIOS, "uefi": UEFI}
+CLASSES = {"bios": BIOS, "uefi": UEFI, "kvm": KVM}
+VBS = PERFORMANCE + "virtualizationBasedSecurity"
+UNDER_KVM = "nestproof.org/accel: kvm, nestproof.org/cpu: host-passthrough"
 
 
 def a_class(rows: dict[str, Row]) -> str:
@@ -106,11 +119,13 @@ def flow(value: object) -> str:
     return str(value)
 
 
-def vm_of(lab: Lab, rows: dict[str, Row], extra: str = "", name: str = "other") -> VmSpec:
+def vm_of(
+    lab: Lab, rows: dict[str, Row], extra: str = "", name: str = "other", annotations: str = "nestproof.org/accel: tcg"
+) -> VmSpec:
     text = (
         f"{a_class(rows)}---\n{HEAD}VMImage\nmetadata: {{name: i}}\n"
         f"spec: {{source: {{libvirt: {{path: {lab.image}, format: raw}}}}}}\n---\n"
-        f"{HEAD}VirtualMachine\nmetadata: {{name: {name}, annotations: {{nestproof.org/accel: tcg}}}}\n"
+        f"{HEAD}VirtualMachine\nmetadata: {{name: {name}, annotations: {{{annotations}}}}}\n"
         f"spec:\n  providerRef: {{name: p}}\n  classRef: {{name: c}}\n  imageRef: {{name: i}}\n{extra}"
     )
     vms, problems = resolve(load(["-"], io.BytesIO(text.encode())), lab.endpoint)
@@ -145,9 +160,16 @@ def place(request: pytest.FixtureRequest) -> Lab:
 @pytest.fixture(scope="module", params=list(CLASSES))
 def applied(request: pytest.FixtureRequest, place: Lab) -> Iterator[tuple[dict[str, Row], Outcome]]:
     """One class, one VM for all its rows."""
-    rows = CLASSES[request.param]
+    rows, annotations = CLASSES[request.param], "nestproof.org/accel: tcg"
+    if rows is KVM and kvm_runs():
+        annotations = UNDER_KVM
+    elif rows is KVM:
+        with pytest.raises(ProviderError, match=r"it needs KVM, but KVM is not usable there") as caught:
+            place.provider.plan(vm_of(place, rows, annotations=UNDER_KVM))
+        assert caught.value.refused
+        rows = rows | {VBS: UEFI[VBS]}
     try:
-        yield rows, outcome(place, vm_of(place, rows, name="tiny"))
+        yield rows, outcome(place, vm_of(place, rows, name="tiny", annotations=annotations))
     finally:
         place.provider.destroy("default", "tiny")
         assert place.remains() == set()

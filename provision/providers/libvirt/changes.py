@@ -1,6 +1,7 @@
 """From what is there to what is wanted: which of few changes it takes, and how that reads in a plan. Pure."""
 
 from enum import StrEnum
+from xml.etree import ElementTree as ET
 
 import msgspec
 
@@ -30,6 +31,8 @@ class Present(msgspec.Struct, frozen=True):
     """Disk and seed are there and whole."""
     edits: tuple[Difference, ...] = ()
     """Where somebody changed the domain after it was made."""
+    configured: ET.Element | None = None
+    """The domain's lasting configuration."""
 
     def differences(self, wanted: Settings) -> tuple[Difference, ...]:
         """What has to change to become `wanted`; nothing for a VM that is not there."""

@@ -11,7 +11,6 @@ import json
 from typing import Protocol
 
 import libvirt
-import libvirt_qemu
 import msgspec
 
 from agent.build import NAME
@@ -21,6 +20,7 @@ from hostcheck.frame import MARKER, FrameReader
 from hostcheck.report import MAX_BYTES
 from provision.providers.libvirt.console import Console
 from provision.providers.libvirt.devices import AGENT_PORT
+from provision.providers.libvirt.qemu_api import libvirt_qemu
 from provision.providers.libvirt.xmltext import XmlError, parse_xml
 
 INSTALLED = f"/usr/local/lib/nestproof/{NAME}"

@@ -74,10 +74,29 @@ def errors(endpoint: Endpoint) -> Iterator[None]:
 
 def explain(error: "libvirt.libvirtError", endpoint: Endpoint) -> ProviderError:
     """One line for the user, and the next step where we know one."""
-    text = " ".join((error.get_error_message() or str(error)).split())
+    text = _tidy(" ".join((error.get_error_message() or str(error)).split()))
     refused = error.get_error_code() == libvirt.VIR_ERR_CPU_INCOMPATIBLE
     hint = _hint(text, error.get_error_code(), endpoint)
     return ProviderError(f"{endpoint.written}: {text}", hint=hint, refused=refused)
+
+
+QEMU_ENDED = re.compile(
+    r"internal error: (qemu unexpectedly closed the|process exited while connecting to) monitor( \(vm='[^']*'\))?",
+    re.IGNORECASE,
+)
+QEMU_NOISE = re.compile(
+    r"(\d{4}-\d\d-\d\dT[\d:.]+Z )?qemu-system-\w+: (error: )?|\S+:\d+: \w+: Assertion .* failed\.( Aborted)?"
+)
+"""Who speaks, when, and the line of QEMU's source where it ended."""
+
+
+def _tidy(text: str) -> str:
+    """What QEMU said when it ended while it was started, in words for people."""
+    found = QEMU_ENDED.match(text)
+    if found is None:
+        return text
+    said = QEMU_NOISE.sub("", text[found.end() :]).strip(" :")
+    return f"QEMU ended at its start: {said}" if said else "QEMU ended at its start and said nothing"
 
 
 HINTS = (
@@ -94,6 +113,8 @@ HINTS = (
     ("TPM version", "TPMs are emulated by swtpm: apt-get install swtpm swtpm-tools"),
     ("efi", "UEFI firmware is missing: apt-get install ovmf"),
     ("already open with path", "one process drives one embedded root: run nestproof once for each of the endpoints"),
+    ("failed to set MSR", "KVM there offers guests what it then refuses: try another kernel, or emulate the CPU: "
+     "set the annotation nestproof.org/accel: tcg on the VirtualMachine"),
     ("Network not found", "see: virsh net-list --all; or leave out spec.networks for user-mode networking"),
 )  # fmt: skip
 

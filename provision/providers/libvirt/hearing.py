@@ -16,6 +16,7 @@ from provision.providers.libvirt.channels import AgentFile, Channel, ConsoleFram
 from provision.providers.libvirt.console import Console
 from provision.providers.libvirt.domains import is_running
 from provision.providers.libvirt.edits import seed_bus
+from provision.providers.libvirt.monitor import MonitorError, Status, ask
 from provision.providers.libvirt.silence import Seen, silence
 from provision.providers.libvirt.xmltext import parse_xml
 
@@ -133,10 +134,23 @@ class Listener:
             self._signs.look(self._console.text(), clock.monotonic() - self._started)
             self._must_not_stand_still()
             return
-        cause, why = ENDS.get(self._ended(), (Silence.OFF, "it is not running"))
+        state = self._ended()
+        cause, why = ENDS.get(state) or self._stopped(state[0])
         words = consoles.last_line(self._console.text())
         said = f"; its console ends with: {words}" if words else ""
         raise NoReport(f"no report: {why}{said}", cause, hint="apply the manifests again")
+
+    def _stopped(self, state: int) -> tuple[Silence, str]:
+        """Why it does not run where libvirt does not know, which QEMU itself may."""
+        if state != libvirt.VIR_DOMAIN_PAUSED:
+            return Silence.OFF, "it is not running"
+        try:
+            status = ask(self._domain, "query-status", Status).status
+        except MonitorError:
+            return Silence.PAUSED, "it is paused"
+        if status == "internal-error":
+            return Silence.CRASHED, "its CPU stopped at what KVM cannot carry out (internal-error): see its QEMU log"
+        return Silence.PAUSED, f"it is paused: {status}"
 
     def _ended(self) -> tuple[int, int]:
         """State and reason, once it has ended: for a moment it is only about to, and nobody knows yet why."""

@@ -22,6 +22,13 @@ def enlightenments(offered: Collection[str], feature: str) -> tuple[str, ...]:
     return tuple(chosen)
 
 
+def parts_of(domain: ET.Element) -> list[str]:
+    """Those that a domain's XML switches on."""
+    return [
+        part.tag for part in domain.findall("features/hyperv/*") if part.tag in WANTED and part.get("state") == "on"
+    ]
+
+
 def hyperv_element(names: tuple[str, ...]) -> ET.Element:
     """`<hyperv>` for a domain's features. The attribute `mode` is left out: libvirt before 8.0 does not know it."""
     top = ET.Element("hyperv")

@@ -5,13 +5,11 @@ from xml.etree import ElementTree as ET
 import libvirt
 import msgspec
 
-from provision.providers.libvirt import monitor
 from provision.providers.libvirt.domains import is_running
-from provision.providers.libvirt.monitor import MonitorError
+from provision.providers.libvirt.hyperv import parts_of
+from provision.providers.libvirt.inside import Inside, look_inside
+from provision.providers.libvirt.record import Settings, read_record
 from provision.providers.libvirt.xmltext import parse_xml
-
-MEMORY_OBJECTS = ("/objects/pc.ram", "/objects/ram-node0")
-"""What QEMU calls the guest's memory: without and with a NUMA cell."""
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -29,6 +27,7 @@ class Live(msgspec.Struct, frozen=True):
     """A domain as it is. What only a running VM has, or nobody could ask for, is None."""
 
     running: bool
+    """Executing; one that is paused or crashed has a QEMU, too, and is asked all the same."""
     configured: ET.Element
     xml: ET.Element
     """Of the running VM; the configuration of one that is off."""
@@ -36,27 +35,31 @@ class Live(msgspec.Struct, frozen=True):
     """By device, such as vda."""
     scheduler: dict[str, int] | None = None
     """The values in its cgroup; empty when it is in none."""
-    tpm: str | None = None
-    """QEMU's model; empty for none."""
-    free_cpu_slots: int | None = None
-    memory_allocated: bool | None = None
+    inside: Inside | None = None
+    """What QEMU says; None for a VM that is off."""
+
+    @property
+    def recorded(self) -> Settings | None:
+        """What the domain was made from."""
+        record = read_record(self.configured)
+        return record.settings if record else None
 
 
 def look(domain: "libvirt.virDomain") -> Live:
-    """Ask libvirt, and QEMU where it runs. Raises libvirtError when not even the configuration can be read."""
+    """Ask libvirt, and QEMU where there is one. Raises libvirtError when not even the configuration can be read."""
     configured = parse_xml(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-    if not is_running(domain):
+    if not domain.isActive():
         return Live(False, configured, configured)
     live = parse_xml(domain.XMLDesc())
+    record = read_record(configured)
+    made_with = record.settings.hyperv.split() if record else []
     return Live(
-        True,
+        is_running(domain),
         configured,
         live,
         blocks=_blocks(domain, live),
         scheduler=_scheduler(domain),
-        tpm=_tpm(domain),
-        free_cpu_slots=_free_cpu_slots(domain),
-        memory_allocated=_memory_allocated(domain),
+        inside=look_inside(domain, dict.fromkeys((*made_with, *parts_of(live)))),
     )
 
 
@@ -79,26 +82,3 @@ def _scheduler(domain: "libvirt.virDomain") -> dict[str, int] | None:
     except libvirt.libvirtError as e:
         # Without cgroups libvirt has nothing to ask, and nothing limits the VM.
         return {} if e.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID or "cgroup" in str(e).lower() else None
-
-
-def _tpm(domain: "libvirt.virDomain") -> str | None:
-    try:
-        return next((tpm.model for tpm in monitor.tpms(domain)), "")
-    except MonitorError:
-        return None
-
-
-def _free_cpu_slots(domain: "libvirt.virDomain") -> int | None:
-    try:
-        return monitor.free_cpu_slots(domain)
-    except MonitorError:
-        return None
-
-
-def _memory_allocated(domain: "libvirt.virDomain") -> bool | None:
-    for path in MEMORY_OBJECTS:
-        try:
-            return monitor.flag(domain, path, "prealloc")
-        except MonitorError:
-            continue
-    return None

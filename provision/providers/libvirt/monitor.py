@@ -4,8 +4,9 @@ import json
 from typing import TypeVar
 
 import libvirt
-import libvirt_qemu
 import msgspec
+
+from provision.providers.libvirt.qemu_api import libvirt_qemu
 
 T = TypeVar("T")
 
@@ -14,16 +15,52 @@ class MonitorError(Exception):
     """QEMU cannot be asked, or answers something unexpected; the message says why, on one line."""
 
 
-class Cpu(msgspec.Struct):
-    """One CPU of the guest."""
-
-    qom: str = msgspec.field(name="qom-path")
-
-
 class Slot(msgspec.Struct):
     """A place for a CPU; without a path it is still empty."""
 
+    type: str
+    """QEMU's class of the CPU: `host-x86_64-cpu` for the host's own."""
     qom: str = msgspec.field(name="qom-path", default="")
+    count: int = msgspec.field(name="vcpus-count", default=1)
+
+
+class Memory(msgspec.Struct):
+    """Bytes that the guest was given at its start, and those plugged since."""
+
+    base: int = msgspec.field(name="base-memory")
+    plugged: int = msgspec.field(name="plugged-memory", default=0)
+
+
+class Room(msgspec.Struct):
+    """How far the guest's memory can grow (a property of the machine since QEMU 7.1)."""
+
+    slots: int = 0
+    most: int = msgspec.field(name="max-size", default=0)
+
+
+class Balloon(msgspec.Struct):
+    """Bytes that the guest has left."""
+
+    actual: int
+
+
+class Status(msgspec.Struct):
+    """What QEMU does with its guest: `running`, `paused`, `internal-error`, `io-error`, ..."""
+
+    status: str
+
+
+class Accelerated(msgspec.Struct):
+    """Whether KVM runs the guest."""
+
+    enabled: bool
+
+
+class Child(msgspec.Struct):
+    """One property of an object, which may be an object itself: `child<intel-iommu>`."""
+
+    name: str
+    type: str
 
 
 class Tpm(msgspec.Struct):
@@ -32,24 +69,9 @@ class Tpm(msgspec.Struct):
     model: str
 
 
-def cpus(domain: "libvirt.virDomain") -> list[Cpu]:
-    """The CPUs that the guest has now."""
-    return ask(domain, "query-cpus-fast", list[Cpu])
-
-
-def free_cpu_slots(domain: "libvirt.virDomain") -> int:
-    """How many CPUs could be added."""
-    return sum(1 for slot in ask(domain, "query-hotpluggable-cpus", list[Slot]) if not slot.qom)
-
-
-def tpms(domain: "libvirt.virDomain") -> list[Tpm]:
-    """The TPMs that the guest has."""
-    return ask(domain, "query-tpm", list[Tpm])
-
-
-def flag(domain: "libvirt.virDomain", path: str, name: str) -> bool:
-    """A yes-or-no property of one of QEMU's objects."""
-    return ask(domain, "qom-get", bool, path=path, property=name)
+def get(domain: "libvirt.virDomain", path: str, name: str, expected: type[T]) -> T:
+    """A property of one of QEMU's objects. Raises MonitorError, also when there is none of that type."""
+    return ask(domain, "qom-get", expected, path=path, property=name)
 
 
 def ask(domain: "libvirt.virDomain", command: str, expected: type[T], **arguments: str) -> T:

@@ -7,15 +7,13 @@ import libvirt
 from agent.cloudinit import PORT
 from hostcheck.model import Accelerator, Asked, Evidence, VmView
 from provision.model import VmSpec
-from provision.providers.libvirt import monitor
 from provision.providers.libvirt.edits import has_port
+from provision.providers.libvirt.inside import FEATURES, Inside
 from provision.providers.libvirt.live import look
 from provision.providers.libvirt.machine import Machine
-from provision.providers.libvirt.monitor import MonitorError
 from provision.providers.libvirt.offer import DOMAIN_TYPE
 from provision.providers.libvirt.readback import settings_of_live
 
-FEATURES = ("vmx", "svm")
 EXPANDED = "custom"
 """The only CPU mode of a live domain that lists what the guest got; host-passthrough and maximum stay as they were."""
 
@@ -26,12 +24,12 @@ def view(domain: "libvirt.virDomain", vm: VmSpec, provider: str, asked_where: st
     asked, feature = asked_of(live.configured)
     evidence = [Evidence("domain configuration", _cpu_line(live.configured))]
     got: bool | None = None
-    if live.running:
+    if live.inside:
         evidence.append(Evidence("live domain XML", _cpu_line(live.xml)))
-        got = got_of(live.xml, feature)
+        got, said = _of_cpu(live.inside, feature)
+        evidence.append(Evidence("QEMU monitor (qom-get)", said))
         if got is None:
-            got, said = _ask_qemu(domain, feature)
-            evidence.append(Evidence("QEMU monitor (qom-get)", said))
+            got = got_of(live.xml, feature)
     if not has_port(live.xml):
         evidence.append(Evidence("report port", f"the domain has no port {PORT}: it was removed"))
     settings = settings_of_live(vm, live, got, machine.mhz)
@@ -44,6 +42,7 @@ def view(domain: "libvirt.virDomain", vm: VmSpec, provider: str, asked_where: st
         name=vm.key,
         provider=provider,
         running=live.running,
+        state=_state(live.inside) if live.inside and not live.running else "",
         asked=asked,
         asked_where=asked_where,
         feature=feature,
@@ -95,11 +94,16 @@ def _cpu_line(domain: ET.Element) -> str:
     return ", ".join(words)
 
 
-def _ask_qemu(domain: "libvirt.virDomain", feature: str) -> tuple[bool | None, str]:
-    """The CPUID property of the first virtual CPU itself; of both features when none was asked for."""
-    try:
-        path = monitor.cpus(domain)[0].qom
-        values = {each: monitor.flag(domain, path, each) for each in ((feature,) if feature else FEATURES)}
-    except (MonitorError, IndexError) as e:
-        return None, f"cannot be asked: {e}"
-    return any(values.values()), ", ".join(f"{name}={str(value).lower()}" for name, value in values.items())
+def _of_cpu(inside: Inside, feature: str) -> tuple[bool | None, str]:
+    """What the first virtual CPU itself shows; of both features when none was asked for."""
+    if inside.features is None or inside.cpus is None:
+        return None, f"cannot be asked: {inside.trouble}"
+    values = {name: value for name, value in inside.features.items() if name == feature or not feature}
+    words = [f"{name}={str(value).lower()}" for name, value in values.items()]
+    words += ["Hyper-V interface: " + ", ".join(sorted(inside.hyperv))] if inside.hyperv else []
+    return any(values.values()), "; ".join((inside.cpus.type, ", ".join(words)))
+
+
+def _state(inside: Inside) -> str:
+    """What a QEMU that does not execute its guest says of itself."""
+    return "paused" if inside.status in (None, "paused", "running") else f"paused: {inside.status}"

@@ -83,6 +83,8 @@ class LibvirtProvider:
             present = self._present(key)
             wanted = _wanted(vm, choice, fitting, image, present)
             check_shrinking(vm, present, wanted)
+            native = self._xml(vm, key, choice, fitting, wanted)
+            present = _compared(present, wanted, vm, native)
             change = change_to(present, wanted, power_on=vm.power_on)
             return LibvirtPlan(
                 vm=vm,
@@ -90,7 +92,7 @@ class LibvirtProvider:
                 accounts=accounts,
                 notes=choice.notes,
                 evidence=choice.evidence,
-                native=self._xml(vm, key, choice, fitting, wanted),
+                native=native,
                 choice=choice,
                 fitting=fitting,
                 differences=present.differences(wanted),
@@ -108,6 +110,7 @@ class LibvirtProvider:
             image = images.locate(vm.image)
             present = self._present(key)
             wanted = _wanted(vm, choice, fitting, image, present)
+            present = _compared(present, wanted, vm, plan.native)
             change = change_to(present, wanted, power_on=vm.power_on)
             if image is None and change in (Change.CREATE, Change.REBUILD):
                 image = images.resolve(vm.image, progress)
@@ -202,7 +205,9 @@ class LibvirtProvider:
             return Present(None)
         configured = parse_xml(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
         changed = edits(configured, self._storage.places(key).seed, record.settings)
-        return Present(record.settings, bool(domains.is_running(domain)), self._storage.complete(key), changed)
+        return Present(
+            record.settings, bool(domains.is_running(domain)), self._storage.complete(key), changed, configured
+        )
 
     def _xml(self, vm: VmSpec, key: VmKey, choice: Choice, fitting: Fitting, settings: Settings) -> str:
         record = Record(vm.namespace, vm.name, VERSION, settings)
@@ -225,6 +230,15 @@ def _wanted(vm: VmSpec, choice: Choice, fitting: Fitting, image: LocalImage | No
     if present.settings is not None:
         identity = identity.seen_from(present.settings.identity)
     return settings_of(vm, choice, fitting, identity, guest_digest(vm))
+
+
+def _compared(present: Present, wanted: Settings, vm: VmSpec, native: str) -> Present:
+    """With what else somebody changed in a domain that is to stay; one that is redefined anyway needs no comparison."""
+    if present.configured is None or present.settings != wanted:
+        return present
+    from provision.providers.libvirt.readback import strayed  # late: most VMs are new
+
+    return msgspec.structs.replace(present, edits=present.edits + strayed(vm, present.configured, parse_xml(native)))
 
 
 def _layout(vm: VmSpec, fitting: Fitting) -> Layout:

@@ -2,45 +2,106 @@
 
 from xml.etree import ElementTree as ET
 
-from hostcheck.model import Setting
-from provision.model import ExtraDisk, Firmware, VmSpec
-from provision.providers.libvirt.devices import TPM_MODEL, extra_devices
+from hostcheck.model import Accelerator, Setting
+from provision.model import AccelPolicy, CpuPolicy, Firmware, VmSpec
+from provision.provider import Difference
+from provision.providers.libvirt.choose import ACCEL, CPU, NESTED
+from provision.providers.libvirt.devices import TPM_MODEL
 from provision.providers.libvirt.fitting import (
     CPU_HOT_ADD,
     CPU_LIMIT,
     CPU_SHARES,
     MEMORY_HOT_ADD,
     MEMORY_RESERVATION,
-    PREALLOCATION,
+    SHARES,
     TPM,
     VBS,
 )
+from provision.providers.libvirt.hyperv import parts_of
+from provision.providers.libvirt.inside import Inside, Iommu
 from provision.providers.libvirt.live import Live
+from provision.providers.libvirt.offer import DOMAIN_TYPE
+from provision.providers.libvirt.readback_devices import QEMU, XML, disks, networks
 
-XML, QEMU, CGROUP = "domain XML", "QEMU monitor", "cgroup"
+CGROUP = "cgroup"
 UNITS = {"KiB": 1, "MiB": 1024, "GiB": 1024**2}
-MIB, GIB = 1 << 20, 1 << 30
+MIB = 1 << 20
+MODES = {"host-x86_64-cpu": "host-passthrough", "max-x86_64-cpu": "maximum"}
+"""QEMU's classes of CPU that are no named model, as libvirt calls them."""
+ALL_OF_AN_IOMMU = Iommu(remaps_interrupts=True, caches=True)
 
 
 def settings_of_live(vm: VmSpec, live: Live, got: bool | None, mhz: int) -> tuple[Setting, ...]:
     """Asked and found, field by field. `got`: the VM has the feature. `mhz`: of the host's CPUs."""
+    xml, inside = live.xml, live.inside or Inside()
     settings = [
-        Setting("VMClass spec.cpu", str(vm.cpus), _cpus(live.xml), XML),
-        Setting("VMClass spec.memory", f"{vm.memory_mib} MiB", f"{_memory(live.xml) // 1024} MiB", XML),
-        Setting("VMClass spec.firmware", vm.firmware, _firmware(live.xml), XML),
-        Setting("VMClass spec.performanceProfile.nestedVirtualization", _on(vm.nested), _told(got), QEMU),
-        Setting("VMClass spec.securityProfile.secureBoot", _on(vm.secure_boot), _on(_secure_boot(live.xml)), XML),
-        Setting(TPM, vm.tpm_version if vm.tpm else "none", _tpm(live), QEMU if live.running else XML),
-        Setting("VMClass spec.securityProfile.vtdEnabled", _on(vm.vtd), _on(_iommu(live.xml)), XML),
-        Setting(CPU_HOT_ADD, _on(vm.cpu_hot_add), _on(_cpu_hot_add(live)), QEMU if live.running else XML),
-        Setting(MEMORY_HOT_ADD, _on(vm.memory_hot_add), _on(_memory_hot_add(live.xml)), XML),
-        Setting(VBS, _on(vm.vbs), _on(live.xml.find("features/hyperv/*") is not None), XML),
+        _read("VMClass spec.cpu", str(vm.cpus), str(inside.cpus.count) if inside.cpus else None, _cpus(xml)),
+        _read("VMClass spec.memory", f"{vm.memory_mib} MiB", _mib(inside.memory), f"{_memory(xml) // 1024} MiB"),
+        _read("VMClass spec.firmware", vm.firmware, _uefi(inside.uefi), _firmware(xml)),
+        Setting(NESTED, _on(vm.nested), _told(got), QEMU if inside.features else XML),
+        _read(
+            "VMClass spec.securityProfile.secureBoot",
+            _on(vm.secure_boot),
+            None if inside.secure is None else _on(inside.secure),
+            _on(_secure_boot(xml)),
+        ),
+        Setting(TPM, vm.tpm_version if vm.tpm else "none", _tpm(live), QEMU if live.inside else XML),
+        _read("VMClass spec.securityProfile.vtdEnabled", _on(vm.vtd), _iommus(inside.iommus), _iommu(xml)),
+        _read(
+            CPU_HOT_ADD, _on(vm.cpu_hot_add), _on(inside.cpus.free > 0) if inside.cpus else None, _on(_cpu_hot_add(xml))
+        ),
+        _read(MEMORY_HOT_ADD, _on(vm.memory_hot_add), _memory_grows(inside), _on(_memory_hot_add(xml))),
+        _vbs(vm, live),
+        *_how(vm, live),
         *_limits(vm, live, mhz),
-        *_disk(vm, live),
-        *(_extra(n, disk, device, live) for n, (disk, device) in enumerate(_extras(vm))),
-        *_networks(vm, live.xml),
+        *disks(vm, live),
+        *networks(vm, live.xml),
     ]
     return tuple(settings)
+
+
+def strayed(vm: VmSpec, configured: ET.Element, fresh: ET.Element) -> tuple[Difference, ...]:
+    """The fields by which a configuration is no longer what it would be if it were made now."""
+    now, then = (
+        {setting.path: setting.found for setting in settings_of_live(vm, Live(False, xml, xml), None, 0)}
+        for xml in (configured, fresh)
+    )
+    return tuple(Difference(path, now.get(path, ""), found) for path, found in then.items() if now.get(path) != found)
+
+
+def _read(path: str, asked: str, by_qemu: str | None, by_xml: str) -> Setting:
+    """QEMU's own answer, else what the XML says."""
+    return Setting(path, asked, by_xml, XML) if by_qemu is None else Setting(path, asked, by_qemu, QEMU)
+
+
+def _how(vm: VmSpec, live: Live) -> list[Setting]:
+    """By what it is run, and which CPU it is shown, where that was for the user to say."""
+    inside = live.inside or Inside()
+    kvm = live.xml.get("type") == DOMAIN_TYPE[Accelerator.KVM] if inside.kvm is None else inside.kvm
+    settings = []
+    if vm.accel is not AccelPolicy.AUTO:
+        found = AccelPolicy.KVM if kvm else AccelPolicy.TCG
+        settings.append(Setting(ACCEL, vm.accel, found, XML if inside.kvm is None else QEMU))
+    if kvm or vm.cpu is CpuPolicy.HOST_PASSTHROUGH:
+        mode = (cpu.get("mode") if (cpu := live.configured.find("cpu")) is not None else None) or "none"
+        if inside.cpus:
+            passed = mode in MODES.values()
+            mode = MODES.get(inside.cpus.type, f"the model {inside.cpus.type}" if passed else mode)
+        settings.append(Setting(CPU, vm.cpu, mode, QEMU if inside.cpus else XML))
+    return settings
+
+
+def _vbs(vm: VmSpec, live: Live) -> Setting:
+    """The Hyper-V interface: whole where the VM has every part of it that it was made with."""
+    inside = live.inside or Inside()
+    made_with = (live.recorded.hyperv if live.recorded else "").split()
+    if live.inside and inside.hyperv is None:
+        return Setting(VBS, _on(vm.vbs), "", QEMU)
+    emulated = live.xml.get("type") != DOMAIN_TYPE[Accelerator.KVM]  # which shows guests none, whatever its XML says
+    parts = inside.hyperv if inside.hyperv is not None else frozenset(() if emulated else parts_of(live.xml))
+    missing = [name for name in made_with if name not in parts]
+    found = f"on without {', '.join(missing)}" if parts and missing else _on(bool(parts))
+    return Setting(VBS, _on(vm.vbs), found, XML if inside.hyperv is None else QEMU)
 
 
 def _limits(vm: VmSpec, live: Live, mhz: int) -> list[Setting]:
@@ -52,62 +113,16 @@ def _limits(vm: VmSpec, live: Live, mhz: int) -> list[Setting]:
         settings.append(Setting(CPU_LIMIT, f"{limits.cpu_limit} MHz", "" if scheduler is None else found, CGROUP))
     if limits.cpu_shares is not None:
         found = str((scheduler or {}).get("cpu_shares", "none"))
-        settings.append(Setting(CPU_SHARES, str(limits.cpu_shares), "" if scheduler is None else found, CGROUP))
+        asked = str(min(max(limits.cpu_shares, SHARES[0]), SHARES[1]))  # what there is
+        settings.append(Setting(CPU_SHARES, asked, "" if scheduler is None else found, CGROUP))
     if limits.memory_reservation_mib is not None:
         asked = f"{limits.memory_reservation_mib} MiB"
-        found = {None: "", True: f"{max(_memory(live.xml) // 1024, 0)} MiB", False: "none"}[live.memory_allocated]
-        if live.memory_allocated and limits.memory_reservation_mib > vm.memory_mib:
+        allocated = live.inside.memory_allocated if live.inside else None
+        found = {None: "", True: f"{_memory(live.xml) // 1024} MiB", False: "none"}[allocated]
+        if allocated and limits.memory_reservation_mib > vm.memory_mib:
             asked = f"{vm.memory_mib} MiB"  # more than all there is
         settings.append(Setting(MEMORY_RESERVATION, asked, found, QEMU))
     return settings
-
-
-def _disk(vm: VmSpec, live: Live) -> list[Setting]:
-    block = live.blocks.get("vda")
-    size = f"{block.capacity / GIB:g} GiB" if block else ""
-    kind = ("thin" if block.taken < block.capacity else "thick") if block else ""
-    asked_kind = "thick" if vm.disk_type in PREALLOCATION else "thin"
-    settings = [
-        Setting("VMClass spec.diskDefaults.size", f"{vm.disk_gib} GiB", size, QEMU),
-        Setting("VMClass spec.diskDefaults.type", asked_kind, kind, QEMU),
-    ]
-    if vm.disk_iops is not None:
-        found = "" if block is None else str(block.iops or "none")
-        settings.append(Setting("VMClass spec.diskDefaults.iops", str(vm.disk_iops), found, QEMU))
-    return settings
-
-
-def _extras(vm: VmSpec) -> list[tuple[ExtraDisk, str]]:
-    return list(zip(vm.disks, extra_devices(len(vm.disks)), strict=True))
-
-
-def _extra(n: int, disk: ExtraDisk, device: str, live: Live) -> Setting:
-    block = live.blocks.get(device)
-    found = f"{block.capacity / GIB:g} GiB" if block else ("none" if live.running else "")
-    return Setting(f"VirtualMachine spec.disks[{n}].sizeGiB", f"{disk.size_gib} GiB", found, QEMU)
-
-
-def _networks(vm: VmSpec, domain: ET.Element) -> list[Setting]:
-    interfaces = domain.findall("devices/interface")
-    settings = []
-    for n, network in enumerate(vm.networks):
-        there = interfaces[n] if n < len(interfaces) else None
-        found = _interface(there, with_mac=network.mac is not None) if there is not None else "none"
-        asked = " ".join(filter(None, (network.kind, network.source, network.model or "virtio", network.mac)))
-        settings.append(Setting(f"VirtualMachine spec.networks[{n}].name", asked, found, XML))
-    return settings
-
-
-def _interface(interface: ET.Element, *, with_mac: bool) -> str:
-    """A live one names both a network and what that came to: the network is what was asked for."""
-    source = interface.find("source")
-    names = source.attrib if source is not None else {}
-    kind = "network" if "network" in names else interface.get("type", "")
-    model, mac = interface.find("model"), interface.find("mac")
-    words = [kind, names.get(kind, ""), model.get("type", "") if model is not None else ""]
-    if with_mac and mac is not None:
-        words.append(mac.get("address", ""))
-    return " ".join(filter(None, words))
 
 
 def _cpus(domain: ET.Element) -> str:
@@ -115,10 +130,8 @@ def _cpus(domain: ET.Element) -> str:
     return "" if vcpu is None else vcpu.get("current", vcpu.text or "")
 
 
-def _cpu_hot_add(live: Live) -> bool:
-    if live.free_cpu_slots is not None:
-        return live.free_cpu_slots > 0
-    vcpu = live.xml.find("vcpu")
+def _cpu_hot_add(domain: ET.Element) -> bool:
+    vcpu = domain.find("vcpu")
     return vcpu is not None and vcpu.get("current", vcpu.text) != vcpu.text
 
 
@@ -130,8 +143,22 @@ def _memory(domain: ET.Element, tag: str = "memory") -> int:
     return int(element.text or "0") * UNITS.get(element.get("unit", "KiB"), 1)
 
 
+def _mib(size: int | None) -> str | None:
+    return None if size is None else f"{size / MIB:g} MiB"
+
+
 def _memory_hot_add(domain: ET.Element) -> bool:
     return _memory(domain, "maxMemory") > _memory(domain)
+
+
+def _memory_grows(inside: Inside) -> str | None:
+    if inside.memory_most is None or inside.memory is None:
+        return None
+    return _on(inside.memory_most > inside.memory)
+
+
+def _uefi(uefi: bool | None) -> str | None:
+    return None if uefi is None else Firmware.UEFI if uefi else Firmware.BIOS
 
 
 def _firmware(domain: ET.Element) -> str:
@@ -141,7 +168,7 @@ def _firmware(domain: ET.Element) -> str:
 
 
 def _secure_boot(domain: ET.Element) -> bool:
-    """Both: firmware that only itself can change, and keys enrolled in its variables."""
+    """Firmware that nobody but itself can change."""
     feature = domain.find("os/firmware/feature[@name='secure-boot']")
     asked = feature is not None and feature.get("enabled") == "yes"
     loader = domain.find("os/loader")
@@ -152,15 +179,27 @@ def _tpm(live: Live) -> str:
     element = live.xml.find("devices/tpm")
     backend = element.find("backend") if element is not None else None
     version = backend.get("version", "none") if backend is not None else "none"
-    if live.running and live.tpm is None:
+    if live.inside is None:
+        return version
+    if live.inside.tpm is None:
         return ""
-    if live.running and live.tpm != TPM_MODEL.get(version, ""):
-        return f"QEMU has {live.tpm or 'none'}"
-    return version
+    return version if live.inside.tpm == TPM_MODEL.get(version, "") else f"QEMU has {live.inside.tpm or 'none'}"
 
 
-def _iommu(domain: ET.Element) -> bool:
-    return domain.find("devices/iommu") is not None
+def _iommu(domain: ET.Element) -> str:
+    driver = domain.find("devices/iommu[@model='intel']/driver")
+    if driver is None:
+        return _on(domain.find("devices/iommu") is not None)
+    return _iommus((Iommu(driver.get("intremap") == "on", driver.get("caching_mode") == "on"),)) or ""
+
+
+def _iommus(iommus: tuple[Iommu, ...] | None) -> str | None:
+    if iommus is None:
+        return None
+    if not iommus or ALL_OF_AN_IOMMU in iommus:
+        return _on(bool(iommus))
+    parts = {"interrupt remapping": iommus[0].remaps_interrupts, "caching mode": iommus[0].caches}
+    return f"on without {' and '.join(name for name, there in parts.items() if not there)}"
 
 
 def _on(value: bool) -> str:

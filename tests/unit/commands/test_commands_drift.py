@@ -10,7 +10,8 @@ from vm_factory import image, wanted
 
 from commands.drift import VmStatus, as_json, as_text, status_of
 from hostcheck.exits import Exit
-from hostcheck.model import Accelerator, Asked, VmView
+from hostcheck.model import Accelerator, Asked, Setting, VmView
+from provision.model import FieldAccount, Handling
 from provision.provider import Difference, Plan, Step
 
 VM = wanted(image(Path("/tiny.img")))
@@ -62,6 +63,26 @@ def test_each_drift_is_named(status: VmStatus, says: str) -> None:
     assert says in status.drift[0]
     assert status.exit is Exit.FAIL
     assert f"  drift: {status.drift[0]}" in as_text([status])
+
+
+IOPS = Setting("VMClass spec.diskDefaults.iops", "500", "none", "QEMU monitor")
+MEMORY = Setting("VMClass spec.memory", "64 MiB", "64 MiB", "QEMU monitor")
+
+
+def test_what_runs_otherwise_than_configured_is_drift_unless_it_cannot_be_otherwise() -> None:
+    view = seen(settings=(IOPS, MEMORY))
+    assert stands(view=view).drift == ("VMClass spec.diskDefaults.iops: is none, asked is 500 (QEMU monitor)",)
+    for handling, told in ((Handling.APPROXIMATED, 1), (Handling.UNSUPPORTED, 0)):
+        account = FieldAccount(IOPS.path, "500", handling, "why", VM.origins["vm"])
+        assert len(stands(replace(KEEP, accounts=(account,)), view).drift) == told
+    to_be_changed = replace(KEEP, differences=(Difference("iops", "", "500"),))
+    assert stands(to_be_changed, view).drift == ("iops: is not there, asked is 500",)
+
+
+def test_a_paused_vm_is_not_called_off() -> None:
+    status = stands(view=seen(running=False, got=None, state="paused: internal-error"))
+    assert status.drift == ("it is paused: internal-error, asked is on",)
+    assert as_text([status]).splitlines()[1].split()[4] == "paused"
 
 
 def test_what_a_provider_does_not_say_is_no_drift() -> None:

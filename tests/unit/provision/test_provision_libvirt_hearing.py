@@ -8,8 +8,9 @@ pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
 import libvirt
 
-from provision.provider import ProviderError
-from provision.providers.libvirt import hearing
+from hostcheck.model import Silence
+from provision.provider import NoReport, ProviderError
+from provision.providers.libvirt import hearing, monitor
 
 
 class Ending:
@@ -49,3 +50,30 @@ def test_a_guest_that_is_about_to_end_is_asked_again_why() -> None:
 def test_a_guest_that_never_comes_to_its_end_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hearing, "ENDING_SECONDS", 0.0)
     assert heard(Ending(ABOUT_TO_END)).startswith("no report: it is not running")
+
+
+PAUSED = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("status", "cause", "says"),
+    [
+        ("internal-error", Silence.CRASHED, "its CPU stopped at what KVM cannot carry out (internal-error)"),
+        ("prelaunch", Silence.PAUSED, "it is paused: prelaunch"),
+        ("", Silence.PAUSED, "it is paused;"),
+    ],
+)
+def test_qemu_is_asked_where_libvirt_does_not_know_why(
+    monkeypatch: pytest.MonkeyPatch, status: str, cause: Silence, says: str
+) -> None:
+    def answer(_domain: object, command: str, _expected: object) -> monitor.Status:
+        assert command == "query-status"
+        if not status:
+            raise monitor.MonitorError("it ends")
+        return monitor.Status(status)
+
+    monkeypatch.setattr(hearing, "ask", answer)
+    with pytest.raises(NoReport) as caught:
+        hearing.Listener(None, Ending(PAUSED), Console(), PurePosixPath("/seed.iso")).listen(60, lambda _line: None)
+    assert caught.value.silence is cause
+    assert says in str(caught.value)

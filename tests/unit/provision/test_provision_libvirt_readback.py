@@ -10,27 +10,34 @@ from vm_factory import image, net, wanted
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
 from hostcheck.model import Setting
-from provision.model import ExtraDisk, Firmware, Limits, NetworkKind, VmSpec
+from provision.model import AccelPolicy, CpuPolicy, ExtraDisk, Firmware, Limits, NetworkKind, VmSpec
+from provision.providers.libvirt.inside import Cpus, Inside, Iommu
 from provision.providers.libvirt.live import Block, Live
-from provision.providers.libvirt.readback import settings_of_live
+from provision.providers.libvirt.readback import settings_of_live, strayed
+from provision.providers.libvirt.record import NAMESPACE
 
 GIB = 1 << 30
 VM = wanted(image(Path("tiny.img")))
 PLAIN = "<domain><memory unit='KiB'>65536</memory><vcpu>1</vcpu><os><type>hvm</type></os><devices/></domain>"
 
 
-def live(xml: str = PLAIN, *, running: bool = True, **facts: object) -> Live:
+INSIDE = Inside(kvm=False, tpm="", features={"svm": True, "vmx": False}, hyperv=frozenset())
+VBS = "VMClass spec.performanceProfile.virtualizationBasedSecurity"
+IOMMU = "VMClass spec.securityProfile.vtdEnabled"
+
+
+def live(xml: str = PLAIN, inside: Inside = INSIDE, **facts: object) -> Live:
     domain = ET.fromstring(xml)
-    known: dict[str, object] = {"blocks": {"vda": Block(GIB, 4096, 0)}, "scheduler": {}, "tpm": "", "free_cpu_slots": 0}
-    return Live(running, domain, domain, **known | facts)  # type: ignore[arg-type]
+    known: dict[str, object] = {"blocks": {"vda": Block(GIB, 4096, 0)}, "scheduler": {}}
+    return Live(True, domain, domain, inside=inside, **known | facts)  # type: ignore[arg-type]
 
 
-def found(vm: VmSpec, seen: Live, got: bool | None = True) -> dict[str, Setting]:
+def settings(vm: VmSpec, seen: Live, got: bool | None = True) -> dict[str, Setting]:
     return {setting.path: setting for setting in settings_of_live(vm, seen, got, 2500)}
 
 
 def drift(vm: VmSpec, seen: Live, got: bool | None = True) -> dict[str, str]:
-    return {path: setting.found for path, setting in found(vm, seen, got).items() if setting.differs}
+    return {path: setting.found for path, setting in settings(vm, seen, got).items() if setting.differs}
 
 
 def test_a_vm_as_asked_for_differs_in_nothing() -> None:
@@ -56,7 +63,7 @@ def test_nothing_of_what_was_asked_for_is_seen_to_be_missing() -> None:
         disks=(ExtraDisk("data", 3, "thin"),),
         networks=(net("br0", NetworkKind.BRIDGE),),
     )
-    assert drift(all_of_it, live(memory_allocated=False), got=False) == {
+    assert drift(all_of_it, live(inside=replace(INSIDE, memory_allocated=False)), got=False) == {
         "VMClass spec.cpu": "1",
         "VMClass spec.memory": "64 MiB",
         "VMClass spec.firmware": "BIOS",
@@ -80,9 +87,9 @@ def test_nothing_of_what_was_asked_for_is_seen_to_be_missing() -> None:
 
 def test_what_nobody_could_look_at_is_no_difference() -> None:
     vm = replace(VM, tpm=True, disk_iops=500, limits=Limits(cpu_limit=1500, memory_reservation_mib=64))
-    blind = live(blocks={}, scheduler=None, tpm=None, free_cpu_slots=None)
+    blind = live(blocks={}, scheduler=None, inside=Inside())
     assert drift(vm, blind, got=None) == {}
-    assert found(vm, blind, None)["VMClass spec.securityProfile.tpmEnabled"].found == ""
+    assert settings(vm, blind, None)["VMClass spec.securityProfile.tpmEnabled"].found == ""
 
 
 def test_a_cpu_limit_is_read_back_in_mhz() -> None:
@@ -96,8 +103,8 @@ def test_a_cpu_limit_is_read_back_in_mhz() -> None:
 def test_xml_with_a_tpm_that_qemu_has_not_is_not_believed() -> None:
     xml = PLAIN.replace("<devices/>", "<devices><tpm model='tpm-crb'><backend version='2.0'/></tpm></devices>")
     vm = replace(VM, tpm=True)
-    assert drift(vm, live(xml, tpm="tpm-crb")) == {}
-    assert drift(vm, live(xml, tpm="")) == {"VMClass spec.securityProfile.tpmEnabled": "QEMU has none"}
+    assert drift(vm, live(xml, replace(INSIDE, tpm="tpm-crb"))) == {}
+    assert drift(vm, live(xml)) == {"VMClass spec.securityProfile.tpmEnabled": "QEMU has none"}
 
 
 @pytest.mark.parametrize(
@@ -121,3 +128,102 @@ def test_an_interface_of_a_bridged_network_is_still_of_that_network() -> None:
     assert drift(replace(VM, networks=(net("lan"),)), live(xml)) == {}
     other = replace(VM, networks=(net("lan", mac="52:54:00:00:00:02"),))
     assert drift(other, live(xml)) == {"VirtualMachine spec.networks[0].name": "network lan virtio 52:54:00:00:00:01"}
+
+
+def made_with(parts: str, kind: str = "kvm") -> str:
+    record = f"<n:vm xmlns:n='{NAMESPACE}' namespace='a' name='b'><n:settings hyperv='{parts}'/></n:vm>"
+    shown = "".join(f"<{part} state='on'/>" for part in parts.split())
+    whole = f"<domain type='{kind}'><metadata>{record}</metadata><features><hyperv>{shown}</hyperv></features>"
+    return PLAIN.replace("<domain>", whole)
+
+
+@pytest.mark.parametrize(
+    ("shown", "found"),
+    [
+        (frozenset({"relaxed", "spinlocks", "vapic"}), "on"),
+        (frozenset({"spinlocks"}), "on without relaxed, vapic"),
+        (frozenset(), "off"),
+        (None, ""),
+    ],
+)
+def test_each_part_of_the_hyperv_interface_is_held_against_what_the_vm_was_made_with(
+    shown: frozenset[str] | None, found: str
+) -> None:
+    vm = replace(VM, vbs=True, accel=AccelPolicy.AUTO)
+    seen = live(made_with("relaxed vapic spinlocks"), Inside(kvm=True, hyperv=shown))
+    assert settings(vm, seen)[VBS].found == found
+
+
+def test_an_emulator_shows_no_hyperv_interface_whatever_its_xml_says() -> None:
+    vm = replace(VM, vbs=True)
+    off = ET.fromstring(made_with("relaxed", kind="qemu"))
+    assert drift(vm, Live(False, off, off), None)[VBS] == "off"
+    off = ET.fromstring(made_with("relaxed"))
+    assert settings(replace(vm, accel=AccelPolicy.KVM), Live(False, off, off))[VBS].found == "on"
+
+
+@pytest.mark.parametrize(
+    ("iommus", "found"),
+    [
+        ((Iommu(True, True),), "on"),
+        ((Iommu(True, False),), "on without caching mode"),
+        ((Iommu(False, False),), "on without interrupt remapping and caching mode"),
+        ((), "off"),
+    ],
+)
+def test_an_iommu_that_lacks_a_part_is_not_the_one_asked_for(iommus: tuple[Iommu, ...], found: str) -> None:
+    attributes = {True: "on", False: "off"}
+    drivers = "".join(
+        f"<iommu model='intel'><driver intremap='{attributes[each.remaps_interrupts]}' "
+        f"caching_mode='{attributes[each.caches]}'/></iommu>"
+        for each in iommus
+    )
+    xml = PLAIN.replace("<devices/>", f"<devices>{drivers}</devices>")
+    vm = replace(VM, vtd=True)
+    assert settings(vm, live(xml, replace(INSIDE, iommus=iommus)))[IOMMU].found == found
+    assert settings(vm, live(xml))[IOMMU].found == found
+    assert settings(vm, live(inside=replace(INSIDE, iommus=iommus)))[IOMMU].source == "QEMU monitor"
+
+
+def test_qemu_is_believed_and_not_the_xml() -> None:
+    """XML that says all of it, and a QEMU that has none of it."""
+    os = "<os><loader secure='yes' type='pflash'>x</loader></os>"
+    xml = PLAIN.replace("<os><type>hvm</type></os>", os).replace("<vcpu>1", "<vcpu current='1'>4")
+    grows = xml.replace("<memory", "<maxMemory unit='KiB'>131072</maxMemory><memory")
+    vm = replace(
+        VM, firmware=Firmware.UEFI, secure_boot=True, cpu_hot_add=True, memory_hot_add=True,
+        accel=AccelPolicy.KVM, cpu=CpuPolicy.HOST_PASSTHROUGH,
+    )  # fmt: skip
+    grows = grows.replace("<domain>", "<domain type='kvm'><cpu mode='host-passthrough'/>")
+    assert drift(vm, live(grows, Inside())) == {}
+    has = Inside(
+        kvm=False, tpm="", cpus=Cpus("kvm64-x86_64-cpu", "/x", 3, 0), memory=32 << 20, memory_most=32 << 20,
+        uefi=False, secure=False, hyperv=frozenset(),
+    )  # fmt: skip
+    assert drift(vm, live(grows, has)) == {
+        "VMClass spec.cpu": "3",
+        "VMClass spec.memory": "32 MiB",
+        "VMClass spec.firmware": "BIOS",
+        "VMClass spec.securityProfile.secureBoot": "off",
+        "VMClass spec.performanceProfile.cpuHotAddEnabled": "off",
+        "VMClass spec.performanceProfile.memoryHotAddEnabled": "off",
+        "VirtualMachine metadata.annotations.nestproof.org/accel": "tcg",
+        "VirtualMachine metadata.annotations.nestproof.org/cpu": "the model kvm64-x86_64-cpu",
+    }
+
+
+def test_a_nic_whose_cable_was_pulled_is_told() -> None:
+    inner = "<source network='lan'/><model type='virtio'/><link state='down'/>"
+    xml = PLAIN.replace("<devices/>", f"<devices><interface type='network'>{inner}</interface></devices>")
+    vm = replace(VM, networks=(net("lan"),))
+    assert drift(vm, live(xml)) == {"VirtualMachine spec.networks[0].name": "network lan virtio with its link down"}
+
+
+def test_a_configuration_that_somebody_edited_has_strayed_from_a_fresh_one() -> None:
+    fresh = ET.fromstring(PLAIN)
+    assert strayed(VM, ET.fromstring(PLAIN), fresh) == ()
+    edited = ET.fromstring(PLAIN.replace("65536", "131072").replace("<domain>", "<domain type='kvm'>"))
+    assert {(d.setting, d.observed, d.wanted) for d in strayed(VM, edited, fresh)} == {
+        ("VMClass spec.memory", "128 MiB", "64 MiB"),
+        ("VirtualMachine metadata.annotations.nestproof.org/accel", "kvm", "tcg"),
+    }
