@@ -108,6 +108,7 @@ class _Live:
         )  # fmt: skip
 
     def __enter__(self) -> Board:
+        self._terminal.clear()
         self._terminal.screen = self.say
         self._live.__enter__()
         return self

@@ -47,7 +47,7 @@ class Terminal:
 
     def result(self, text: str) -> None:
         """Something that was asked for."""
-        self._clear()
+        self.clear()
         click.echo(text, nl=not text.endswith("\n"), color=True)
 
     def note(self, text: str) -> None:
@@ -55,7 +55,7 @@ class Terminal:
         if self.screen is not None:
             self.screen(text)
             return
-        self._clear()
+        self.clear()
         click.echo(text, err=True)
 
     def complaint(self, message: str, hint: str = "") -> None:
@@ -74,7 +74,8 @@ class Terminal:
             self._said = monotonic()
         self._shown = text
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Take the progress line away, before something else is written where it stands."""
         if self.live and self._shown:
             click.echo("\r\x1b[K", err=True, nl=False, color=True)
         self._shown = ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,8 +69,8 @@ def plan(
     if form == "json":
         terminal.result(text(plan_file(ordered, files, connect)))
     else:
-        for each in ordered:
-            terminal.result(plan_text(each, native=show_native))
+        for said in plan_texts(ordered, native=show_native):
+            terminal.result(said)
     if output is not None and len(ordered) == len(vms):
         save(plan_file(ordered, files, connect), output)
         terminal.note(f"saved: `nestproof apply {output}` carries it out")
@@ -117,11 +119,26 @@ class Herald:
         ]
 
 
-def plan_text(planned: Plan, *, native: bool = False) -> str:
-    """One VM: what differs, the steps, and what they cost."""
+def plan_texts(plans: Sequence[Plan], *, native: bool = False) -> list[str]:
+    """One text for each VM, but only one for those of which the same is planned: of a hundred nobody reads them all."""
+    alike: dict[str, list[str]] = {}
+    for planned in plans:
+        alike.setdefault(_text(planned, native=native), []).append(planned.vm.key)
+    return [f"{_names(keys)}\n{text}" for text, keys in alike.items()]
+
+
+def _names(keys: Sequence[str]) -> str:
+    if len(keys) == 1:
+        return keys[0]
+    names = textwrap.wrap(", ".join(keys), 118, break_on_hyphens=False, break_long_words=False)
+    return "\n".join([f"{len(keys)} VMs alike:", *(f"  {line}" for line in names), ""])
+
+
+def _text(planned: Plan, *, native: bool) -> str:
+    """What differs, the steps, and what they cost."""
     from provision.provider import Power
 
-    lines = [planned.vm.key]
+    lines = []
     for difference in planned.differences:
         lines.append(f"  {difference.setting}: {difference.observed or 'none'} → {difference.wanted or 'none'}")
     lines += [f"  {step.action:8} {step.what}{f': {step.detail}' if step.detail else ''}" for step in planned.steps]

@@ -100,6 +100,7 @@ def test_a_terminal_has_a_table(capsys: pytest.CaptureFixture[str], monkeypatch:
     monkeypatch.setenv("FORCE_COLOR", "1")
     terminal = Terminal()
     terminal.live = True
+    terminal.progress("looking at the host")
     drawn = threading.Event()
 
     def work(number: int, progress: Speak, say: Speak) -> None:
@@ -115,3 +116,4 @@ def test_a_terminal_has_a_table(capsys: pytest.CaptureFixture[str], monkeypatch:
     assert "starting [bold]2[/bold]" in err, "what a guest or a host says is no markup"
     assert "vm-0 ended\n" in err.replace("\r", "")
     assert terminal.screen is None
+    assert "looking at the host\r\x1b[K" in err, "the line before goes, or what comes first would stand behind it"

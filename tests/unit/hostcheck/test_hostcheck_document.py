@@ -13,6 +13,7 @@ from hostcheck.checks.document import markdown
 from hostcheck.policy import THRESHOLDS
 from hostcheck.remedies.book import book
 from hostcheck.told import TOLD
+from provision.manifests import structure
 from provision.manifests.rulebook import RULES
 
 DOCUMENT = Path(__file__).parents[3] / "docs/checks.md"
@@ -49,5 +50,5 @@ def test_explain(check: Check) -> None:
 
 def test_explain_lists_all() -> None:
     lines = CliRunner().invoke(explain, []).output.splitlines()
-    ids = [*(check.id for check in catalogue()), *(told.id for told in TOLD), *RULES]
+    ids = [*(check.id for check in catalogue()), *(told.id for told in TOLD), *structure.RULES, *RULES]
     assert [line.split()[0] for line in lines] == ids

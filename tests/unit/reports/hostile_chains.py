@@ -13,7 +13,8 @@ def everywhere(text: str, status: Status = Status.FAIL) -> Matrix:
     """A VM and a host that say the text wherever a machine can say anything."""
     remedy = Remedy(text, Where.HOST_SHELL, (text, text), text, text)
     evidence = (Evidence(text, text),)
-    link = ChainLink(Link.OFFERED, status, text, text, evidence, (remedy, remedy))
+    # A check's id is ours: no machine can make it that of another check.
+    link = ChainLink(Link.OFFERED, status, text, "y" + text, evidence, (remedy, remedy))
     finding = Finding("x" + text, status, text, None, evidence, (remedy,), text)
     broken = Answer(Verdict.MISCONFIGURED, text, text)
     unknown = Answer(Verdict.UNKNOWN, text)
