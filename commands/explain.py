@@ -28,26 +28,27 @@ def explain(check: str | None) -> None:
     """
     from hostcheck.checks import catalogue
     from hostcheck.told import TOLD
-    from provision.manifests.rulebook import RULES
+    from provision.manifests import rulebook, structure
 
     told = {entry.id: entry for entry in TOLD}
     known = {entry.id: entry for entry in catalogue()}
+    rules = structure.RULES | rulebook.RULES
     if check is None:
         for entry in known.values():
             click.echo(f"{entry.id:26} {entry.severity:9} {entry.question}")
         for each in told.values():
             click.echo(f"{each.id:26} {'':9} {each.question}")
-        for rule in RULES.values():
+        for rule in rules.values():
             click.echo(f"{rule.id:26} {rule.severity:9} {rule.why}")
         return
-    if check in RULES:
-        click.echo("\n".join(_rule_text(RULES[check])))
+    if check in rules:
+        click.echo("\n".join(_rule_text(rules[check])))
         return
     if check in told:
         click.echo("\n".join(_told_text(told[check])))
         return
     if check not in known:
-        near = difflib.get_close_matches(check, [*known, *told, *RULES], 1)
+        near = difflib.get_close_matches(check, [*known, *told, *rules], 1)
         hint = f"did you mean {near[0]}?" if near else "`nestproof explain` lists them all"
         raise Failure(f"there is no check or rule called {check!r}", hint=hint)
     click.echo("\n".join(_text(known[check])))

@@ -14,9 +14,9 @@ from hostcheck.exits import Exit
 @connect_option
 @click.option("--fail-on", type=click.Choice(["fail", "warn"]), default="fail", show_default=True,
               help="With warn, warnings exit with 4.")  # fmt: skip
-@click.option("--provider", "providers", multiple=True, metavar="TYPE",
-              help="Also show what this type of provider (libvirt, vsphere, proxmox) makes of every field that is set; "
-              "repeatable.")  # fmt: skip
+@click.option("--provider", "providers", multiple=True, metavar="TYPE[@VERSION]",
+              help="Also show what this type of provider (libvirt, vsphere, proxmox) makes of every field that is set, "
+              "in its newest version or in the one named; repeatable.")  # fmt: skip
 @click.option("--policy", "policy_file", type=click.Path(path_type=Path), metavar="FILE",
               help="Waivers of warnings and notes, as nestproof check takes them.  [default: nestproof.toml in "
               "$XDG_CONFIG_HOME/nestproof]")  # fmt: skip
@@ -31,19 +31,19 @@ def lint(
 
     
     nestproof lint examples/
-    nestproof lint vm.yaml --provider vsphere --provider proxmox    before moving to another hypervisor
+    nestproof lint vm.yaml --provider vsphere --provider proxmox@8    before moving to another hypervisor
     """
-    from commands.fields import check_types, fields_text
+    from commands.fields import fields_text, provider_type
     from commands.manifests import count, plural, read
     from provision.model import Severity
 
-    check_types(providers)
+    types = [provider_type(word) for word in providers]
     terminal = Terminal()
     _, problems = read(files, connect, policy_file)
     for problem in problems:
         terminal.result(str(problem))
-    for provider in providers:
-        terminal.result(fields_text(files, provider))
+    for provider, version in types:
+        terminal.result(fields_text(files, provider, version))
     errors, warnings, notes = (count(problems, severity) for severity in Severity)
     waived = sum(bool(problem.waived) for problem in problems)
     counted = f"{plural(errors, 'error')}, {plural(warnings, 'warning')}, {plural(notes, 'note')}"

@@ -6,11 +6,14 @@ one key spelt out), `Kind path.**` (everything below; the longest wins).
 """
 
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from provision import accounting_libvirt, accounting_proxmox, accounting_vsphere
+from provision.accounting_versions import SINCE, Since, Version
 from provision.model import FieldAccount, Handling, SetField, VmSpec
 
 Table = Mapping[str, tuple[Handling, str]]
+E = TypeVar("E")
 
 TABLES: Mapping[str, Table] = {
     "libvirt": accounting_libvirt.TABLE,
@@ -29,13 +32,18 @@ def account(vm: VmSpec, provider_type: str) -> tuple[FieldAccount, ...]:
     return account_fields(vm.fields, provider_type)
 
 
-def account_fields(fields: Iterable[SetField], provider_type: str) -> tuple[FieldAccount, ...]:
-    """The same for any fields, whatever provider they were written for. Raises KeyError as `account` does."""
-    table = TABLES[provider_type]
-    return tuple(_account(field, table) for field in fields)
+def account_fields(
+    fields: Iterable[SetField], provider_type: str, version: Version | None = None
+) -> tuple[FieldAccount, ...]:
+    """The same for any fields, whatever provider they were written for; of the newest version unless one is named.
+
+    Raises KeyError as `account` does.
+    """
+    table, since = TABLES[provider_type], SINCE[provider_type] if version else {}
+    return tuple(_account(field, table, since, version) for field in fields)
 
 
-def look_up(table: Table, schema: str, path: str = "", value: str | None = None) -> tuple[Handling, str]:
+def look_up(table: Mapping[str, E], schema: str, path: str = "", value: str | None = None) -> E:
     """The entry for a field by its most telling pattern. Raises KeyError when there is none."""
     for key in (f"{schema}={value}", path, schema):
         if key in table:
@@ -48,8 +56,17 @@ def look_up(table: Table, schema: str, path: str = "", value: str | None = None)
     raise KeyError(schema)
 
 
-def _account(field: SetField, table: Table) -> FieldAccount:
+def _account(field: SetField, table: Table, since: Mapping[str, Since], version: Version | None) -> FieldAccount:
     handling, how = look_up(table, field.schema, field.path, field.value)
+    if version is not None and (first := _since(field, since)) and version < first.version:
+        handling, how = first.before
     if field.is_default and (field.value == "false" or handling not in (Handling.HONOURED, Handling.INFORMATIVE)):
         handling, how = Handling.HONOURED, "the default: it asks for nothing"
     return FieldAccount(field.path, field.value, handling, how, field.origin)
+
+
+def _since(field: SetField, since: Mapping[str, Since]) -> Since | None:
+    try:
+        return look_up(since, field.schema, field.path, field.value)
+    except KeyError:
+        return None

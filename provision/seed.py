@@ -12,20 +12,9 @@ import pycdlib
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-LABEL = "cidata"
-TYPES = (
-    ("#cloud-config-archive", "text/cloud-config-archive"),
-    ("#cloud-config-jsonp", "text/cloud-config-jsonp"),
-    ("#cloud-config", "text/cloud-config"),
-    ("#cloud-boothook", "text/cloud-boothook"),
-    ("#include-once", "text/x-include-once-url"),
-    ("#include", "text/x-include-url"),
-    ("#part-handler", "text/part-handler"),
-    ("## template: jinja", "text/jinja2"),
-    ("#!", "text/x-shellscript"),
-)
-"""How cloud-init tells what user-data is (its documentation, "user-data formats"); the first match counts."""
+from provision.user_data import MIME, kind_of
 
+LABEL = "cidata"
 SECTOR = 2048
 DIRECTORY_DATE = bytes((100, 1, 1, 0, 0, 0, 0))
 """2000-01-01 in a directory record (ECMA-119 9.1.5): pycdlib would write the present time."""
@@ -50,12 +39,12 @@ def user_data_multipart(user: str | None, agent_part: str) -> bytes:
 def _user_parts(user: str | None) -> list[bytes]:
     if user is None or not user.strip():
         return []
-    if "mime-version:" in user[:4096].lower():  # cloud-init's own test
+    kind = kind_of(user)
+    if kind == MIME:
         return _mime_parts(user)
-    for start, kind in TYPES:
-        if user.startswith(start):
-            return [_part("user-data", kind, user)]
-    first = user.split("\n", 1)[0][:60]
+    if kind:
+        return [_part("user-data", kind, user)]
+    first = user.lstrip().split("\n", 1)[0][:60]
     raise ValueError(
         f"user-data begins with {first!r}, which cloud-init ignores; cloud-config begins with #cloud-config"
     )

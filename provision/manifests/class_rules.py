@@ -94,6 +94,8 @@ def _performance(spec: VMClassSpec) -> Found:
     if spec.memory < 16 * quantity.GIB:
         what = f"{quantity.show(spec.memory)} of memory for a VM that runs VMs"
         yield rulebook.NESTED_MEMORY, ("spec", "memory"), what
+    if spec.resource_limits.cpu_limit is None and spec.resource_limits.cpu_shares is None:
+        yield rulebook.NESTED_LIMITS, NESTED, "it runs VMs, and nothing limits its CPU time"
 
 
 def _sizes(spec: VMClassSpec) -> Found:

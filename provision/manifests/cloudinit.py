@@ -68,6 +68,10 @@ def check_ignition(found: Text) -> Iterator[Problem]:
             fault = "has no ignition.version"
         elif not ignition["version"].startswith("3."):
             fault = "is of a version that is not 3.x"
+        elif isinstance(around := ignition.get("config"), dict) and around.get("replace"):
+            path = found.document.path(*found.loc)
+            what = "ignition.config.replace is set"
+            yield rulebook.IGNITION_REPLACED.broken(found.document.places.place(found.loc), path, what)
     except (json.JSONDecodeError, RecursionError) as e:
         line = getattr(e, "lineno", 1)
         fault = f"is not JSON: {getattr(e, 'msg', 'nested too deep')}"

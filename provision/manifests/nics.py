@@ -9,6 +9,9 @@ from provision.manifests.schemas.virtualmachine import Network
 from provision.manifests.tree import Loc
 from provision.model import NetworkSpec, ProviderSpec
 
+APART = ("nat", "isolated", "host-only")
+"""Types of a network that keep its VMs to themselves."""
+
 
 def wanted_nics(join: Join, provider: ProviderSpec | None) -> tuple[NetworkSpec, ...]:
     if provider is None or provider.type not in networks.KINDS:
@@ -25,6 +28,27 @@ def wanted_nics(join: Join, provider: ProviderSpec | None) -> tuple[NetworkSpec,
     # The guest finds them by their MACs, also those that go on with DHCP.
     macs = (nic.mac or networks.own_mac(join.document.key, i, provider.type) for i, nic in enumerate(nics))
     return tuple(msgspec.structs.replace(nic, mac=mac) for nic, mac in zip(nics, macs, strict=True))
+
+
+def shared_networks(join: Join, provider: ProviderSpec) -> list[str]:
+    """The networks of a VM on which other machines may stand unfiltered, as far as its documents tell.
+
+    What is behind the bare name of a libvirt network, they do not.
+    """
+    names = []
+    for network in join.spec.networks:
+        ref = network.network_ref
+        found = ref and join.documents.find(VMNetworkAttachment, ref.namespace or join.document.namespace, ref.name)
+        config = found.model.spec.network if found and found.model else None
+        if config is None:
+            apart = provider.type == "libvirt"
+        elif provider.type == "libvirt":
+            apart = config.libvirt is not None and config.libvirt.filter_ref is not None
+        else:
+            apart = config.proxmox is not None and config.proxmox.firewall
+        if not apart and (config is None or config.type not in APART):
+            names.append(network.name)
+    return names
 
 
 def _default_network(join: Join, provider: ProviderSpec) -> str | None:

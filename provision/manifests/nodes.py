@@ -119,7 +119,9 @@ class _Builder:
             if tag == "float":
                 return float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan").replace(".Inf", "inf"))
         except ValueError:
-            raise Refused(node, f"{shown(text)} is not a number") from None
+            too_long = len(text) > LONGEST_NUMBER and text.isalnum()
+            why = "is too long for a number; put it in quotes if it is text" if too_long else "is not a number"
+            raise Refused(node, f"{shown(text)} {why}") from None
         if tag == "bool" and text.lower() in _BOOLEANS:
             return _BOOLEANS[text.lower()]
         if tag == "null":

@@ -145,7 +145,7 @@ URL_PASSWORD = Rule(
 )
 KUBECTL_REQUIRED = Rule(
     "kubectl-required",
-    _WARNING,
+    _NOTE,
     "kubectl would refuse this Provider, nestproof does without",
     "add it if VirtRigaud is to use the manifest",
 )
@@ -213,10 +213,43 @@ USERDATA_HEADER = Rule(
     "userdata-header",
     _ERROR,
     "cloud-init ignores user-data whose first line does not say what it is",
-    "begin with #cloud-config (or #!, or a MIME header)",
+    "begin with #cloud-config (or #!, #include, ## template: jinja, or a MIME message)",
 )
 USERDATA_YAML = Rule(
     "userdata-yaml", _ERROR, "cloud-init ignores a cloud-config that it cannot read, whole", "correct the line"
+)
+USERDATA_KEY = Rule(
+    "userdata-key", _WARNING, "cloud-init passes over a key that it does not know, in silence", "correct its name"
+)
+GUEST_PASSWORD = Rule(
+    "guest-password",
+    _WARNING,
+    "whoever reads the manifest, the seed or the guest's cloud-init files can log in",
+    "use ssh_authorized_keys, or hashed_passwd in user-data that a secretRef names",
+)
+GUEST_PASSWORD_LOGIN = Rule(
+    "guest-password-login",
+    _WARNING,
+    "passwords can then be tried by SSH, on a VM that can run others",
+    "leave it out, and log in with keys",
+)
+GUEST_DEFAULT_USER = Rule(
+    "guest-default-user",
+    _NOTE,
+    "the name is the first that anybody tries who wants to get in, and what runs as it may do everything",
+    "choose another name, and narrow its sudo rule",
+)
+NESTED_ISOLATION = Rule(
+    "nested-isolation",
+    _NOTE,
+    "its own VMs add attack surface, and on a shared network they stand beside other machines",
+    "give it a network of its own (VMNetworkAttachment spec.network.type: isolated or nat), or filter it",
+)
+NESTED_LIMITS = Rule(
+    "nested-limits",
+    _NOTE,
+    "all that its own VMs do counts as this one's load, and its neighbours have to wait for it",
+    "set resourceLimits.cpuLimit or cpuShares",
 )
 SECRET_VALUE = Rule("secret-value", _ERROR, "it cannot be handed to the guest", "encode it again, or use stringData")
 IGNITION = Rule(
@@ -224,6 +257,12 @@ IGNITION = Rule(
     _ERROR,
     "a guest with Ignition refuses to boot with a config that it cannot read",
     "give Ignition JSON of version 3; translate Butane's YAML with butane",
+)
+IGNITION_REPLACED = Rule(
+    "ignition-replaced",
+    _WARNING,
+    "the guest throws away this config for the one that is named there, and with it the agent, so no proof comes",
+    "use ignition.config.merge",
 )
 IGNITION_TWICE = Rule(
     "ignition-with-cloud-init",

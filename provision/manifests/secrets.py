@@ -10,6 +10,7 @@ The first place that has the Secret counts as a whole. No value is ever shown.
 import base64
 import binascii
 import re
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from provision.model import Problem
 
 DIRECTORY = "NESTPROOF_SECRETS"
 PREFIX = "NESTPROOF_SECRET_"
+GZIP = b"\x1f\x8b"
 SIZE_LIMIT = 1 << 20
 """Bytes of one value, as Kubernetes has it for a whole Secret."""
 
@@ -90,9 +92,26 @@ def _decoded(secret: Document[Secret], key: str, value: str) -> Text | Problem:
     except (binascii.Error, ValueError):
         return rulebook.SECRET_VALUE.broken(secret.at(*loc), secret.path(*loc), "the value is not base64")
     try:
-        return Text(content.decode(), secret, loc)
-    except UnicodeDecodeError:
-        return rulebook.SECRET_VALUE.broken(secret.at(*loc), secret.path(*loc), "the value is not UTF-8 text")
+        return Text(_unpacked(content).decode(), secret, loc)
+    except ValueError as e:
+        what = "is not UTF-8 text" if isinstance(e, UnicodeError) else str(e)
+        return rulebook.SECRET_VALUE.broken(secret.at(*loc), secret.path(*loc), f"the value {what}")
+
+
+def _unpacked(content: bytes) -> bytes:
+    """User-data may be packed by gzip, which cloud-init unpacks itself; ours goes beside it. Raises ValueError."""
+    if not content.startswith(GZIP):
+        return content
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        found = unpacker.decompress(content, SIZE_LIMIT)
+    except zlib.error as e:
+        raise ValueError("is damaged gzip") from e
+    if unpacker.unconsumed_tail:
+        raise ValueError(f"unpacks to more than {SIZE_LIMIT >> 20} MiB")
+    if not unpacker.eof:
+        raise ValueError("is gzip that was cut off")
+    return found
 
 
 def _mounted(source: Document[Any], loc: Loc, name: str, environment: Mapping[str, str]) -> Entries | None:
@@ -107,7 +126,7 @@ def _mounted(source: Document[Any], loc: Loc, name: str, environment: Mapping[st
                 content = stream.read(SIZE_LIMIT + 1)
             if len(content) > SIZE_LIMIT:
                 raise ValueError(f"is larger than {SIZE_LIMIT >> 20} MiB")
-            values[file.name] = Text(content.decode(), source, loc)
+            values[file.name] = Text(_unpacked(content).decode(), source, loc)
         except (OSError, ValueError) as e:
             why = e.strerror if isinstance(e, OSError) else "is not UTF-8" if isinstance(e, UnicodeError) else str(e)
             what = f"{shown(str(file), 200)} cannot be read: {why}"

@@ -7,25 +7,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from provision.manifests import rulebook, syntax
+from provision.manifests import cloudconfig, rulebook, syntax
 from provision.manifests.rulebook import Rule
 from provision.manifests.sources import Source
 from provision.manifests.text import shown
 from provision.model import Problem
-
-_HEADERS = (
-    "#cloud-config",
-    "#!",
-    "#include",
-    "#cloud-boothook",
-    "#part-handler",
-    "#upstart-job",
-    "## template: jinja",
-    "content-type:",
-    "mime-version:",
-    "from ",
-)
-"""How user-data may begin, in any case (cloud-init, handlers.INCLUSION_TYPES_MAP, and the start of a MIME message)."""
+from provision.user_data import kind_of
 
 _LINES = (
     (rulebook.GUEST_NESTED_PARAMETER, ("modprobe", "kvm_", "nested=")),
@@ -40,11 +27,12 @@ _KEY = re.compile(r"(ssh-(?:rsa|ed25519|dss)|(?:sk-)?(?:ecdsa|ssh)-[a-z0-9@.-]{1
 
 def check(text: str) -> Iterator[tuple[Rule, int, str]]:
     """Broken rules with the line (from 1) and what was found there."""
-    start = text.lstrip()
-    if not start.lower().startswith(_HEADERS):
-        first = shown(start.splitlines()[0]) if start else "nothing"
-        yield rulebook.USERDATA_HEADER, 1, f'user-data begins with "{first}"' if start else "user-data is empty"
-    elif start.lower().startswith("#cloud-config") and not start.lower().startswith("#cloud-config-"):
+    kind = kind_of(text)
+    if not kind:
+        start = text.lstrip()
+        what = f'user-data begins with "{shown(start.splitlines()[0])}"' if start else "user-data is empty"
+        yield rulebook.USERDATA_HEADER, 1, what
+    elif kind == "text/cloud-config":
         yield from _cloud_config(text)
     for number, line in enumerate(text.splitlines(), 1):
         command = line.strip().removeprefix("- ")
@@ -67,6 +55,8 @@ def _cloud_config(text: str) -> Iterator[tuple[Rule, int, str]]:
                 return
         elif not isinstance(document.value, dict):
             yield rulebook.USERDATA_YAML, document.start.line, "the cloud-config is not a mapping"
+        else:
+            yield from cloudconfig.check(document)
     if len(documents) > 1:
         yield rulebook.USERDATA_YAML, 1, "the cloud-config holds several YAML documents"
 

@@ -6,10 +6,11 @@ import msgspec
 
 from provision.manifests import annotations, class_rules, cloudinit, image_rules, quantity, requests, rulebook
 from provision.manifests.join import Join
-from provision.manifests.nics import wanted_nics
+from provision.manifests.nics import shared_networks, wanted_nics
 from provision.manifests.reaching import placement, wanted_provider
 from provision.manifests.schemas import VMClass, VMImage
 from provision.manifests.schemas.vmclass import ResourceLimits
+from provision.manifests.text import listed
 from provision.model import ExtraDisk, Firmware, Gpus, ImageSpec, Limits, ProviderSpec, VmSpec
 
 
@@ -37,6 +38,9 @@ def wanted_vm(join: Join) -> VmSpec | None:
     if provider.type == "vsphere" and shape.performance_profile.nested_virtualization and join.spec.resources.gpu:
         what = f"class {a_class.name} is nested, the VM has a GPU"
         join.broken(rulebook.NESTED_GPU, ("spec", "resources", "gpu"), what)
+    if shape.performance_profile.nested_virtualization and (shared := shared_networks(join, provider)):
+        what = f"it runs VMs, and other machines may be on {listed(shared, 'and')}"
+        join.broken(rulebook.NESTED_ISOLATION, ("spec", "networks"), what)
     if join.has_error():
         return None
     profile, security = shape.performance_profile, shape.security_profile

@@ -7,11 +7,13 @@ import pytest
 from click.testing import CliRunner
 
 from commands.failures import Failure
-from commands.fields import check_types, fields_text
+from commands.fields import fields_text, provider_type
 from hostcheck.checks import catalogue
 from hostcheck.told import TOLD, Told
 from nestproof import cli
 from provision.accounting import TABLES
+from provision.accounting_versions import Version
+from provision.manifests import structure
 from provision.manifests.rulebook import RULES
 
 ROOT = Path(__file__).parents[3]
@@ -32,14 +34,36 @@ def test_user_data_is_not_shown() -> None:
     assert "cloud-config" not in fields_text([EXAMPLE], "libvirt")
 
 
-def test_an_unknown_provider_is_one_line() -> None:
-    with pytest.raises(Failure, match="no provider type 'libvrit'") as caught:
-        check_types(["libvrit"])
-    assert caught.value.hint == "did you mean libvirt?"
-    check_types(list(TABLES))
+@pytest.mark.parametrize(
+    ("word", "says", "hint"),
+    [
+        ("libvrit", "no provider type 'libvrit'", "did you mean libvirt?"),
+        ("libvrit@6.0", "no provider type 'libvrit'", "did you mean libvirt@6.0?"),
+        ("libvirt@new", "--provider libvirt@new: 'new' is no version", ""),
+        ("libvirt@", "--provider libvirt@: '' is no version", ""),
+        ("proxmox@6.4", "the oldest proxmox that nestproof drives is 7.0", ""),
+    ],
+)
+def test_an_unknown_provider_is_one_line(word: str, says: str, hint: str) -> None:
+    with pytest.raises(Failure, match=re.escape(says)) as caught:
+        provider_type(word)
+    assert caught.value.hint == hint
 
 
-@pytest.mark.parametrize("rule", RULES)
+def test_providers_may_be_of_a_version() -> None:
+    assert [provider_type(name) for name in TABLES] == [(name, None) for name in TABLES]
+    assert provider_type("libvirt@6.4.0") == ("libvirt", Version((6, 4, 0)))
+
+
+def test_an_older_version_is_told_apart() -> None:
+    example = str(ROOT / "examples/hypervisor.yaml")
+    old, new = (fields_text([example], "proxmox", Version((8, minor))) for minor in (1, 2))
+    assert old.startswith("\nOn proxmox 8.1: ") and new.startswith("\nOn proxmox 8.2: ")
+    assert re.search(r"refused +VMClass spec.securityProfile.vtdEnabled +true: a virtual IOMMU needs 8.2 or newer", old)
+    assert "needs 8.2" not in new
+
+
+@pytest.mark.parametrize("rule", structure.RULES | RULES)
 def test_every_rule_is_explained(rule: str) -> None:
     result = CliRunner().invoke(cli, ["explain", rule], standalone_mode=False)
     assert result.exception is None

@@ -3,7 +3,8 @@
 import pytest
 from manifest_texts import CLASS, IMAGE, PROVIDER, VM, outcome
 
-from provision.accounting import TABLES, account, look_up
+from provision.accounting import TABLES, account, account_fields, look_up
+from provision.accounting_versions import OLDEST, SINCE, Version
 from provision.manifests.leaves import schema_leaves
 from provision.manifests.schemas import KINDS
 from provision.model import FieldAccount, Handling
@@ -56,6 +57,49 @@ def test_the_most_telling_pattern_wins() -> None:
     assert look_up(table, "K m.*", "K m.other")[1] == "any key"
     with pytest.raises(KeyError):
         look_up(table, "K b")
+
+
+@pytest.mark.parametrize("provider", sorted(TABLES))
+def test_every_version_is_of_some_entry(provider: str) -> None:
+    """What changed with a version is a leaf, and is otherwise now, else there would be nothing to say."""
+    assert SINCE.keys() == OLDEST.keys() == TABLES.keys()
+    for pattern, since in SINCE[provider].items():
+        path, _, value = pattern.partition("=")
+        leaf = path.replace("**", "inline")
+        assert look_up(TABLES[provider], leaf, leaf, value or None)[0] != since.before[0]
+        assert since.version > OLDEST[provider]
+
+
+def test_versions_of_proxmox_are_those_that_its_provider_refuses() -> None:
+    pytest.importorskip("proxmoxer", reason="proxmoxer is not installed (pip install 'nestproof[proxmox]')")
+    from provision.providers.proxmox.gates import GATES
+
+    assert {gate.path: gate.since for gate in GATES} == {
+        path: since.version.parts for path, since in SINCE["proxmox"].items() if "securityProfile" in path
+    }
+
+
+def test_versions_of_libvirt_are_those_that_its_provider_tells_apart() -> None:
+    pytest.importorskip("libvirt", reason="libvirt-python is not installed (pip install 'nestproof[libvirt]')")
+    from provision.providers.libvirt import machine
+
+    def number(version: Version) -> int:
+        return version.parts[0] * 1_000_000 + version.parts[1] * 1000
+
+    assert number(OLDEST["libvirt"]) == machine.OLDEST
+    known = {number(since.version) for since in SINCE["libvirt"].values()}
+    assert known == {machine.FW_CFG, machine.FIRMWARE_FEATURES}
+
+
+@pytest.mark.parametrize(
+    ("version", "handling"), [("6.4", Handling.REFUSED), ("6.5", Handling.HONOURED), ("12", Handling.HONOURED)]
+)
+def test_a_field_is_accounted_for_by_version(version: str, handling: Handling) -> None:
+    ignition = '  userData: {ignition: {inline: \'{"ignition": {"version": "3.0.0"}}\'}}\n'
+    (vm,), _ = outcome(PROVIDER, CLASS, IMAGE, VM + ignition)
+    found = {a.path: a for a in account_fields(vm.fields, "libvirt", Version.read(version))}
+    assert found["VirtualMachine spec.userData.ignition.inline"].handling is handling
+    assert found["VMClass spec.cpu"].handling is Handling.HONOURED
 
 
 def test_what_was_set_is_accounted_for_and_nothing_else() -> None:

@@ -1,10 +1,11 @@
 """What a VM needs of its provider besides an endpoint: credentials, trust, places and networks; secrets never show."""
 
 import base64
+import json
 from pathlib import Path
 
 import pytest
-from manifest_texts import CLASS, IMAGE, PROVIDER, VM, joined, read, rules
+from manifest_texts import CLASS, IMAGE, PROVIDER, VM, joined, outcome, read, rules
 
 from provision.manifests import access, resolve
 from provision.model import (
@@ -210,6 +211,11 @@ def test_ignition() -> None:
     assert (vm.ignition, vm.user_data) == ('{"ignition": {"version": "3.4.0"}}', None)
     for wrong in ("variant: fcos", "[]", "{}", '{"ignition": {"version": "2.2.0"}}', "[" * 100_000):
         assert "ignition" in faults(PROVIDER, CLASS, IMAGE, VM + text % wrong), wrong[:40]
+    for config, rule in (("replace", ["ignition-replaced"]), ("merge", [])):
+        given = json.dumps({"ignition": {"version": "3.4.0", "config": {config: {"source": "https://h/c.ign"}}}})
+        vms, problems = outcome(PROVIDER, CLASS, IMAGE, VM + text % given)
+        assert [problem.rule for problem in problems] == rule
+        assert len(vms) == 1
     both = '  userData: {ignition: {inline: "{}"}, cloudInit: {inline: "#cloud-config"}}\n'
     assert "ignition-with-cloud-init" in faults(PROVIDER, CLASS, IMAGE, VM + both)
 

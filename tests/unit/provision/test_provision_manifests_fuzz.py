@@ -13,7 +13,8 @@ from provision.manifests import load, resolve
 from provision.manifests.leaves import schema_leaves
 from provision.manifests.schemas import KINDS
 
-SOUND = joined(PROVIDER, CLASS + "  performanceProfile: {nestedVirtualization: true}\n", IMAGE, VM)
+NESTED = "  performanceProfile: {nestedVirtualization: true}\n  resourceLimits: {cpuShares: 100}\n"
+SOUND = joined(PROVIDER, CLASS + NESTED, IMAGE, VM)
 PIECES = [
     "\t",
     "- ",

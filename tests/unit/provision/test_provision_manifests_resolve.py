@@ -1,6 +1,7 @@
 """Documents joined into wanted VMs: references, namespaces, defaults, overrides, secrets, origins."""
 
 import base64
+import gzip
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from provision.model import (
 )
 
 HEX = "0123456789abcdef" * 4
+BOMB = base64.b64encode(gzip.compress(bytes(2 << 20))).decode()
 NETWORK = """\
 apiVersion: infra.virtrigaud.io/v1beta1
 kind: VMNetworkAttachment
@@ -258,7 +260,12 @@ USERDATA = "  userData: {cloudInit: {secretRef: {name: s}}}\n"
 def test_user_data_from_a_secret(key: str) -> None:
     text = "#cloud-config\npassword: hunter2\n"
     encoded = base64.b64encode(text.encode()).decode()
-    for entries in (f'stringData: {{{key}: "#cloud-config\\npassword: hunter2\\n"}}', f"data: {{{key}: {encoded}}}"):
+    packed = base64.b64encode(gzip.compress(text.encode())).decode()
+    for entries in (
+        f'stringData: {{{key}: "#cloud-config\\npassword: hunter2\\n"}}',
+        f"data: {{{key}: {encoded}}}",
+        f"data: {{{key}: {packed}}}",
+    ):
         vm = one(PROVIDER, CLASS, IMAGE, VM + USERDATA, secret(entries))
         assert vm.user_data == text
         assert "hunter2" not in repr(vm) + repr(vm.fields)
@@ -269,7 +276,10 @@ def test_user_data_from_a_secret(key: str) -> None:
     ("entries", "namespace", "expected"),
     [
         ("data: {user-data: '*'}", "default", "Secret data.user-data: the value is not base64"),
-        ("data: {user-data: H4sI}", "default", "Secret data.user-data: the value is not UTF-8 text"),
+        ("data: {user-data: //79}", "default", "Secret data.user-data: the value is not UTF-8 text"),
+        ("data: {user-data: H4sI}", "default", "Secret data.user-data: the value is gzip that was cut off"),
+        ("data: {user-data: H4v/////}", "default", "Secret data.user-data: the value is damaged gzip"),
+        (f"data: {{user-data: {BOMB}}}", "default", "Secret data.user-data: the value unpacks to more than 1 MiB"),
         ("data: {other: ''}", "default", "Secret default/s has none of the keys userdata, user-data, cloud-init or"),
         ("data: {user-data: ''}", "other", "Secret s is in namespace other (<stdin>:28:1), not in default"),
         ("stringData: {user-data: x}", "default", 'Secret stringData.user-data: user-data begins with "x": cloud-init'),
@@ -280,6 +290,27 @@ def test_secrets_that_cannot_be_used(entries: str, namespace: str, expected: str
     assert vms == []
     (line,) = lines(problems)
     assert expected in line
+
+
+@pytest.mark.parametrize(
+    ("network", "noted"),
+    [
+        ("{type: bridged, libvirt: {networkName: br-lan}}", True),
+        ("{libvirt: {networkName: br-lan}}", True),
+        ("{libvirt: {networkName: br-lan, filterRef: {filter: clean-traffic}}}", False),
+        ("{type: isolated, libvirt: {networkName: br-lan}}", False),
+    ],
+)
+def test_a_vm_that_runs_vms_on_a_shared_network_is_a_note(network: str, noted: bool) -> None:
+    vm = VM.replace("[{name: default}]", "[{name: a}, {name: b, networkRef: {name: lan}}]")
+    attachment = NETWORK.replace("{libvirt: {networkName: br-lan}}", network)
+    limits = "  resourceLimits: {cpuShares: 100}\n"
+    _, problems = outcome(PROVIDER, CLASS + limits, IMAGE, attachment, vm)
+    assert rules(problems) == []
+    nested = limits + "  performanceProfile: {nestedVirtualization: true}\n"
+    _, problems = outcome(PROVIDER, CLASS + nested, IMAGE, attachment, vm)
+    assert rules(problems) == ["nested-isolation"] * noted
+    assert noted is any("it runs VMs, and other machines may be on b:" in line for line in lines(problems))
 
 
 def test_no_networks_is_a_note() -> None:

@@ -12,12 +12,18 @@ VBS = "{nestedVirtualization: true, virtualizationBasedSecurity: true}"
 
 
 def nested(**sizes: str) -> str:
-    text = CLASS + "  performanceProfile: {nestedVirtualization: true}\n"
+    text = CLASS + "  performanceProfile: {nestedVirtualization: true}\n  resourceLimits: {cpuShares: 1000}\n"
     return text.replace("cpu: 8", f"cpu: {sizes.get('cpu', '8')}").replace("16Gi", sizes.get("memory", "16Gi"))
 
 
 def image(source: str) -> str:
     return IMAGE.replace("libvirt: {path: disk.qcow2}", source)
+
+
+def cloud_config(*text: str) -> str:
+    """As the user-data of a VM; its first line is the 13th."""
+    return "".join(f"{line}\n" for line in ("  userData:", "    cloudInit:", "      inline: |", "        #cloud-config",
+        *(f"        {line}" for line in text)))  # fmt: skip
 
 
 CASES = [
@@ -44,6 +50,7 @@ CASES = [
         "7:70",
     ),
     ("nested-cpu-size", nested(cpu="7"), "5:8"),
+    ("nested-limits", CLASS + "  performanceProfile: {nestedVirtualization: true}\n", "7:46"),
     ("nested-memory-size", nested(memory="16383Mi"), "6:11"),
     ("unit-forgotten", CLASS.replace("16Gi", "16"), "6:11"),
     ("unit-forgotten", CLASS + "  diskDefaults: {size: 40}\n", "7:24"),
@@ -95,6 +102,14 @@ VM_CASES = [
     ("userdata-yaml", '  userData: {cloudInit: {inline: "#cloud-config\\n- a"}}\n', "9:34"),
     ("userdata-yaml", '  userData: {cloudInit: {inline: "#cloud-config\\na: 1\\n---\\nb: 1"}}\n', "9:34"),
     ("ssh-key-invalid", '  userData: {cloudInit: {inline: "#cloud-config\\nk: ssh-rsa AAAA... me"}}\n', "9:34"),
+    ("userdata-key", cloud_config("a: 1", "packges: [qemu]"), "14:9"),
+    ("guest-password", cloud_config("password: hunter2"), "13:9"),
+    ("guest-password", cloud_config("users:", "  - default", "  - {name: a, plain_text_passwd: hunter2}"), "15:11"),
+    ("guest-password", cloud_config("chpasswd:", "  expire: false", "  list: |", "    a:hunter2"), "15:11"),
+    ("guest-password", cloud_config("chpasswd: {list: ['a:R', 'b:hunter2']}"), "13:9"),
+    ("guest-password", cloud_config("chpasswd: {users: [{name: a, password: hunter2, type: text}]}"), "13:9"),
+    ("guest-password-login", cloud_config("ssh_pwauth: yes"), "13:9"),
+    ("guest-default-user", cloud_config("users:", "  - name: ubuntu", "    sudo: ALL=(ALL) NOPASSWD:ALL"), "14:11"),
 ]
 
 
@@ -106,6 +121,7 @@ def test_a_vm_breaks_the_rule(rule: str, addition: str, place: str) -> None:
     hits = [problem for problem in problems if problem.rule == rule]
     assert [f"{p.origin.line}:{p.origin.column}" for p in hits] == [place], lines(problems)
     assert bool(vms) is (hits[0].severity is not Severity.ERROR)
+    assert "hunter2" not in str(problems)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +155,11 @@ def test_in_guest_checks_of_the_wrong_level(line: str, rule: str | None) -> None
         "#include\nhttps://h/x",
         "## template: jinja\n#cloud-config\na: {{ v1.x }}",
         "MIME-Version: 1.0\n",
-        'Content-Type: multipart/mixed; boundary="b"\n',
+        'Content-Type: multipart/mixed; boundary="b"\nMIME-Version: 1.0\n',
+        "#cloud-config\nmy_own_module: {packges: 1}\npassword: $6$abc$def\nssh_pwauth: false\nusers: [default, ubuntu]",
+        "#cloud-config\nchpasswd: {list: [a:RANDOM], users: [{name: a, password: $y$x$y}, {name: b, type: RANDOM}]}",
+        "#cloud-config\nusers: [{name: me, sudo: 'ALL=(ALL) NOPASSWD:ALL'}, {name: ubuntu, sudo: 'ALL=(ALL) ALL'}]",
+        "#cloud-config\nusers: {a: b}\nchpasswd: x\npassword: 1",
         "#cloud-config-archive\n- a",
         "#cloud-config\nusers: [{ssh_authorized_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA me@host]}]",
         "#cloud-config\na: 1\na: 2\nb: !!binary aGk=",
@@ -175,10 +195,12 @@ def test_every_rule_is_broken_by_some_test() -> None:
         "cpu",
         "ca-unreadable",
         "ignition",
+        "ignition-replaced",
         "ignition-with-cloud-init",
         "no-credentials",
         "static-address-prefix",
         "image-wrong-provider",
+        "nested-isolation",
         "network-without-name",
         "no-image",
         "no-networks",

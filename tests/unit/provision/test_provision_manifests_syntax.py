@@ -44,6 +44,7 @@ def tree(text: str) -> Tree:
         ('a: "\\0"\n', "1:4: error: holds a NUL or half a character; no hypervisor takes that"),
         ('a: "\\ud800"\n', "1:4: error: holds a NUL or half a character; no hypervisor takes that"),
         ("a: 0x" + "f" * 9000 + "\n", "1:4: error: 0xfff"),
+        ("a: " + "0" * 64 + "\n", f"1:4: error: {'0' * 64} is too long for a number; put it in quotes if it is text"),
         ("- a\n", "1:1: error: expected a mapping with apiVersion, kind, metadata and spec, got a list"),
         ("just words\n", "1:1: error: expected a mapping with apiVersion, kind, metadata and spec, got a string"),
     ],

@@ -39,6 +39,8 @@ def parts(data: bytes) -> list[tuple[str, bytes]]:
         ("#include\nhttps://example.org/x\n", "text/x-include-url"),
         ("#cloud-config-archive\n- type: text/cloud-config\n", "text/cloud-config-archive"),
         ("## template: jinja\n#cloud-config\n", "text/jinja2"),
+        ("\n  #Cloud-Config\na: 1\n", "text/cloud-config"),
+        ("## Template: Jinja\n#!/bin/sh\n", "text/jinja2"),
         ("#cloud-config\n# " + "long " * 400 + "\r\n", "text/cloud-config"),
     ],
 )
