@@ -6,11 +6,13 @@ one key spelt out), `Kind path.**` (everything below; the longest wins).
 """
 
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from provision import accounting_libvirt, accounting_proxmox, accounting_vsphere
-from provision.accounting_versions import SINCE, Since, Version
 from provision.model import FieldAccount, Handling, SetField, VmSpec
+
+if TYPE_CHECKING:
+    from provision.accounting_versions import Since, Version
 
 Table = Mapping[str, tuple[Handling, str]]
 E = TypeVar("E")
@@ -33,13 +35,13 @@ def account(vm: VmSpec, provider_type: str) -> tuple[FieldAccount, ...]:
 
 
 def account_fields(
-    fields: Iterable[SetField], provider_type: str, version: Version | None = None
+    fields: Iterable[SetField], provider_type: str, version: "Version | None" = None
 ) -> tuple[FieldAccount, ...]:
     """The same for any fields, whatever provider they were written for; of the newest version unless one is named.
 
     Raises KeyError as `account` does.
     """
-    table, since = TABLES[provider_type], SINCE[provider_type] if version else {}
+    table, since = TABLES[provider_type], _since(provider_type) if version else {}
     return tuple(_account(field, table, since, version) for field in fields)
 
 
@@ -56,16 +58,22 @@ def look_up(table: Mapping[str, E], schema: str, path: str = "", value: str | No
     raise KeyError(schema)
 
 
-def _account(field: SetField, table: Table, since: Mapping[str, Since], version: Version | None) -> FieldAccount:
+def _account(field: SetField, table: Table, since: "Mapping[str, Since]", version: "Version | None") -> FieldAccount:
     handling, how = look_up(table, field.schema, field.path, field.value)
-    if version is not None and (first := _since(field, since)) and version < first.version:
+    if version is not None and (first := _first(field, since)) and version < first.version:
         handling, how = first.before
     if field.is_default and (field.value == "false" or handling not in (Handling.HONOURED, Handling.INFORMATIVE)):
         handling, how = Handling.HONOURED, "the default: it asks for nothing"
     return FieldAccount(field.path, field.value, handling, how, field.origin)
 
 
-def _since(field: SetField, since: Mapping[str, Since]) -> Since | None:
+def _since(provider_type: str) -> "Mapping[str, Since]":
+    from provision.accounting_versions import SINCE  # late: plan and apply ask the host instead
+
+    return SINCE[provider_type]
+
+
+def _first(field: SetField, since: "Mapping[str, Since]") -> "Since | None":
     try:
         return look_up(since, field.schema, field.path, field.value)
     except KeyError:

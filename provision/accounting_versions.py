@@ -4,15 +4,15 @@ the same by what they find on a host.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from provision.model import Handling
 
 _APPROXIMATED, _REFUSED = Handling.APPROXIMATED, Handling.REFUSED
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Version:
+class Version(msgspec.Struct, frozen=True):
     """Of a provider, as people write it."""
 
     parts: tuple[int, ...]
@@ -24,12 +24,14 @@ class Version:
             raise ValueError(f"{text!r} is no version; write it as 8 or 8.2")
         return cls(tuple(int(part) for part in text.split(".")))
 
+    def __lt__(self, other: "Version") -> bool:
+        return self.parts < other.parts
+
     def __str__(self) -> str:
         return ".".join(map(str, self.parts))
 
 
-@dataclass(frozen=True, slots=True)
-class Since:
+class Since(msgspec.Struct, frozen=True):
     """From which version on the table holds, and what becomes of the field before."""
 
     version: Version

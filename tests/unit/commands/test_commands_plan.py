@@ -1,8 +1,8 @@
 """A plan as people read it."""
 
-from dataclasses import replace
 from pathlib import Path
 
+from msgspec.structs import replace
 from vm_factory import image, tiny_image, wanted
 
 from commands.plan import plan_texts
@@ -11,7 +11,9 @@ from provision.provider import Difference, Plan, Power, Step
 
 def plan(tmp_path: Path, name: str, detail: str = "1 GiB") -> Plan:
     vm = replace(wanted(image(tiny_image(tmp_path))), name=name)
-    return Plan(vm, (Step("create", "disk", detail),), (), (), (), f'<domain name="{name}"/>')
+    return Plan(
+        vm=vm, steps=(Step("create", "disk", detail),), accounts=(), notes=(), evidence=(), native=f"<vm {name}>"
+    )
 
 
 def test_one_vm_is_its_name_what_differs_the_steps_and_what_they_cost(tmp_path: Path) -> None:
