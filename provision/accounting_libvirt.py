@@ -9,7 +9,8 @@ _HONOURED, _APPROXIMATED = Handling.HONOURED, Handling.APPROXIMATED
 _UNSUPPORTED, _REFUSED, _INFORMATIVE = Handling.UNSUPPORTED, Handling.REFUSED, Handling.INFORMATIVE
 
 _MEDIUM = "a kind of medium is the host's own matter; the disk is thin"
-_ONE_POOL = "images and disks are kept in the pool `default`; the embedded driver keeps them as files of its own"
+_POOL = (_HONOURED, "the storage pool of this name (dir, fs or netfs) has the VM's disks and seed")
+_IMAGE_POOL = (_HONOURED, "the storage pool of this name has the image that disks are layers over")
 _NO_ENCRYPTION = (
     "disks are not encrypted: the key would lie beside them on the same host; encrypt that host's storage instead"
 )
@@ -100,7 +101,7 @@ _IMAGE: dict[str, tuple[Handling, str]] = {
     "VMImage spec.source.libvirt.format": (_HONOURED, "qcow2 or raw; a file of another format is refused"),
     "VMImage spec.source.libvirt.checksum": (_HONOURED, "the image is refused unless it has this digest"),
     "VMImage spec.source.libvirt.checksumType": (_HONOURED, "the algorithm of the checksum"),
-    "VMImage spec.source.libvirt.storagePool": (_UNSUPPORTED, _ONE_POOL),
+    "VMImage spec.source.libvirt.storagePool": _IMAGE_POOL,
     "VMImage spec.source.http.url": (_HONOURED, "downloaded once, where source.libvirt is not set"),
     "VMImage spec.source.http.checksum": (_HONOURED, "the image is refused unless it has this digest"),
     "VMImage spec.source.http.checksumType": (_HONOURED, "the algorithm of the checksum"),
@@ -127,7 +128,7 @@ _IMAGE: dict[str, tuple[Handling, str]] = {
         "an image that is in the cache with this URL and checksum is used again",
     ),
     "VMImage spec.prepare.storage.vsphere.**": _OTHER_PROVIDER,
-    "VMImage spec.prepare.storage.libvirt.storagePool": (_UNSUPPORTED, _ONE_POOL),
+    "VMImage spec.prepare.storage.libvirt.storagePool": _IMAGE_POOL,
     "VMImage spec.prepare.storage.libvirt.**": (
         _UNSUPPORTED,
         "how a disk takes its space is said by the class: spec.diskDefaults.type thin, thick or eagerzeroedthick",
@@ -171,7 +172,7 @@ _VM: dict[str, tuple[Handling, str]] = {
     ),
     "VirtualMachine spec.metaData.cloudInit.inline": (_HONOURED, "on the cloud-init seed"),
     "VirtualMachine spec.metaData.cloudInit.secretRef.**": (_HONOURED, "on the cloud-init seed"),
-    "VirtualMachine spec.placement.datastore": (_UNSUPPORTED, _ONE_POOL),
+    "VirtualMachine spec.placement.datastore": _POOL,
     "VirtualMachine spec.placement.**": _PLACEMENT,
     "VirtualMachine spec.placementRef.**": _PLACEMENT,
     "VirtualMachine spec.tags[]": FOR_PEOPLE,
@@ -193,7 +194,7 @@ _PROVIDER: dict[str, tuple[Handling, str]] = {
     ),
     "Provider spec.insecureSkipVerify": (_UNSUPPORTED, "TLS is verified by libvirt's own configuration"),
     "Provider spec.defaults.network": (_HONOURED, "the libvirt network of a VM that names none"),
-    "Provider spec.defaults.datastore": (_UNSUPPORTED, _ONE_POOL),
+    "Provider spec.defaults.datastore": (_HONOURED, "the storage pool of VMs that name none"),
     "Provider spec.defaults.**": _PLACEMENT,
 }
 

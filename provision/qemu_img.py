@@ -63,6 +63,11 @@ def create_copy(path: Path, source: Path, source_format: str, gib: int, prealloc
     grow(path, gib, preallocation)
 
 
+def flatten(path: Path, source: Path, source_format: str) -> None:
+    """A raw file at `path` with what a guest sees of `source`; what is empty stays a hole. Raises ValueError."""
+    _run("convert", "-q", "-f", source_format, "-O", "raw", str(source), str(path), timeout=COPYING)
+
+
 def create_empty(path: Path, gib: int, preallocation: str = "off") -> None:
     """An empty qcow2 of `gib` GiB. Raises ValueError."""
     _run("create", "-q", "-f", "qcow2", "-o", f"preallocation={preallocation}", str(path), f"{gib}G", timeout=COPYING)

@@ -119,15 +119,17 @@ def usable(document: Document[VMImage], provider_type: str) -> ImageSpec | Probl
     name, origin = document.name, document.origin
     prepare = document.model.spec.prepare
     prepared = prepare.storage if prepare else None
+    pool = prepared.libvirt.storage_pool if prepared and prepared.libvirt else None
+    if source.libvirt and source.libvirt.storage_pool:
+        pool = source.libvirt.storage_pool
     if provider_type == "libvirt" and source.libvirt and (source.libvirt.path or source.libvirt.url):
         part = source.libvirt
         path = _path(document, part.path) if part.path else None
-        pool = part.storage_pool or (prepared.libvirt.storage_pool if prepared and prepared.libvirt else None)
         verified = _checksum(document, downloads["libvirt"])
         return ImageSpec(name, path, part.url, part.format, verified, origin, storage=pool)
     if provider_type == "libvirt" and source.http:
         http = source.http
-        return ImageSpec(name, None, http.url, "qcow2", _checksum(document, downloads["http"]), origin)
+        return ImageSpec(name, None, http.url, "qcow2", _checksum(document, downloads["http"]), origin, storage=pool)
     storage = prepared.vsphere.datastore if prepared and prepared.vsphere else None
     if provider_type == "vsphere" and source.vsphere and (vsphere := source.vsphere):
         if vsphere.template_name:

@@ -42,8 +42,6 @@ class Row:
     read: bool = True
     cgroups: bool = False
     """Takes a daemon that has them: elsewhere unsupported, and found to be `none`."""
-    files: bool = False
-    """Takes disks that are files of ours: in a pool unsupported."""
 
 
 BIOS = {
@@ -52,7 +50,7 @@ BIOS = {
     "firmware": Row("BIOS", HONOURED),
     "guestToolsPolicy": Row("upgrade", UNSUPPORTED, read=False),
     "extraConfig.isolation": Row("'TRUE'", UNSUPPORTED, read=False),
-    "diskDefaults.type": Row("thick", HONOURED, files=True),
+    "diskDefaults.type": Row("thick", HONOURED),
     "diskDefaults.size": Row("1Gi", HONOURED),
     "diskDefaults.iops": Row("500", HONOURED),
     "diskDefaults.storageClass": Row("fast", UNSUPPORTED, read=False),
@@ -186,8 +184,7 @@ def test_every_field_is_as_asked_for_or_said_not_to_be(applied: tuple[dict[str, 
     wrong: list[str] = []
     for path, row in rows.items():
         account = found.accounts[f"VMClass spec.{path}"]
-        impossible = (row.cgroups and not found.is_daemon) or (row.files and found.is_daemon)
-        handling = UNSUPPORTED if impossible else row.handling
+        handling = UNSUPPORTED if row.cgroups and not found.is_daemon else row.handling
         if account.handling is not handling or not account.how:
             wrong.append(f"{path}: the account is {account.handling}, not {handling}: {account.how}")
         if not row.read:
@@ -230,6 +227,7 @@ def test_extra_disks_and_what_is_added_while_it_runs(place: Lab) -> None:
         for n, size in enumerate(("3 GiB", "1 GiB")):
             assert found.settings[f"VirtualMachine spec.disks[{n}].sizeGiB"].found == size
             assert found.accounts[f"VirtualMachine spec.disks[{n}].sizeGiB"].handling is HONOURED
+        assert found.settings["VirtualMachine spec.disks[1].type"].found == "thick"
         domain = place.provider._connection.lookupByName("default.other")  # type: ignore[attr-defined]
         domain.setVcpusFlags(2, libvirt.VIR_DOMAIN_AFFECT_LIVE)
         domain.attachDeviceFlags(

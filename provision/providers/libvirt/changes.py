@@ -77,7 +77,7 @@ def shrinking(present: Present, wanted: Settings) -> str:
 
 def extra_sizes(text: str) -> dict[str, str]:
     """The names and GiB of extra disks in a record."""
-    return {name: size for name, _, size in (word.partition(":") for word in text.split())}
+    return {name: size for name, size, *_ in (word.split(":") for word in text.split())}
 
 
 def steps(

@@ -5,8 +5,10 @@ from provision.model import FieldAccount, Firmware, Handling, VmSpec
 from provision.provider import ProviderError
 from provision.providers.libvirt.changes import Present, shrinking
 from provision.providers.libvirt.choose import where
+from provision.providers.libvirt.fitting import DEFAULT_POOL
 from provision.providers.libvirt.offer import Offer
 from provision.providers.libvirt.record import Settings
+from provision.providers.libvirt.site import pool_path
 
 DISK = "VMClass spec.diskDefaults.size"
 FIRMWARE = "VMClass spec.firmware"
@@ -35,6 +37,18 @@ def check_shrinking(vm: VmSpec, present: Present, wanted: Settings) -> None:
     fault = shrinking(present, wanted)
     if fault:
         raise ProviderError(f"{where(vm, DISK)}: {fault}", hint="destroy the VM first, or keep the size", refused=True)
+
+
+def check_moving(vm: VmSpec, present: Present, wanted: Settings) -> None:
+    """Disks stay in the pool that they were made in: what is on them would be lost, or left behind."""
+    before = present.settings
+    if before is not None and before.pool != wanted.pool:
+        old, new = before.pool or DEFAULT_POOL, wanted.pool or DEFAULT_POOL
+        raise ProviderError(
+            f"{where(vm, pool_path(vm))}: its disks are in the storage pool {old!r} and are not moved to {new!r}",
+            hint=f"name the pool {old!r} again, or destroy the VM first, which removes its disks",
+            refused=True,
+        )
 
 
 def check_firmware(vm: VmSpec, offer: Offer) -> None:

@@ -17,12 +17,13 @@ SERIAL = 20
 def devices_element(vm: VmSpec, fitting: Fitting, places: Places) -> ET.Element:
     """Everything virtio, and nothing that q35 would put on a bus that cloud kernels have no driver for."""
     top = ET.Element("devices")
-    _limited(_disk(top, places.disk, "qcow2", "vda"), fitting.iops)
+    _limited(_disk(top, places.disk, places.disk.suffix[1:], "vda"), fitting.iops)
     # Not a CD-ROM: q35 would put it on AHCI, for which Debian's cloud kernel has no driver.
     if vm.ignition is None:
         ET.SubElement(_disk(top, places.seed, "raw", "vdb"), "readonly")
     for device, extra in zip(extra_devices(len(fitting.disks)), fitting.disks, strict=True):
-        disk = _limited(_disk(top, places.extra_disk(extra.name), "qcow2", device), fitting.iops)
+        file = places.extra_disk(extra.name)
+        disk = _limited(_disk(top, file, file.suffix[1:], device), fitting.iops)
         ET.SubElement(disk, "serial").text = extra.name[:SERIAL]
     ET.SubElement(top, "controller", type="usb", model="none")
     _networks(top, vm)

@@ -52,6 +52,12 @@ def record_of(domain: "libvirt.virDomain") -> Record | None:
     return read_record(parse_xml(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)))
 
 
+def images(connection: "libvirt.virConnect") -> set[str]:
+    """SHA-256 of the images that VMs of ours were made from, by their records."""
+    records = (record_of(domain) for domain in connection.listAllDomains())
+    return {record.settings.image for record in records if record is not None}
+
+
 def is_running(domain: "libvirt.virDomain") -> bool:
     """Executing, and not merely paused, crashed or about to end."""
     return bool(domain.state()[0] in (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_BLOCKED))

@@ -15,9 +15,9 @@ from pathlib import Path, PurePosixPath
 from provision import qemu_img
 from provision.images import LocalImage
 from provision.provider import Progress, ProviderError
-from provision.providers.libvirt.fitting import PREALLOCATION
+from provision.providers.libvirt.fitting import PREALLOCATION, TAKING
 from provision.providers.libvirt.places import Places, domain_uuid
-from provision.providers.libvirt.storage import Layout, VmKey
+from provision.providers.libvirt.storage import SMALL, Layout, VmKey, check_space
 
 AGENT = ".ga"
 EXTRA = "extra_{}.qcow2"
@@ -39,7 +39,7 @@ class FileStorage:
         return Places(
             disk=PurePosixPath(place / "disk.qcow2"),
             seed=PurePosixPath(place / "seed.iso"),
-            extras=str(place / EXTRA.format("{}")),
+            extras=str(place / EXTRA.removesuffix(".qcow2")),
             console=PurePosixPath(place / "console.log"),
             port=PurePosixPath(self._socket(key)),
             agent=PurePosixPath(self._socket(key).with_suffix(AGENT)),
@@ -48,6 +48,19 @@ class FileStorage:
     def complete(self, key: VmKey) -> bool:
         place = self._place(key)
         return all((place / name).is_file() for name in ("disk.qcow2", "seed.iso"))
+
+    def check(self, key: VmKey, layout: Layout, image: LocalImage | None) -> None:
+        needs, place = {"seed": SMALL}, self._place(key)
+        for disk in layout.extras:
+            if disk.type in PREALLOCATION and not (place / EXTRA.format(disk.name)).exists():
+                needs[f"disk {disk.name}"] = disk.size_gib << 30
+        if image is not None and layout.preallocation in TAKING:
+            needs["the disk of the image"] = layout.disk_gib << 30
+        elif image is not None and not self._base_of(image).exists():
+            needs[f"the image {image.path.name}"] = image.path.stat().st_blocks * 512
+        there = next(each for each in (self._root, *self._root.parents) if each.exists())
+        hint = "make room there, or set NESTPROOF_STATE to another place"
+        check_space(str(self._root), needs, shutil.disk_usage(there).free, hint)
 
     def create(self, key: VmKey, image: LocalImage, layout: Layout, seed: bytes, progress: Progress) -> None:
         """In an order in which a directory under its own name is always whole."""
@@ -84,6 +97,9 @@ class FileStorage:
         except (OSError, ValueError) as e:
             raise ProviderError(f"cannot change the disks: {e}") from e
 
+    def reach(self) -> None:
+        return
+
     def remove(self, key: VmKey) -> tuple[str, ...]:
         removed = self._clear(key)
         with self._bases:
@@ -112,7 +128,7 @@ class FileStorage:
         return removed
 
     def _base(self, image: LocalImage, progress: Progress) -> Path:
-        base = self._images / f"base-{image.sha256}.{image.format}"
+        base = self._base_of(image)
         if base.exists():
             return base
         progress(f"copying {image.path.name}")
@@ -126,6 +142,9 @@ class FileStorage:
         except OSError as e:
             raise ProviderError(f"cannot copy {image.path} into {self._images}: {e.strerror}") from e
         return base
+
+    def _base_of(self, image: LocalImage) -> Path:
+        return self._images / f"base-{image.sha256}.{image.format}"
 
     def _place(self, key: VmKey) -> Path:
         return self._root / "vms" / str(key)

@@ -22,6 +22,8 @@ SHARES = (2, 10_000)
 """What the cgroups of both versions take."""
 PREALLOCATION = {"thick": "falloc", "eagerzeroedthick": "full"}
 """qemu-img's words for the disk types that take their space at once; all others are thin."""
+TAKING = ("falloc", "full")
+"""The words that take all of the space."""
 
 DISK_TYPE = "VMClass spec.diskDefaults.type"
 CPU_HOT_ADD = "VMClass spec.performanceProfile.cpuHotAddEnabled"
@@ -32,6 +34,9 @@ TPM_VERSION = "VMClass spec.securityProfile.tpmVersion"
 CPU_LIMIT = "VMClass spec.resourceLimits.cpuLimit"
 CPU_SHARES = "VMClass spec.resourceLimits.cpuShares"
 MEMORY_LIMIT = "VMClass spec.resourceLimits.memoryLimit"
+IMAGE_POOLS = ("VMImage spec.source.libvirt.storagePool", "VMImage spec.prepare.storage.libvirt.storagePool")
+POOLS = ("VirtualMachine spec.placement.datastore", "Provider spec.defaults.datastore", *IMAGE_POOLS)
+DEFAULT_POOL = "default"
 MEMORY_RESERVATION = "VMClass spec.resourceLimits.memoryReservation"
 
 Answer = tuple[Handling, str]
@@ -57,6 +62,12 @@ class Fitting(msgspec.Struct, frozen=True):
     """qemu-img's word for the image's disk, which then is a copy; empty: a thin overlay."""
     enlightenments: tuple[str, ...] = ()
     disks: tuple[ExtraDisk, ...] = ()
+    pool: str = ""
+    """Of the disks; empty: the default one, or none at all."""
+    image_pool: str = ""
+    """Of the image; empty: the same."""
+    pooled: bool = False
+    """Disks are volumes of a pool: those that take their space at once are raw."""
     answers: Mapping[str, Answer] = msgspec.field(default_factory=dict)
     """By path: what this host, unlike others, makes of a field."""
 
@@ -77,6 +88,9 @@ def fit(vm: VmSpec, choice: Choice, offer: Offer, machine: Machine) -> Fitting:
         preallocation=_preallocation(vm, machine, answers),
         enlightenments=_enlightenments(vm, choice, offer, answers),
         disks=vm.disks,
+        pool=_pool(vm, machine, answers),
+        image_pool=_image_pool(vm, machine, answers),
+        pooled=machine.pooled,
         answers=answers,
     )
 
@@ -128,10 +142,26 @@ def _memory_max(vm: VmSpec, machine: Machine, answers: dict[str, Answer]) -> int
 def _preallocation(vm: VmSpec, machine: Machine, answers: dict[str, Answer]) -> str:
     how = PREALLOCATION.get(vm.disk_type, "")
     if how and machine.pooled:
-        said = "libvirt cannot take the space of a copy that is larger than its image: the disk is a thin overlay"
-        answers[DISK_TYPE] = (Handling.UNSUPPORTED, said)
-        return ""
+        said = "a raw copy of the image that takes all of its space, which libvirt does for raw volumes alone"
+        answers[DISK_TYPE] = (Handling.HONOURED if how == "falloc" else Handling.APPROXIMATED, said)
     return how
+
+
+def _pool(vm: VmSpec, machine: Machine, answers: dict[str, Answer]) -> str:
+    if not machine.pooled:
+        if vm.placement.datastore or vm.image.storage:
+            answers.update(dict.fromkeys(POOLS, (Handling.UNSUPPORTED, _NO_POOLS)))
+        return ""
+    return "" if vm.placement.datastore in (None, DEFAULT_POOL) else str(vm.placement.datastore)
+
+
+def _image_pool(vm: VmSpec, machine: Machine, answers: dict[str, Answer]) -> str:
+    wanted = vm.image.storage if machine.pooled else None
+    if wanted and vm.disk_type in PREALLOCATION:
+        said = "the disk is a copy of the image, which is not kept beside it"
+        answers.update(dict.fromkeys(IMAGE_POOLS, (Handling.UNSUPPORTED, said)))
+        return ""
+    return "" if wanted in (None, vm.placement.datastore or DEFAULT_POOL) else str(wanted)
 
 
 def _quota(vm: VmSpec, machine: Machine, answers: dict[str, Answer]) -> int:
@@ -196,4 +226,5 @@ def _enlightenments(vm: VmSpec, choice: Choice, offer: Offer, answers: dict[str,
     return names
 
 
+_NO_POOLS = "the embedded driver has no pools: disks and images are files below its own directory"
 _NO_CGROUPS = "takes cgroups, which only a system daemon keeps: use qemu:///system"

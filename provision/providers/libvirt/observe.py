@@ -12,13 +12,17 @@ from provision.providers.libvirt.inside import FEATURES, Inside
 from provision.providers.libvirt.live import look
 from provision.providers.libvirt.machine import Machine
 from provision.providers.libvirt.offer import DOMAIN_TYPE
+from provision.providers.libvirt.pools import Pools
 from provision.providers.libvirt.readback import settings_of_live
+from provision.providers.libvirt.readback_pools import pools_of_live
 
 EXPANDED = "custom"
 """The only CPU mode of a live domain that lists what the guest got; host-passthrough and maximum stay as they were."""
 
 
-def view(domain: "libvirt.virDomain", vm: VmSpec, provider: str, asked_where: str, machine: Machine) -> VmView:
+def view(
+    domain: "libvirt.virDomain", vm: VmSpec, provider: str, asked_where: str, machine: Machine, pools: Pools
+) -> VmView:
     """What libvirt and QEMU say of this domain now."""
     live = look(domain)
     asked, feature = asked_of(live.configured)
@@ -33,6 +37,8 @@ def view(domain: "libvirt.virDomain", vm: VmSpec, provider: str, asked_where: st
     if not has_port(live.xml):
         evidence.append(Evidence("report port", f"the domain has no port {PORT}: it was removed"))
     settings = settings_of_live(vm, live, got, machine.mhz)
+    if machine.pooled and (vm.placement.datastore or vm.image.storage):
+        settings += pools_of_live(vm, live, pools.directories())
     evidence += [
         Evidence(f"read back: {s.path}", f"asked for {s.asked}, found {s.found} ({s.source})")
         for s in settings

@@ -12,17 +12,20 @@ class Places(msgspec.Struct, frozen=True):
     disk: PurePosixPath
     seed: PurePosixPath
     extras: str
-    """The path of an extra disk, with `{}` for its name."""
+    """The path of an extra disk, with `{}` for its name, without its ending."""
     console: PurePosixPath | None = None
     """A file for what the serial console says; None: a pty, to be listened to while it speaks."""
     port: PurePosixPath | None = None
     """The host's end of the report port; None: where libvirt puts it."""
     agent: PurePosixPath | None = None
     """The host's end of the QEMU guest agent's port; None: where libvirt puts it."""
+    raw: frozenset[str] = frozenset()
+    """The extra disks that are raw; the others are qcow2."""
 
     def extra_disk(self, name: str) -> PurePosixPath:
         """Where the extra disk of this name is."""
-        return PurePosixPath(self.extras.replace("{}", name))
+        ending = ".raw" if name in self.raw else ".qcow2"
+        return PurePosixPath(self.extras.replace("{}", name) + ending)
 
 
 def domain_name(namespace: str, name: str) -> str:

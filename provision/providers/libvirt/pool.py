@@ -1,201 +1,196 @@
-"""Storage in a libvirt pool: what works at any URI, because every byte goes through libvirt itself.
+"""Storage in libvirt's pools: what works at any URI, because every byte goes through libvirt itself.
 
 Volumes are named `nestproof.<namespace>.<name>.disk.qcow2`, the same with `.seed.iso` and `.extra_<disk>.qcow2`, and
-`nestproof.base.<sha256>.<format>`. A volume cannot be renamed, so a base image counts only when the empty volume
-`<its name>.complete` stands beside it, which is made after the upload.
+`nestproof.base.<sha256>.<format>`. A disk that takes its space at once is raw, which is all that libvirt allocates.
+A volume cannot be renamed, so a base image counts only when the empty volume `<its name>.complete` stands beside it,
+which is made after the upload, and a disk only when there is a seed, which is made last.
 """
 
-import shlex
-import threading
 from collections.abc import Iterable
-from pathlib import PurePosixPath
-from xml.etree import ElementTree as ET
 
 import libvirt
 
 from provision.images import LocalImage
-from provision.provider import Progress, ProviderError
-from provision.providers.libvirt.fitting import PREALLOCATION
+from provision.provider import Progress
+from provision.providers.libvirt import domains, volumes
+from provision.providers.libvirt.fitting import DEFAULT_POOL, PREALLOCATION
 from provision.providers.libvirt.places import Places
-from provision.providers.libvirt.storage import Layout, VmKey
+from provision.providers.libvirt.pools import Pools
+from provision.providers.libvirt.site import Site
+from provision.providers.libvirt.storage import SMALL, Layout, VmKey, check_space
 from provision.providers.libvirt.xmltext import parse_xml
 
-POOL = "default"
-FILE_POOLS = ("dir", "fs", "netfs")
+OURS = "nestproof."
 BASE = "nestproof.base."
 COMPLETE = ".complete"
-BLOCK = 1 << 20
 
 
 class PoolStorage:
-    """See `storage.Storage`. Uses the pool `default`, which has to exist: making pools is the administrator's."""
+    """See `storage.Storage`. Disks and seed of a VM are in one pool, the image that they are over may be in another."""
 
-    def __init__(self, connection: "libvirt.virConnect", shown: str) -> None:
-        self._connection = connection
-        self._shown = shown
-        self._opened: libvirt.virStoragePool | None = None
-        #: held while a base image is made or taken into use, and while those that nobody uses are removed
-        self._bases = threading.Lock()
+    def __init__(self, pools: Pools, site: Site) -> None:
+        self._pools = pools
+        self._connection = pools.connection
+        self._site = site
+        self._name = site.pool or DEFAULT_POOL
+        self._image_name = site.image_pool or self._name
 
     def places(self, key: VmKey) -> Places:
-        directory = PurePosixPath(parse_xml(self._pool().XMLDesc()).findtext("target/path", "/"))
-        return Places(
-            disk=directory / _disk(key), seed=directory / _seed(key), extras=str(directory / _extra(key, "{}"))
-        )
+        directory = self._pools.directory(self._name, self._site.pool_at)
+        extras = str(directory / _extra(key, "{}", ""))
+        raw = self._site.raw - {""}
+        return Places(disk=directory / self._disk(key), seed=directory / _seed(key), extras=extras, raw=raw)
 
     def complete(self, key: VmKey) -> bool:
-        return all(self._volume(name) is not None for name in (_disk(key), _seed(key)))
+        return all(self._volume(name) is not None for name in (self._disk(key), _seed(key)))
+
+    def check(self, key: VmKey, layout: Layout, image: LocalImage | None) -> None:
+        here = {"seed": SMALL}
+        for disk in layout.extras:
+            if disk.name in self._site.raw and self._volume(_extra(key, disk.name, ".raw")) is None:
+                here[f"disk {disk.name}"] = disk.size_gib << 30
+        there: dict[str, int] = {}
+        if image is not None and self._site.thick:
+            here["the disk of the image"] = layout.disk_gib << 30
+        elif image is not None and not self._has_base(image):
+            there[f"the image {image.path.name}"] = image.path.stat().st_size
+        if self._image_name == self._name:
+            here |= there
+        elif there:
+            self._check_space(self._image_name, there, self._image_pool())
+        self._check_space(self._name, here, self._pool())
 
     def create(self, key: VmKey, image: LocalImage, layout: Layout, seed: bytes, progress: Progress) -> None:
-        self._clear((_disk(key), _seed(key)))
-        with self._bases:
-            base = self._base(image, progress)
-            self._make(_disk(key), "qcow2", layout.disk_gib << 30, backing=(base.path(), image.format))
+        self._clear((_disk(key, ".qcow2"), _disk(key, ".raw"), _seed(key)))
+        if self._site.thick:
+            volume = volumes.make(self._pool(), self._disk(key), "raw", layout.disk_gib << 30, taking=True)
+            progress(f"uploading {image.path.name}: {image.size >> 20} MiB")
+            volumes.upload_disk(self._connection, volume, image)
+        else:
+            with self._pools.bases:
+                base = self._base(image, progress)
+                size, backing = layout.disk_gib << 30, (base.path(), image.format)
+                volumes.make(self._pool(), self._disk(key), "qcow2", size, backing=backing)
         self._adjust_extras(key, layout)
-        self._upload(self._make(_seed(key), "raw", len(seed)), seed)
+        volumes.upload(self._connection, volumes.make(self._pool(), _seed(key), "raw", len(seed)), seed)
 
     def adjust(self, key: VmKey, layout: Layout) -> None:
-        volume = self._volume(_disk(key))
+        volume = self._volume(self._disk(key))
         if volume is not None:
-            _grow(volume, layout.disk_gib)
+            volumes.grow(volume, layout.disk_gib, taking=self._site.thick)
         self._adjust_extras(key, layout)
 
-    def _adjust_extras(self, key: VmKey, layout: Layout) -> None:
-        wanted = {_extra(key, disk.name): disk for disk in layout.extras}
-        self._clear(name for name in self._extras(key) if name not in wanted)
-        for name, disk in wanted.items():
-            volume, taking = self._volume(name), disk.type in PREALLOCATION
-            if volume is None:
-                self._make(name, "qcow2", disk.size_gib << 30, taking=taking)
-            else:
-                _grow(volume, disk.size_gib)
-
-    def _extras(self, key: VmKey) -> list[str]:
-        start = _extra(key, "{}").partition("{}")[0]
-        return sorted(name for v in self._pool().listAllVolumes() if (name := v.name()).startswith(start))
+    def reach(self) -> None:
+        self._pool()
+        if not self._site.thick:
+            self._image_pool()
 
     def remove(self, key: VmKey) -> tuple[str, ...]:
-        removed = self._clear((_disk(key), _seed(key), *self._extras(key)))
-        with self._bases:
+        extra = _extra(key, "", "")
+        there = {v.name() for pool in self._pools.all() for v in pool.listAllVolumes()}
+        names = (_disk(key, ".qcow2"), _disk(key, ".raw"), _seed(key), *sorted(n for n in there if n.startswith(extra)))
+        removed = self._clear(names)
+        with self._pools.bases:
             return removed + self._remove_unused()
 
-    def _remove_unused(self) -> tuple[str, ...]:
-        """Base images that no disk is backed by."""
-        removed: tuple[str, ...] = ()
-        volumes = {volume.name(): volume for volume in self._pool().listAllVolumes()}
-        used = {
-            parse_xml(volume.XMLDesc()).findtext("backingStore/path", "")
-            for name, volume in volumes.items()
-            if name.startswith("nestproof.") and name.endswith(".disk.qcow2")
-        }
-        for name in sorted(volumes):
-            if name.startswith(BASE) and not name.endswith(COMPLETE) and volumes[name].path() not in used:
-                marker = volumes.get(name + COMPLETE)
-                if marker is not None:  # first, so that a crash in between leaves an image that does not count
-                    marker.delete()
-                volumes[name].delete()
-                removed += (f"base image {name}",)
-        return removed
+    def _adjust_extras(self, key: VmKey, layout: Layout) -> None:
+        wanted = {self._extra(key, disk.name): disk for disk in layout.extras}
+        extra = _extra(key, "", "")
+        for volume in self._pool().listAllVolumes():
+            if volume.name().startswith(extra) and volume.name() not in wanted:
+                volume.delete()
+        for name, disk in wanted.items():
+            found, raw = self._volume(name), disk.name in self._site.raw
+            taking = raw and disk.type in PREALLOCATION
+            if found is None:
+                volumes.make(self._pool(), name, "raw" if raw else "qcow2", disk.size_gib << 30, taking=taking)
+            else:
+                volumes.grow(found, disk.size_gib, taking=taking)
 
     def _clear(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Delete volumes of the VM in whatever pool they are: a run that was killed may have had another one."""
         removed: tuple[str, ...] = ()
+        pools = self._pools.all()
         for name in names:
-            volume = self._volume(name)
-            if volume is not None:
-                volume.delete()
-                removed += (f"volume {name}",)
+            for pool in pools:
+                volume = volumes.find(pool, name)
+                if volume is not None:
+                    volume.delete()
+                    removed += (f"volume {name}",)
         return removed
 
+    def _remove_unused(self) -> tuple[str, ...]:
+        """Base images that no disk is backed by, and no VM says that it was made from."""
+        there = [volume for pool in self._pools.all() for volume in pool.listAllVolumes()]
+        names = {volume.path(): volume.name() for volume in there}
+        unused = {
+            volume.path(): volume for volume in there
+            if volume.name().startswith(BASE) and not volume.name().endswith(COMPLETE)
+        }  # fmt: skip
+        for volume in there:
+            if unused and volume.name().startswith(OURS) and volume.name().endswith(".disk.qcow2"):
+                unused.pop(parse_xml(volume.XMLDesc()).findtext("backingStore/path", ""), None)
+        said = domains.images(self._connection) if unused else set()  # of those whose pools cannot be looked into
+        removed: tuple[str, ...] = ()
+        for path, volume in sorted(unused.items()):
+            if names[path].removeprefix(BASE).partition(".")[0] in said:
+                continue
+            marker = volumes.find(volume.storagePoolLookupByVolume(), names[path] + COMPLETE)
+            if marker is not None:  # first, so that a crash in between leaves an image that does not count
+                marker.delete()
+            volume.delete()
+            removed += (f"base image {names[path]}",)
+        return removed
+
+    def _has_base(self, image: LocalImage) -> bool:
+        return all(volumes.find(self._image_pool(), _base(image) + part) is not None for part in ("", COMPLETE))
+
     def _base(self, image: LocalImage, progress: Progress) -> "libvirt.virStorageVol":
-        name = f"{BASE}{image.sha256}.{image.format}"
-        volume = self._volume(name)
-        if volume is not None and self._volume(name + COMPLETE) is not None:
+        pool, name = self._image_pool(), _base(image)
+        volume = volumes.find(pool, name)
+        if volume is not None and self._has_base(image):
             return volume
         if volume is not None:  # an upload that was killed
             volume.delete()
         size = image.path.stat().st_size
-        volume = self._make(name, "raw", size)
+        volume = volumes.make(pool, name, "raw", size)
         progress(f"uploading {image.path.name}: {size >> 20} MiB")
-        with image.path.open("rb") as file:
-            stream = self._connection.newStream()
-            volume.upload(stream, 0, size)
-            stream.sendAll(lambda _stream, length, _opaque: file.read(length), None)
-            stream.finish()
-        self._make(name + COMPLETE, "raw", 0)
+        volumes.upload_file(self._connection, volume, image.path)
+        volumes.make(pool, name + COMPLETE, "raw", 0)
         return volume
 
-    def _upload(self, volume: "libvirt.virStorageVol", data: bytes) -> None:
-        stream = self._connection.newStream()
-        volume.upload(stream, 0, len(data))
-        for start in range(0, len(data), BLOCK):
-            stream.send(data[start : start + BLOCK])
-        stream.finish()
-
-    def _make(
-        self, name: str, form: str, size: int, *, backing: tuple[str, str] | None = None, taking: bool = False
-    ) -> "libvirt.virStorageVol":
-        volume = ET.Element("volume")
-        ET.SubElement(volume, "name").text = name
-        ET.SubElement(volume, "capacity").text = str(size)
-        ET.SubElement(volume, "allocation").text = str(size if taking else 0)
-        ET.SubElement(ET.SubElement(volume, "target"), "format", type=form)
-        if backing:
-            store = ET.SubElement(volume, "backingStore")
-            ET.SubElement(store, "path").text = backing[0]
-            ET.SubElement(store, "format", type=backing[1])
-        return self._pool().createXML(ET.tostring(volume, encoding="unicode"), 0)
+    def _check_space(self, name: str, needs: dict[str, int], pool: "libvirt.virStoragePool") -> None:
+        hint = f"make room there, or name another pool; {self._pools.virsh} pool-info {name}"
+        check_space(self._pools.place(name), needs, pool.info()[3], hint)
 
     def _volume(self, name: str) -> "libvirt.virStorageVol | None":
-        try:
-            return self._pool().storageVolLookupByName(name)
-        except libvirt.libvirtError as e:
-            if e.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_VOL:
-                return None
-            raise
+        return volumes.find(self._pool(), name)
 
     def _pool(self) -> "libvirt.virStoragePool":
-        if self._opened is None:
-            self._opened = self._open_pool()
-        return self._opened
+        return self._pools.open(self._name, self._site.pool_at)
 
-    def _open_pool(self) -> "libvirt.virStoragePool":
-        virsh = f"virsh -c {shlex.quote(self._shown)}"
-        try:
-            pool = self._connection.storagePoolLookupByName(POOL)
-        except libvirt.libvirtError as e:
-            if e.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_POOL:
-                raise
-            raise ProviderError(
-                f"{self._shown}: there is no storage pool {POOL!r} for disks",
-                hint=f"{virsh} pool-define-as {POOL} dir --target /var/lib/libvirt/images && "
-                f"{virsh} pool-autostart {POOL} && {virsh} pool-start {POOL}",
-            ) from e
-        if not pool.isActive():
-            fault = f"{self._shown}: storage pool {POOL!r} is not active"
-            raise ProviderError(fault, hint=f"{virsh} pool-start {POOL}")
-        kind = parse_xml(pool.XMLDesc()).get("type", "")
-        if kind not in FILE_POOLS:
-            raise ProviderError(
-                f"{self._shown}: storage pool {POOL!r} is of type {kind}; "
-                f"disks need one that keeps files ({', '.join(FILE_POOLS)})"
-            )
-        pool.refresh()
-        return pool
+    def _image_pool(self) -> "libvirt.virStoragePool":
+        return self._pools.open(self._image_name, self._site.image_at)
+
+    def _disk(self, key: VmKey) -> str:
+        return _disk(key, ".raw" if self._site.thick else ".qcow2")
+
+    def _extra(self, key: VmKey, name: str) -> str:
+        return _extra(key, name, ".raw" if name in self._site.raw else ".qcow2")
 
 
-def _grow(volume: "libvirt.virStorageVol", gib: int) -> None:
-    if volume.info()[1] < gib << 30:
-        volume.resize(gib << 30)
-
-
-def _disk(key: VmKey) -> str:
-    return f"nestproof.{key}.disk.qcow2"
+def _disk(key: VmKey, ending: str) -> str:
+    return f"nestproof.{key}.disk{ending}"
 
 
 def _seed(key: VmKey) -> str:
     return f"nestproof.{key}.seed.iso"
 
 
-def _extra(key: VmKey, name: str) -> str:
+def _extra(key: VmKey, name: str, ending: str) -> str:
     """No name of a VM has an underscore, so that this is never the disk of another one."""
-    return f"nestproof.{key}.extra_{name}.qcow2"
+    return f"nestproof.{key}.extra_{name}{ending}"
+
+
+def _base(image: LocalImage) -> str:
+    return f"{BASE}{image.sha256}.{image.format}"

@@ -11,14 +11,14 @@ from agent import VERSION
 from hostcheck.model import Accelerator, Evidence, Judgement, Silence, VmView
 from provision import images
 from provision.accounting import account
-from provision.identity import identify
 from provision.images import LocalImage
 from provision.model import ProviderSpec, VmSpec
 from provision.provider import Artefact, NoReport, Plan, Progress, ProviderError
 from provision.providers.libvirt import domains
+from provision.providers.libvirt.aim import Aim, aim_at, compared, layout_of, made_anew
 from provision.providers.libvirt.capabilities import dry_run, read_offer
-from provision.providers.libvirt.changes import Change, Present, change_to, power, steps
-from provision.providers.libvirt.checks import check_accounts, check_firmware, check_shrinking, check_size
+from provision.providers.libvirt.changes import Change, Present, power, steps
+from provision.providers.libvirt.checks import check_accounts, check_firmware
 from provision.providers.libvirt.choose import NESTED, Choice, choose, where
 from provision.providers.libvirt.connection import connect, errors
 from provision.providers.libvirt.cpu import cpu_element
@@ -27,11 +27,13 @@ from provision.providers.libvirt.edits import edits
 from provision.providers.libvirt.endpoint import Endpoint, parse_endpoint
 from provision.providers.libvirt.files import FileStorage
 from provision.providers.libvirt.fitting import Fitting, answered, fit
-from provision.providers.libvirt.guest_data import check_guest_data, guest_data, guest_digest, without_seed
+from provision.providers.libvirt.guest_data import check_guest_data, guest_data, without_seed
 from provision.providers.libvirt.machine import Machine, read_machine
 from provision.providers.libvirt.pool import PoolStorage
-from provision.providers.libvirt.record import Record, Settings, settings_of
-from provision.providers.libvirt.storage import Layout, Storage, VmKey
+from provision.providers.libvirt.pools import Pools
+from provision.providers.libvirt.record import Record, Settings
+from provision.providers.libvirt.site import Site, site_of
+from provision.providers.libvirt.storage import Storage, VmKey
 from provision.providers.libvirt.tpm import own_authority
 from provision.providers.libvirt.xmltext import parse_xml
 
@@ -59,9 +61,8 @@ class LibvirtProvider:
         self._endpoint = endpoint
         self._connection = connection
         self._machine = machine
-        self._storage: Storage = (
-            FileStorage(endpoint.root) if endpoint.root else PoolStorage(connection, endpoint.written)
-        )
+        self._files = FileStorage(endpoint.root) if endpoint.root else None
+        self._pools = Pools(connection, endpoint.written)
 
     def plan(self, vm: VmSpec, host: Judgement | None = None) -> LibvirtPlan:
         """What apply will do, without side effects. `host` is this machine's judgement, if the VM will run on it."""
@@ -78,19 +79,18 @@ class LibvirtProvider:
                 choice = msgspec.structs.replace(choice, evidence=(*choice.evidence, self._dry_run(vm, choice)))
             check_guest_data(vm, self._machine)
             image = images.locate(vm.image)
-            if image:
-                check_size(vm, image)
             present = self._present(key)
-            wanted = _wanted(vm, choice, fitting, image, present)
-            check_shrinking(vm, present, wanted)
-            native = self._xml(vm, key, choice, fitting, wanted)
-            present = _compared(present, wanted, vm, native)
-            change = change_to(present, wanted, power_on=vm.power_on)
+            aim = aim_at(vm, choice, fitting, image, present)
+            native = self._xml(vm, key, choice, fitting, aim.wanted)
+            present = compared(present, aim.wanted, vm, native)
+            aim = aim_at(vm, choice, fitting, image, present)
+            wanted, change = aim.wanted, aim.change
+            self._check_storage(vm, key, fitting, aim, image)
             return LibvirtPlan(
                 vm=vm,
                 steps=steps(change, present, wanted, power_on=vm.power_on, fetch=images.missing(vm.image, image)),
                 accounts=accounts,
-                notes=choice.notes,
+                notes=(*choice.notes, *aim.notes),
                 evidence=choice.evidence,
                 native=native,
                 choice=choice,
@@ -105,35 +105,33 @@ class LibvirtProvider:
         assert isinstance(plan, LibvirtPlan)
         vm, choice, fitting = plan.vm, plan.choice, plan.fitting
         key = VmKey(vm.namespace, vm.name)
-        layout = _layout(vm, fitting)
+        layout = layout_of(vm, fitting)
         with errors(self._endpoint):
             image = images.locate(vm.image)
             present = self._present(key)
-            wanted = _wanted(vm, choice, fitting, image, present)
-            present = _compared(present, wanted, vm, plan.native)
-            change = change_to(present, wanted, power_on=vm.power_on)
-            if image is None and change in (Change.CREATE, Change.REBUILD):
+            aim = aim_at(vm, choice, fitting, image, present)
+            present = compared(present, aim.wanted, vm, plan.native)
+            aim = aim_at(vm, choice, fitting, image, present)
+            if image is None and aim.new_disk:
                 image = images.resolve(vm.image, progress)
-                wanted = _wanted(vm, choice, fitting, image, present)
-                change = change_to(present, wanted, power_on=vm.power_on)
-            if image is not None:
-                check_size(vm, image)
-            check_shrinking(vm, present, wanted)
+                aim = aim_at(vm, choice, fitting, image, present)
+            self._check_storage(vm, key, fitting, aim, image)
+            wanted, change = aim.wanted, aim.change
             domain = domains.find(self._connection, key)
-            if change in (Change.CREATE, Change.REBUILD):
+            if aim.new_disk:
                 if domain is not None:  # first: no domain must vouch for a disk that is half replaced
                     progress("removing what was there")
                     domains.remove(domain, self._machine)
                 assert image is not None
-                wanted = _wanted(vm, choice, fitting, image, Present(None))
+                wanted = made_anew(vm, choice, fitting, image, aim)
                 progress("making disk and seed")
-                self._storage.create(key, image, layout, guest_data(vm), progress)
+                self._storage(wanted, vm).create(key, image, layout, guest_data(vm), progress)
                 domain = None
             elif change in (Change.RECONFIGURE, Change.STOP) and domain is not None and domain.isActive():
                 progress("shutting down")
                 domains.stop(domain, gracefully=True)
             if change in (Change.RECONFIGURE, Change.START):
-                self._storage.adjust(key, layout)
+                self._storage(wanted, vm).adjust(key, layout)
             if domain is None or change is Change.RECONFIGURE:
                 domain = self._connection.defineXMLFlags(
                     self._xml(vm, key, choice, fitting, wanted), libvirt.VIR_DOMAIN_DEFINE_VALIDATE
@@ -151,7 +149,11 @@ class LibvirtProvider:
 
         with errors(self._endpoint):
             domain = domains.find(self._connection, VmKey(vm.namespace, vm.name))
-            return view(domain, vm, self.name, where(vm, NESTED), self._machine) if domain is not None else None
+            return (
+                view(domain, vm, self.name, where(vm, NESTED), self._machine, self._pools)
+                if domain is not None
+                else None
+            )
 
     def fetch_report(self, vm: VmSpec, timeout: float, progress: Progress) -> bytes:
         """The guest's fresh report by virtio-serial, within `timeout` seconds. Raises ProviderError."""
@@ -164,7 +166,8 @@ class LibvirtProvider:
             if domain is None:
                 fault = f"it does not exist at {self._endpoint.written}"
                 raise NoReport(fault, Silence.NOT_THERE, hint="apply the manifests first")
-            places = self._storage.places(key)
+            record = domains.record_of(domain)
+            places = self._storage(record.settings if record else None).places(key)
             if places.console:
                 console = FileConsole(Path(places.console))
                 return Listener(self._connection, domain, console, places.seed).listen(timeout, progress)
@@ -178,10 +181,13 @@ class LibvirtProvider:
         with errors(self._endpoint):
             removed: tuple[str, ...] = ()
             domain = domains.find(self._connection, key)
+            record = domains.record_of(domain) if domain is not None else None
+            storage = self._storage(record.settings if record else None)
             if domain is not None:
+                storage.reach()  # first: without the domain nobody knows any more where its disks are
                 domains.remove(domain, self._machine)
                 removed += (f"domain {key}",)
-            return removed + self._storage.remove(key)
+            return removed + storage.remove(key)
 
     def artefacts(self, namespace: str, name: str) -> tuple[Artefact, ...]:
         """Configuration and logs of the VM, for a troubleshooting bundle."""
@@ -190,8 +196,8 @@ class LibvirtProvider:
         key = VmKey(namespace, name)
         logs = self._endpoint.root / "log" / "qemu" if self._endpoint.root else None
         with errors(self._endpoint):
-            console = self._storage.places(key).console
-            return artefacts(self._connection, key, logs, str(console) if console and self._endpoint.local else None)
+            console = self._files.places(key).console if self._files else None
+            return artefacts(self._connection, key, logs, str(console) if console else None)
 
     def close(self) -> None:
         """Let go of the connection; VMs go on."""
@@ -204,14 +210,27 @@ class LibvirtProvider:
         if domain is None or record is None:
             return Present(None)
         configured = parse_xml(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-        changed = edits(configured, self._storage.places(key).seed, record.settings)
-        return Present(
-            record.settings, bool(domains.is_running(domain)), self._storage.complete(key), changed, configured
-        )
+        storage = self._storage(record.settings)
+        changed = edits(configured, storage.places(key).seed, record.settings)
+        return Present(record.settings, bool(domains.is_running(domain)), storage.complete(key), changed, configured)
+
+    def _storage(self, settings: Settings | None, vm: VmSpec | None = None) -> Storage:
+        """Where these settings say that disks are; None: that of a VM without a domain."""
+        if self._files:
+            return self._files
+        site = site_of(settings, pooled=self._machine.pooled, vm=vm) if settings else Site()
+        return PoolStorage(self._pools, site)
+
+    def _check_storage(self, vm: VmSpec, key: VmKey, fitting: Fitting, aim: Aim, image: LocalImage | None) -> None:
+        if aim.new_disk or aim.change is Change.RECONFIGURE:
+            storage = self._storage(aim.wanted, vm)
+            if aim.new_disk:
+                storage.reach()
+            storage.check(key, layout_of(vm, fitting), image if aim.new_disk else None)
 
     def _xml(self, vm: VmSpec, key: VmKey, choice: Choice, fitting: Fitting, settings: Settings) -> str:
         record = Record(vm.namespace, vm.name, VERSION, settings)
-        return domain_xml(vm, choice, fitting, self._machine, self._storage.places(key), record)
+        return domain_xml(vm, choice, fitting, self._machine, self._storage(settings, vm).places(key), record)
 
     def _dry_run(self, vm: VmSpec, choice: Choice) -> Evidence:
         cpu = ET.tostring(cpu_element(choice, nested=vm.nested), encoding="unicode")
@@ -222,24 +241,3 @@ class LibvirtProvider:
                 refused=True,
             )
         return Evidence(f"compareHypervisorCPU ({choice.accelerator})", "the CPU of this VM would start")
-
-
-def _wanted(vm: VmSpec, choice: Choice, fitting: Fitting, image: LocalImage | None, present: Present) -> Settings:
-    """`image` is None while it is not downloaded."""
-    identity = identify(vm.image, image)
-    if present.settings is not None:
-        identity = identity.seen_from(present.settings.identity)
-    return settings_of(vm, choice, fitting, identity, guest_digest(vm))
-
-
-def _compared(present: Present, wanted: Settings, vm: VmSpec, native: str) -> Present:
-    """With what else somebody changed in a domain that is to stay; one that is redefined anyway needs no comparison."""
-    if present.configured is None or present.settings != wanted:
-        return present
-    from provision.providers.libvirt.readback import strayed  # late: most VMs are new
-
-    return msgspec.structs.replace(present, edits=present.edits + strayed(vm, present.configured, parse_xml(native)))
-
-
-def _layout(vm: VmSpec, fitting: Fitting) -> Layout:
-    return Layout(vm.disk_gib, fitting.preallocation, fitting.disks)

@@ -6,7 +6,7 @@ from hostcheck.model import Setting
 from provision.model import ExtraDisk, VmSpec
 from provision.providers.libvirt.devices import extra_devices
 from provision.providers.libvirt.fitting import PREALLOCATION
-from provision.providers.libvirt.live import Live
+from provision.providers.libvirt.live import Block, Live
 
 XML, QEMU = "domain XML", "QEMU monitor"
 GIB = 1 << 30
@@ -15,23 +15,31 @@ GIB = 1 << 30
 def disks(vm: VmSpec, live: Live) -> list[Setting]:
     block = live.blocks.get("vda")
     size = f"{block.capacity / GIB:g} GiB" if block else ""
-    kind = ("thin" if block.taken < block.capacity else "thick") if block else ""
     asked_kind = "thick" if vm.disk_type in PREALLOCATION else "thin"
     settings = [
         Setting("VMClass spec.diskDefaults.size", f"{vm.disk_gib} GiB", size, QEMU),
-        Setting("VMClass spec.diskDefaults.type", asked_kind, kind, QEMU),
+        Setting("VMClass spec.diskDefaults.type", asked_kind, _kind(block), QEMU),
     ]
     if vm.disk_iops is not None:
         found = "" if block is None else str(block.iops or "none")
         settings.append(Setting("VMClass spec.diskDefaults.iops", str(vm.disk_iops), found, QEMU))
     extras = zip(vm.disks, extra_devices(len(vm.disks)), strict=True)
-    return settings + [_extra(n, disk, device, live) for n, (disk, device) in enumerate(extras)]
+    return settings + [each for n, (disk, device) in enumerate(extras) for each in _extra(n, disk, device, live)]
 
 
-def _extra(n: int, disk: ExtraDisk, device: str, live: Live) -> Setting:
+def _kind(block: Block | None) -> str:
+    """Whether a disk has all of its space."""
+    return ("thin" if block.taken < block.capacity else "thick") if block else ""
+
+
+def _extra(n: int, disk: ExtraDisk, device: str, live: Live) -> list[Setting]:
     block = live.blocks.get(device)
     found = f"{block.capacity / GIB:g} GiB" if block else ("none" if live.inside else "")
-    return Setting(f"VirtualMachine spec.disks[{n}].sizeGiB", f"{disk.size_gib} GiB", found, QEMU)
+    path = f"VirtualMachine spec.disks[{n}]"
+    settings = [Setting(f"{path}.sizeGiB", f"{disk.size_gib} GiB", found, QEMU)]
+    if disk.type in PREALLOCATION:
+        settings.append(Setting(f"{path}.type", "thick", _kind(block), QEMU))
+    return settings
 
 
 def networks(vm: VmSpec, domain: ET.Element) -> list[Setting]:

@@ -3,12 +3,13 @@
 from xml.etree import ElementTree as ET
 
 import msgspec
+from msgspec.structs import replace
 
 from provision.identity import Identity
-from provision.model import NetworkKind, NetworkSpec, VmSpec
+from provision.model import ExtraDisk, NetworkKind, NetworkSpec, VmSpec
 from provision.provider import Difference
 from provision.providers.libvirt.choose import Choice
-from provision.providers.libvirt.fitting import Fitting
+from provision.providers.libvirt.fitting import PREALLOCATION, Fitting
 
 NAMESPACE = "https://nestproof.org/xmlns/libvirt/1"
 ET.register_namespace("nestproof", NAMESPACE)
@@ -48,7 +49,11 @@ class Settings(msgspec.Struct, frozen=True):
     iops: str = ""
     preallocation: str = ""
     extra_disks: str = ""
-    """`name:GiB`, each."""
+    """`name:GiB`, each; `name:GiB:raw` where it is a raw volume."""
+    pool: str = ""
+    """Of the disks and the seed; empty: the default."""
+    image_pool: str = ""
+    """Of the image that the disk is over; empty: the same."""
     image_named: str = ""
     """What the manifest said of the image: see `provision.identity`."""
 
@@ -67,6 +72,39 @@ class Settings(msgspec.Struct, frozen=True):
 
     def needs_new_disk(self, wanted: "Settings") -> bool:
         return any(getattr(self, name) != getattr(wanted, name) for name in NEW_DISK)
+
+
+class ExtraMade(msgspec.Struct, frozen=True):
+    """One extra disk in a record."""
+
+    name: str
+    gib: str
+    raw: bool
+
+
+def extra_disks(settings: Settings) -> tuple[ExtraMade, ...]:
+    """The extra disks of a record."""
+    words = (word.split(":") for word in settings.extra_disks.split())
+    return tuple(ExtraMade(name, gib, "raw" in more) for name, gib, *more in words)
+
+
+def kept(before: Settings, wanted: Settings) -> tuple[Settings, tuple[str, ...]]:
+    """`wanted`, with what stays as it was made for as long as the disk it concerns is kept; and that in words."""
+    notes: list[str] = []
+    made = {disk.name: disk.raw for disk in extra_disks(before)}
+    words: list[str] = []
+    for disk in extra_disks(wanted):
+        raw = made.get(disk.name, disk.raw)
+        words.append(_word(disk.name, disk.gib, raw=raw))
+        if raw != disk.raw:
+            form = "takes all of its space, as it was made" if raw else "is thin, as it was made"
+            notes.append(f"disk {disk.name} {form}: remove it and make it again to change that")
+    wanted = replace(wanted, extra_disks=" ".join(words))
+    if before.image_pool != wanted.image_pool and before.pool == wanted.pool and not before.needs_new_disk(wanted):
+        pool = before.image_pool or before.pool or "default"
+        notes.append(f"the image stays in the storage pool {pool!r} for as long as the VM has this disk")
+        wanted = replace(wanted, image_pool=before.image_pool)
+    return wanted, tuple(notes)
 
 
 def settings_of(vm: VmSpec, choice: Choice, fitting: Fitting, image: Identity, cloud_init: str) -> Settings:
@@ -94,7 +132,9 @@ def settings_of(vm: VmSpec, choice: Choice, fitting: Fitting, image: Identity, c
         cpu_shares=str(fitting.shares or ""),
         iops=str(fitting.iops or ""),
         preallocation=fitting.preallocation,
-        extra_disks=" ".join(f"{disk.name}:{disk.size_gib}" for disk in fitting.disks),
+        extra_disks=" ".join(_extra(disk, fitting) for disk in fitting.disks),
+        pool=fitting.pool,
+        image_pool=fitting.image_pool,
         image_named=image.named,
     )
 
@@ -137,6 +177,14 @@ def _network(network: NetworkSpec) -> str:
     more = (f"{name}={value}" for name, value in numbers if value)
     parts = (kind, network.model or "", network.mac or "", *more)
     return "/".join((network.source, *filter(None, parts)))
+
+
+def _extra(disk: ExtraDisk, fitting: Fitting) -> str:
+    return _word(disk.name, str(disk.size_gib), raw=fitting.pooled and disk.type in PREALLOCATION)
+
+
+def _word(name: str, gib: str, *, raw: bool) -> str:
+    return f"{name}:{gib}:raw" if raw else f"{name}:{gib}"
 
 
 def _yes(value: bool) -> str:

@@ -16,6 +16,9 @@ from provision.providers.libvirt.places import Places, domain_name
 
 SAFE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 """Kubernetes names (DNS labels, dots in between): what may become part of a path."""
+MIB = 1 << 20
+SMALL = 4 * MIB
+"""What a seed and a thin disk take at first, and more."""
 
 
 class VmKey(msgspec.Struct, frozen=True):
@@ -54,7 +57,7 @@ class Layout(msgspec.Struct, frozen=True):
 
 
 class Storage(Protocol):
-    """Where disks and seeds live. Errors are ProviderError or libvirtError."""
+    """Where one VM's disks and seed live. Errors are ProviderError or libvirtError."""
 
     def places(self, key: VmKey) -> Places:
         """Where this VM's parts are or will be, on the machine that runs it."""
@@ -62,11 +65,33 @@ class Storage(Protocol):
     def complete(self, key: VmKey) -> bool:
         """The VM's disk and seed are there."""
 
+    def check(self, key: VmKey, layout: Layout, image: LocalImage | None) -> None:
+        """What is to be made can be made there, and what takes its space at once finds it. Raises ProviderError.
+
+        `image` is None where no disk is made from it, and while it is not downloaded.
+        """
+
     def create(self, key: VmKey, image: LocalImage, layout: Layout, seed: bytes, progress: Progress) -> None:
         """Make disk and seed anew, replacing what is there; extra disks stay. The VM must not be running."""
 
     def adjust(self, key: VmKey, layout: Layout) -> None:
         """Enlarge the disks of a VM that is not running, make extra disks that are missing, remove those not wanted."""
 
+    def reach(self) -> None:
+        """All of it can be reached, so that it can be removed. Raises ProviderError."""
+
     def remove(self, key: VmKey) -> tuple[str, ...]:
         """Remove all that belongs to the VM and every base image that nobody uses; what was removed, for people."""
+
+
+def check_space(place: str, needs: dict[str, int], free: int, hint: str) -> None:
+    """`needs` are bytes that are taken at once, by what takes them. Raises ProviderError when they are not there."""
+    total = sum(needs.values())
+    if total <= free:
+        return
+    parts = ", ".join(f"{what} {_mib(size)}" for what, size in needs.items() if size > SMALL)
+    raise ProviderError(f"{place} has {_mib(free)} left, {_mib(total)} are needed: {parts}", hint=hint, refused=True)
+
+
+def _mib(size: int) -> str:
+    return f"{-(-size // MIB)} MiB"

@@ -32,13 +32,13 @@ FIXTURES = Path(__file__).parents[2] / "fixtures" / "libvirt"
 VM = wanted(image(Path("tiny.img")))
 PLACE = PurePosixPath("/s/vms/default.tiny")
 FILES = Places(
-    PLACE / "disk.qcow2", PLACE / "seed.iso", f"{PLACE}/extra_{{}}.qcow2", PLACE / "console.log",
+    PLACE / "disk.qcow2", PLACE / "seed.iso", f"{PLACE}/extra_{{}}", PLACE / "console.log",
     PurePosixPath("/s/sockets/0e9077acc87d"),
 )  # fmt: skip
 POOL = Places(
     PurePosixPath("/pool/nestproof.default.tiny.disk.qcow2"),
     PurePosixPath("/pool/nestproof.default.tiny.seed.iso"),
-    "/pool/nestproof.default.tiny.extra_{}.qcow2",
+    "/pool/nestproof.default.tiny.extra_{}",
 )
 TCG, INTEL = Choice(Accelerator.TCG, "svm"), Choice(Accelerator.KVM, "vmx")
 MACHINE = Machine(9_000_000, cpus=16, memory_mib=65536, mhz=2500, cgroups=True)

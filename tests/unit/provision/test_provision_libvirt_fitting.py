@@ -132,12 +132,13 @@ def test_the_hyperv_interface_is_whole_only_as_far_as_it_is_offered() -> None:
     assert enlightenments({"synic", "stimer", "tlbflush", "evmcs", "relaxed"}, "vmx") == ("relaxed",)
 
 
-def test_a_disk_takes_its_space_at_once_only_where_it_is_a_file_of_ours() -> None:
+def test_a_disk_that_takes_its_space_at_once_is_a_raw_copy_in_a_pool() -> None:
     assert fitted(replace(VM, disk_type="thick")).preallocation == "falloc"
     assert fitted(replace(VM, disk_type="ssd")).preallocation == ""
     pooled = fitted(replace(VM, disk_type="thick"), replace(LARGE, pooled=True))
-    assert pooled.preallocation == ""
-    assert pooled.answers[DISK_TYPE][0] is Handling.UNSUPPORTED
+    assert pooled.preallocation == "falloc"
+    assert pooled.answers[DISK_TYPE][0] is Handling.HONOURED
+    assert "raw copy" in pooled.answers[DISK_TYPE][1]
 
 
 def test_accounts_take_this_hosts_answers() -> None:

@@ -1,0 +1,109 @@
+"""Volumes of a storage pool: made, filled, enlarged, looked up. Every byte goes through libvirt itself."""
+
+import os
+import tempfile
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import libvirt
+
+from hostcheck.paths import cache_dir
+from provision import qemu_img
+from provision.images import LocalImage
+from provision.provider import ProviderError
+
+BLOCK = 1 << 20
+
+
+def find(pool: "libvirt.virStoragePool", name: str) -> "libvirt.virStorageVol | None":
+    """The volume of this name."""
+    try:
+        return pool.storageVolLookupByName(name)
+    except libvirt.libvirtError as e:
+        if e.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_VOL:
+            return None
+        raise
+
+
+def make(
+    pool: "libvirt.virStoragePool", name: str, form: str, size: int, *,
+    backing: tuple[str, str] | None = None, taking: bool = False,
+) -> "libvirt.virStorageVol":  # fmt: skip
+    """A new volume of `size` bytes. `taking` them at once is what libvirt does for raw ones alone."""
+    volume = ET.Element("volume")
+    ET.SubElement(volume, "name").text = name
+    ET.SubElement(volume, "capacity").text = str(size)
+    ET.SubElement(volume, "allocation").text = str(size if taking else 0)
+    ET.SubElement(ET.SubElement(volume, "target"), "format", type=form)
+    if backing:
+        store = ET.SubElement(volume, "backingStore")
+        ET.SubElement(store, "path").text = backing[0]
+        ET.SubElement(store, "format", type=backing[1])
+    return pool.createXML(ET.tostring(volume, encoding="unicode"), 0)
+
+
+def grow(volume: "libvirt.virStorageVol", gib: int, *, taking: bool) -> None:
+    """Make it `gib` GiB large unless it is."""
+    if volume.info()[1] < gib << 30:
+        volume.resize(gib << 30, libvirt.VIR_STORAGE_VOL_RESIZE_ALLOCATE if taking else 0)
+
+
+def upload(connection: "libvirt.virConnect", volume: "libvirt.virStorageVol", data: bytes) -> None:
+    """Fill a volume."""
+    stream = connection.newStream()
+    volume.upload(stream, 0, len(data))
+    for start in range(0, len(data), BLOCK):
+        stream.send(data[start : start + BLOCK])
+    stream.finish()
+
+
+def upload_file(connection: "libvirt.virConnect", volume: "libvirt.virStorageVol", path: Path) -> None:
+    """Fill a volume with a file as it is."""
+    with path.open("rb") as file:
+        stream = connection.newStream()
+        volume.upload(stream, 0, path.stat().st_size)
+        stream.sendAll(lambda _stream, length, _opaque: file.read(length), None)
+        stream.finish()
+
+
+def upload_disk(connection: "libvirt.virConnect", volume: "libvirt.virStorageVol", image: LocalImage) -> None:
+    """Fill a raw volume with what a guest sees of the image; what is empty in it is not sent."""
+    if image.format == "raw":
+        _upload_sparse(connection, volume, image.path)
+        return
+    cache_dir().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache_dir(), prefix="raw-") as directory:
+        flat = Path(directory, "disk.raw")
+        try:
+            qemu_img.flatten(flat, image.path, image.format)
+        except ValueError as e:
+            raise ProviderError(f"cannot make the disk: {e}") from e
+        _upload_sparse(connection, volume, flat)
+
+
+def _upload_sparse(connection: "libvirt.virConnect", volume: "libvirt.virStorageVol", path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        stream = connection.newStream()
+        volume.upload(stream, 0, 0, libvirt.VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM)
+        stream.sparseSendAll(
+            lambda _stream, length, _opaque: os.read(descriptor, length),
+            lambda _stream, _opaque: _section(descriptor),
+            lambda _stream, length, _opaque: os.lseek(descriptor, length, os.SEEK_CUR),
+            None,
+        )
+        stream.finish()
+    finally:
+        os.close(descriptor)
+
+
+def _section(descriptor: int) -> tuple[bool, int]:
+    """Whether a file has data where it stands, and for how many bytes that goes on; see lseek(2)."""
+    here, end = os.lseek(descriptor, 0, os.SEEK_CUR), os.fstat(descriptor).st_size
+    try:
+        data = os.lseek(descriptor, here, os.SEEK_DATA)
+    except OSError:  # ENXIO: nothing but a hole up to the end
+        data = end
+    until = os.lseek(descriptor, here, os.SEEK_HOLE) if data == here < end else data
+    os.lseek(descriptor, here, os.SEEK_SET)
+    return data == here < end, until - here
