@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from commands.endpoints import Endpoint, Errand, opened, tally
+from commands.endpoints import Endpoint, Errand, begin_look, opened, tally
 from commands.options import connect_option, files_argument, parallel_option, reports_option, store_option
 from commands.output import Terminal
 from commands.plan import Herald
@@ -65,6 +66,7 @@ def apply(
         if connect is not None:
             raise Failure(f"{files[0]} is a plan, which says where: --connect goes with manifests")
         files, connect = tuple(source.path for source in saved.sources), saved.connect
+    here = begin_look(connect)
     vms = wanted(files, connect, terminal)
     again = " ".join(files)
     herald = Herald(verbose=verbose)
@@ -90,11 +92,12 @@ def apply(
             terminal.note(f"{vm.key}: {words[-1]}")
         return Exit.OK
 
-    with opened(vms, terminal, look=True) as endpoints:
+    with opened(vms, terminal, here) as endpoints:
         endpoints.each(
             Errand(
                 "apply", bring_up, applied, parallel, doing="planning", past="applied",
                 half_way=lambda vm: go_on if vm.key in begun else "",
+                meanwhile=lambda: import_module("commands.proofs"),  # it takes as long as a VM takes to start
                 next_steps=(f"nestproof apply {again}      goes on", f"nestproof destroy {again}    undoes all of it"),
             )
         )  # fmt: skip
@@ -102,7 +105,7 @@ def apply(
             terminal.note(line)
         if len(vms) > 1:
             terminal.note(tally(words, len(vms)))
-        from commands.proofs import Proofs  # now that the VMs run: it takes as long to import as one takes to start
+        from commands.proofs import Proofs
 
         proofs = Proofs(terminal)
         for endpoint in endpoints.opened:
@@ -147,9 +150,10 @@ def verify(
     from commands.proofs import Proofs
 
     terminal = Terminal()
+    here = begin_look(connect)
     vms = wanted(files, connect, terminal)
     proofs = Proofs(terminal)
-    with opened(vms, terminal, look=True) as endpoints:
+    with opened(vms, terminal, here) as endpoints:
         for endpoint in endpoints.opened:
             proofs.host(endpoint)
         endpoints.each(proofs.errand(timeout, parallel, fail_on_warn=fail_on == "warn", again=" ".join(files)))

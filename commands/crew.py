@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from provision.provider import Progress
 
 T = TypeVar("T")
+TICK = 0.1
+"""Seconds between two looks at what the display shows, where nothing happens."""
 GRACE = 5.0
 """Seconds that workers get, after Ctrl-C, to come to a place where they can stop."""
 
@@ -62,22 +64,29 @@ class Interrupted(Exception):
     """Ctrl-C ended the work; the jobs tell how far each came."""
 
 
-def run(title: str, jobs: Sequence[Job[T]], terminal: Terminal, parallel: int, done: Callable[[Job[T]], None]) -> None:
+def run(
+    title: str, jobs: Sequence[Job[T]], terminal: Terminal, parallel: int, done: Callable[[Job[T]], None],
+    meanwhile: Callable[[], object] | None = None,
+) -> None:  # fmt: skip
     """Do all jobs, at most `parallel` at a time; `done` is called here, in this thread, as each ends.
+
+    `meanwhile` is called once, here too, when all who work have waited for something else for a while.
 
     A job's exception is its outcome and stops no other. Raises Interrupted on Ctrl-C, when the workers have stopped.
     """
-    crew = _Crew(title, jobs, terminal, parallel, done)
+    crew = _Crew(title, jobs, terminal, parallel, done, meanwhile)
     crew.run()
 
 
 class _Crew(Generic[T]):
     def __init__(
-        self, title: str, jobs: Sequence[Job[T]], terminal: Terminal, parallel: int, done: Callable[[Job[T]], None]
-    ) -> None:
+        self, title: str, jobs: Sequence[Job[T]], terminal: Terminal, parallel: int, done: Callable[[Job[T]], None],
+        meanwhile: Callable[[], object] | None,
+    ) -> None:  # fmt: skip
         self._jobs = jobs
         self._terminal = terminal
         self._done = done
+        self._meanwhile = meanwhile
         self._rows = [Row(job.name, doing=job.doing) for job in jobs]
         self._board: Board = board(title, self._rows, terminal)
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
@@ -93,7 +102,7 @@ class _Crew(Generic[T]):
                 for thread in self._threads:
                     thread.start()
                 while self._left:
-                    self._handle(0.25)
+                    self._handle(TICK)
             except KeyboardInterrupt:
                 self._wind_up()
                 raise Interrupted from None
@@ -128,6 +137,9 @@ class _Crew(Generic[T]):
             event = self._events.get(timeout=seconds)
         except queue.Empty:
             self._board.update(None)
+            if self._meanwhile is not None:
+                meanwhile, self._meanwhile = self._meanwhile, None
+                meanwhile()
             return
         job, row = self._jobs[event.index], self._rows[event.index]
         if event.kind is _Kind.BEGUN:

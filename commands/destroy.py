@@ -53,7 +53,7 @@ def destroy(files: tuple[str, ...], connect: str | None, parallel: int) -> int:
         return Exit.OK
 
     again = f"nestproof destroy {' '.join(files)}"
-    with opened(vms, terminal, look=False) as endpoints:
+    with opened(vms, terminal) as endpoints:
         endpoints.each(
             Errand(
                 "destroy", remove, removed, parallel, doing="removing", past="destroyed",

@@ -58,7 +58,7 @@ class Endpoints(msgspec.Struct):
             self.codes.append(self._done(errand, job, *pairs[job.name]))
 
         try:
-            run(errand.title, jobs, self.terminal, errand.parallel, done)
+            run(errand.title, jobs, self.terminal, errand.parallel, done, errand.meanwhile)
         except Interrupted:
             self.terminal.note(_how_far(errand, jobs))
             for line in errand.next_steps:
@@ -103,6 +103,8 @@ class Errand(msgspec.Struct, Generic[T], frozen=True):
     """Said of a VM whose work failed: how to go on; nothing where nothing was begun."""
     past: str = "done"
     """How the interrupted run calls what has ended."""
+    meanwhile: Callable[[], object] | None = None
+    """Called once, in the main thread, when all who work wait for something."""
     next_steps: Sequence[str] = ()
     """Commands for an interrupted run."""
 
@@ -128,10 +130,24 @@ def _how_far(errand: Errand[T], jobs: Sequence[Job[T]]) -> str:
     return f"{errand.title}: " + ", ".join([*parts, f"{waiting} not begun"] if waiting else parts)
 
 
-@contextlib.contextmanager
-def opened(vms: Iterable[VmSpec], terminal: Terminal, *, look: bool) -> Iterator[Endpoints]:
-    """Open every endpoint of these VMs and, if `look`, look at its host. What cannot be opened is said and counted."""
+def begin_look(connect: str | None) -> Look | None:
+    """A look at this machine, which goes on while manifests are read; None where `connect` leads elsewhere.
+
+    Without `connect` the manifests say where the VMs run. Mostly that is here, and if not, nobody asks what was seen.
+    """
     from hostcheck.local import Look
+    from provision.providers import leads_here
+
+    if connect is not None and not leads_here(connect):
+        return None
+    look = Look()
+    click.get_current_context().call_on_close(look.close)
+    return look
+
+
+@contextlib.contextmanager
+def opened(vms: Iterable[VmSpec], terminal: Terminal, here: Look | None = None) -> Iterator[Endpoints]:
+    """Open every endpoint of these VMs, with what was seen of its host. What cannot be opened is said and counted."""
     from provision.model import Placement
     from provision.provider import ProviderError
     from provision.providers import is_local, prepare_process
@@ -143,7 +159,6 @@ def opened(vms: Iterable[VmSpec], terminal: Terminal, *, look: bool) -> Iterator
         )
     prepare_process(groups)
     endpoints = Endpoints(terminal, [])
-    here = Look() if look and any(map(is_local, groups)) else None  # goes on while libraries load and daemons answer
     try:
         for group in groups.values():
             try:
@@ -153,8 +168,6 @@ def opened(vms: Iterable[VmSpec], terminal: Terminal, *, look: bool) -> Iterator
                 endpoints.codes.append(code_of(e))
         yield endpoints
     finally:
-        if here is not None:
-            here.close()
         for endpoint in endpoints.opened:
             endpoint.provider.close()
 

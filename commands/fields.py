@@ -7,7 +7,7 @@ from commands.failures import Failure
 from commands.manifests import plural
 from provision.accounting import TABLES, account_fields
 from provision.accounting_versions import OLDEST, Version
-from provision.manifests import load
+from provision.manifests.documents import load
 from provision.model import FieldAccount, Handling
 
 ORDER = (Handling.REFUSED, Handling.UNSUPPORTED, Handling.APPROXIMATED, Handling.HONOURED, Handling.INFORMATIVE)

@@ -19,7 +19,7 @@ def wanted(files: tuple[str, ...], connect: str | None, terminal: Terminal) -> l
     """The VMs of these files. Prints warnings (notes are for lint); raises Failure after printing every error."""
     from provision.model import Severity
 
-    vms, problems = read(files, connect)
+    vms, problems = _read_aside(files, connect)
     for problem in problems:
         if problem.severity is not Severity.NOTE:
             terminal.note(str(problem))
@@ -35,13 +35,26 @@ def wanted(files: tuple[str, ...], connect: str | None, terminal: Terminal) -> l
     return vms
 
 
+def _read_aside(files: tuple[str, ...], connect: str | None) -> tuple[list[VmSpec], list[Problem]]:
+    """`read`, while the modules load that will be needed for what comes of it: both take the processor, for as long."""
+    from commands.aside import Aside
+    from provision.providers import preload
+
+    if "-" in files:  # can be read once only, and Aside may have to begin again
+        return read(files, connect)
+    reading = Aside(lambda: read(files, connect))
+    preload(connect)
+    return reading.result()
+
+
 def read(files: tuple[str, ...], connect: str | None, policy: Path | None = None) -> tuple[list[VmSpec], list[Problem]]:
     """The wanted VMs and everything that is wrong or doubtful, in the order of the files.
 
     `policy` is the file of the waivers; without one the user's own is read.
     """
-    from provision.manifests import load, resolve
+    from provision.manifests.documents import load
     from provision.manifests.leaves import hide_password
+    from provision.manifests.resolve import resolve
 
     if connect is not None and hide_password(connect) != connect:
         raise Failure(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.endpoints import Endpoint, Errand, opened, tally
+from commands.endpoints import Endpoint, Errand, begin_look, opened, tally
 from commands.intent import intent
 from commands.manifests import plural
 from commands.options import connect_option, files_argument, parallel_option
@@ -49,6 +49,7 @@ def plan(
     from commands.planfile import plan_file, save, text
 
     terminal = Terminal()
+    here = begin_look(connect)
     vms = wanted(files, connect, terminal)
     plans: dict[str, Plan] = {}
 
@@ -59,7 +60,7 @@ def plan(
         plans[vm.key] = planned
         return Exit.OK
 
-    with opened(vms, terminal, look=True) as endpoints:
+    with opened(vms, terminal, here) as endpoints:
         endpoints.each(Errand("plan", look, looked, parallel, doing="planning"))
         code = endpoints.code
     ordered = [plans[vm.key] for vm in vms if vm.key in plans]

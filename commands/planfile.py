@@ -16,7 +16,6 @@ from commands.failures import Failure
 from commands.intent import intent
 from hostcheck.clock import now
 from hostcheck.files import write_whole
-from provision.manifests import sources
 from provision.model import Problem
 from provision.provider import Difference, Plan, Power, ProviderError, Step
 
@@ -168,6 +167,8 @@ def _steps(steps: Sequence[Step]) -> str:
 
 
 def _sources(files: Sequence[str]) -> tuple[Source, ...]:
+    from provision.manifests import sources  # late: most runs know no plan file
+
     found = []
     for source in sources.read(files, io.BytesIO()):
         if isinstance(source, Problem):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.endpoints import Endpoint, Errand, opened
+from commands.endpoints import Endpoint, Errand, begin_look, opened
 from commands.options import connect_option, files_argument, parallel_option, store_option
 from commands.output import Terminal
 from hostcheck.exits import Exit
@@ -41,6 +41,7 @@ def status(files: tuple[str, ...], connect: str | None, parallel: int, form: str
     from commands.manifests import wanted
 
     terminal = Terminal()
+    here = begin_look(connect)
     vms = wanted(files, connect, terminal)
     found: dict[str, VmStatus] = {}
 
@@ -59,7 +60,7 @@ def status(files: tuple[str, ...], connect: str | None, parallel: int, form: str
         found[vm.key] = status_of(vm, endpoint.provider.name, *seen, _proof(vm.key))
         return found[vm.key].exit
 
-    with opened(vms, terminal, look=True) as endpoints:
+    with opened(vms, terminal, here) as endpoints:
         endpoints.each(Errand("status", look, looked, parallel, doing="looking"))
         code = endpoints.code
     ordered = [found[vm.key] for vm in vms if vm.key in found]

@@ -19,8 +19,12 @@ PACKED = {".xz": b"\xfd7zXZ\0", ".gz": b"\x1f\x8b", ".bz2": b"BZh", ".zst": b"\x
 
 _reading = threading.Lock()
 """Many VMs start from one image: the first thread reads it, the others wait for what it finds."""
-_known: dict[tuple[int, ...], dict[str, str]] = {}
-"""Digests of files by what tells that a file is still the same: device, inode, size and times."""
+_Same = tuple[int, ...]
+"""What tells that a file is still the same: device, inode, size and times."""
+_known: dict[_Same, dict[str, str]] = {}
+"""Digests of files."""
+_sizes: dict[tuple[_Same, str], int] = {}
+"""Bytes that a guest sees of them, in a format."""
 
 
 class LocalImage(msgspec.Struct, frozen=True):
@@ -109,7 +113,7 @@ def _verified(image: ImageSpec, path: Path, progress: Progress | None) -> LocalI
         inside = _unpacked(image, path, digests["sha256"], progress)
         if inside is None:
             return None
-        size = qemu_img.virtual_size(inside, image.format)
+        size = _size(inside, image.format)
         return LocalImage(inside, image.format, _digests(inside, None)["sha256"], size)
     except OSError as e:
         raise ProviderError(f"{at}: {e.strerror}") from e
@@ -139,13 +143,25 @@ def _packing(path: Path, name: str) -> str:
 def _digests(path: Path, checksum: Checksum | None) -> dict[str, str]:
     """SHA-256 and the checksum's own algorithm. A file that has not changed since is not read again in this process."""
     wanted = frozenset({"sha256"} | ({checksum.algorithm} if checksum else set()))
-    seen = path.stat()
-    key = (seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
     with _reading:
-        known = _known.setdefault(key, {})
+        known = _known.setdefault(_same(path), {})
         if missing := wanted - known.keys():
             known.update(_read_digests(path, missing))
         return known
+
+
+def _size(path: Path, form: str) -> int:
+    """Bytes that a guest sees. A file that has not changed since is not looked at again in this process."""
+    with _reading:
+        key = (_same(path), form)
+        if key not in _sizes:
+            _sizes[key] = qemu_img.virtual_size(path, form)
+        return _sizes[key]
+
+
+def _same(path: Path) -> _Same:
+    seen = path.stat()
+    return (seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
 
 
 def _read_digests(path: Path, wanted: frozenset[str]) -> dict[str, str]:

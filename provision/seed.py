@@ -9,8 +9,6 @@ import io
 import json
 
 import pycdlib
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from provision.user_data import MIME, kind_of
 
@@ -82,6 +80,9 @@ def meta_data(namespace: str, name: str, user_data: bytes, own: str | None) -> b
     """
     values: dict[str, object] = {"local-hostname": name}
     if own and own.strip():
+        from ruamel.yaml import YAML  # late: few users write meta-data
+        from ruamel.yaml.error import YAMLError
+
         try:
             theirs = YAML(typ="safe", pure=True).load(own)
         except YAMLError as e:

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from provision.manifests import load, resolve
+from provision.manifests.documents import load
+from provision.manifests.resolve import resolve
 from provision.model import Severity, VmSpec
 
 MISSION = Path(__file__).parent / "fixtures" / "mission"

@@ -1,6 +1,5 @@
-"""Reads the manifests of a user into wanted VMs, with every fault at its line and column: `resolve(load(paths))`."""
+"""Reads the manifests of a user into wanted VMs, with every fault at its line and column.
 
-from provision.manifests.documents import Document, Documents, load
-from provision.manifests.resolve import lint_text, resolve
-
-__all__ = ["Document", "Documents", "lint_text", "load", "resolve"]
+`resolve.resolve(documents.load(paths))`. This package imports none of its modules: what a wanted VM refers to is
+understood without them, by a process that only takes the VM over.
+"""

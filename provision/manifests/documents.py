@@ -11,11 +11,11 @@ import msgspec
 from provision.guarded import Guarded
 from provision.manifests import sources, syntax
 from provision.manifests.checking import checked
-from provision.manifests.leaves import Leaf, dotted, set_leaves
+from provision.manifests.leaves import Leaf, set_leaves
 from provision.manifests.schemas import KINDS, PASSED_OVER, Resource
 from provision.manifests.sources import Source
 from provision.manifests.text import listed, near, shown
-from provision.manifests.tree import Loc, Tree
+from provision.manifests.tree import Loc, Tree, dotted
 from provision.model import Origin, Problem, SetField, Severity
 
 PROBLEM_LIMIT = 200

@@ -66,4 +66,4 @@ class Join:
         return tuple(field for document in self.used for field in document.fields())
 
     def origins(self) -> Origins:
-        return Origins(self.document, self.used)
+        return Origins(self.document.origin, {document.kind: document.places for document in self.used})

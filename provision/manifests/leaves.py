@@ -22,14 +22,6 @@ _NO_LEAVES = ("api_version", "kind", "status")
 """Of a document itself."""
 
 
-def dotted(loc: Loc) -> str:
-    """`("spec", "networks", 0, "name")` -> `spec.networks[0].name`."""
-    text = ""
-    for part in loc:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else shown(part)
-    return text
-
-
 def schema_leaves(model: type[Schema]) -> Iterator[str]:
     """Every leaf of a schema, such as `spec.networks[].name` and `spec.extraConfig.*`; not apiVersion, kind, status."""
     for alias, field in fields(model).items():

@@ -1,10 +1,8 @@
 """Where the fields of a VM stand in its documents, worked out for those that somebody asks about."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
 
-from provision.manifests.documents import Document
-from provision.manifests.leaves import dotted
+from provision.manifests.tree import Tree, dotted
 from provision.model import Origin
 
 
@@ -14,9 +12,9 @@ class Origins(Mapping[str, Origin]):
     A field that is not set stands where it would go: at the nearest mapping around it that exists.
     """
 
-    def __init__(self, vm: Document[Any], used: Iterable[Document[Any]]) -> None:
-        self._vm = vm.origin
-        self._places = {document.kind: document.places for document in used}
+    def __init__(self, vm: Origin, places: Mapping[str, Tree]) -> None:
+        self._vm = vm
+        self._places = places
 
     def __getitem__(self, path: str) -> Origin:
         if path == "vm":

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from provision.manifests.text import shown
 from provision.model import Origin
 
 Loc = tuple[str | int, ...]
@@ -11,6 +12,14 @@ Loc = tuple[str | int, ...]
 
 Value = Any
 """A plain value: str, int, float, bool, list or dict; what a schema is then held against."""
+
+
+def dotted(loc: Loc) -> str:
+    """`("spec", "networks", 0, "name")` -> `spec.networks[0].name`."""
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else shown(part)
+    return text
 
 
 class Tree(msgspec.Struct):

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from provision.manifests.checking import Fault, Violation
-from provision.manifests.leaves import dotted, hide_password, schema_leaves
+from provision.manifests.leaves import hide_password, schema_leaves
 from provision.manifests.schemas import Resource
 from provision.manifests.schemas.base import PATTERN_WORDS, Schema
 from provision.manifests.text import listed, near, shown
-from provision.manifests.tree import Loc, Tree
+from provision.manifests.tree import Loc, Tree, dotted
 from provision.model import Problem, Severity
 
 LIMIT = 100

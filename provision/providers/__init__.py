@@ -1,5 +1,6 @@
 """Which module speaks to which kind of hypervisor; each is imported, with its library, when it is first asked for."""
 
+import contextlib
 import importlib
 from collections.abc import Iterable
 from typing import Any
@@ -50,14 +51,29 @@ def _module(spec: ProviderSpec) -> Any:
         raise ProviderError(f"{spec.type} support cannot be loaded: {e}", hint=install) from e
 
 
+def preload(endpoint: str | None) -> None:
+    """Import the module that will most likely be asked for: for this endpoint, or for none that is known yet.
+
+    Whatever is wrong with it is said when it is asked for.
+    """
+    scheme = (endpoint or "qemu:").partition(":")[0].partition("+")[0]
+    module = MODULES.get({"qemu": "libvirt"}.get(scheme, scheme))
+    if module is not None:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
+
+
 def is_local(spec: ProviderSpec) -> bool:
     """The VMs of this endpoint run on this machine."""
-    if spec.type != "libvirt":
-        return False
+    return spec.type == "libvirt" and leads_here(spec.endpoint)
+
+
+def leads_here(endpoint: str) -> bool:
+    """The endpoint is a libvirt of this machine."""
     from provision.providers.libvirt.endpoint import parse_endpoint
 
     try:
-        return parse_endpoint(spec.endpoint).local
+        return parse_endpoint(endpoint).local
     except ProviderError:
         return False
 

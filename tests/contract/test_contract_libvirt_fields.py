@@ -20,8 +20,9 @@ pytest.importorskip("libvirt", reason="libvirt-python is not installed (pip inst
 import libvirt
 
 from hostcheck.model import Setting, VmView
-from provision.manifests import load, resolve
+from provision.manifests.documents import load
 from provision.manifests.leaves import schema_leaves
+from provision.manifests.resolve import resolve
 from provision.manifests.schemas import KINDS
 from provision.model import FieldAccount, Handling, VmSpec
 from provision.provider import ProviderError

@@ -9,7 +9,8 @@ from vm_factory import tiny_image
 
 from hostcheck.judge import judge
 from hostcheck.report import decode
-from provision.manifests import load, resolve
+from provision.manifests.documents import load
+from provision.manifests.resolve import resolve
 from provision.model import Handling, Severity, VmSpec
 from provision.provider import ProviderError
 from provision.proving import hear

@@ -2,7 +2,8 @@
 
 import io
 
-from provision.manifests import Documents, load, resolve
+from provision.manifests.documents import Documents, load
+from provision.manifests.resolve import resolve
 from provision.model import Problem, VmSpec
 
 PROVIDER = """\

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from manifest_texts import CLASS, IMAGE, PROVIDER, VM, joined, outcome, read, rules
 
-from provision.manifests import access, resolve
+from provision.manifests import access
+from provision.manifests.resolve import resolve
 from provision.model import (
     Credentials,
     GuestAddress,

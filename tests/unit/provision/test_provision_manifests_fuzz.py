@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from manifest_texts import CLASS, IMAGE, PROVIDER, VM, joined, outcome
 
 from provision.accounting import account
-from provision.manifests import load, resolve
+from provision.manifests.documents import load
 from provision.manifests.leaves import schema_leaves
+from provision.manifests.resolve import resolve
 from provision.manifests.schemas import KINDS
 
 NESTED = "  performanceProfile: {nestedVirtualization: true}\n  resourceLimits: {cpuShares: 100}\n"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from provision.manifests import lint_text, load, resolve
+from provision.manifests.documents import load
+from provision.manifests.resolve import lint_text, resolve
 from provision.model import AccelPolicy, Firmware, Problem, Severity
 
 ROOT = Path(__file__).parents[3]

@@ -8,7 +8,8 @@ import pytest
 from manifest_texts import CLASS, IMAGE, PROVIDER, VM, lines, outcome, read, rules
 from vm_factory import net
 
-from provision.manifests import load, resolve
+from provision.manifests.documents import load
+from provision.manifests.resolve import resolve
 from provision.model import (
     AccelPolicy,
     Checksum,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from manifest_texts import CLASS, IMAGE, lines
 
-from provision.manifests import load
+from provision.manifests.documents import load
 from provision.manifests.sources import SIZE_LIMIT
 
 
