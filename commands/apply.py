@@ -57,7 +57,7 @@ def apply(
     nestproof destroy vm.yaml                remove all of it again
     """
     from commands.failures import Failure
-    from commands.manifests import wanted
+    from commands.manifests import Reading
     from commands.planfile import hold_to, load
 
     terminal = Terminal()
@@ -66,8 +66,8 @@ def apply(
         if connect is not None:
             raise Failure(f"{files[0]} is a plan, which says where: --connect goes with manifests")
         files, connect = tuple(source.path for source in saved.sources), saved.connect
-    here = begin_look(connect)
-    vms = wanted(files, connect, terminal)
+    reading, here = Reading(files, connect), begin_look(connect)
+    vms = reading.wanted(terminal)
     again = " ".join(files)
     herald = Herald(verbose=verbose)
     words: list[str] = []
@@ -146,12 +146,12 @@ def verify(
     nestproof verify vm.yaml
     nestproof verify vm.yaml --report junit=proof.xml    for a pipeline
     """
-    from commands.manifests import wanted
+    from commands.manifests import Reading
     from commands.proofs import Proofs
 
     terminal = Terminal()
-    here = begin_look(connect)
-    vms = wanted(files, connect, terminal)
+    reading, here = Reading(files, connect), begin_look(connect)
+    vms = reading.wanted(terminal)
     proofs = Proofs(terminal)
     with opened(vms, terminal, here) as endpoints:
         for endpoint in endpoints.opened:

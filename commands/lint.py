@@ -34,12 +34,12 @@ def lint(
     nestproof lint vm.yaml --provider vsphere --provider proxmox@8    before moving to another hypervisor
     """
     from commands.fields import fields_text, provider_type
-    from commands.manifests import count, plural, read
+    from commands.manifests import count, plural, read, with_waivers
     from provision.model import Severity
 
     types = [provider_type(word) for word in providers]
     terminal = Terminal()
-    _, problems = read(files, connect, policy_file)
+    problems = with_waivers(read(files, connect)[1], policy_file)
     for problem in problems:
         terminal.result(str(problem))
     for provider, version in types:

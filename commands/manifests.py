@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from commands.aside import Aside
 from commands.failures import Failure
 from commands.output import Terminal
 
@@ -15,14 +16,32 @@ if TYPE_CHECKING:
     from provision.model import Problem, Severity, VmSpec
 
 
+class Reading:
+    """Manifests that are being read, in a copy of this process, from the moment when this is made."""
+
+    def __init__(self, files: tuple[str, ...], connect: str | None) -> None:
+        self._files = files
+        self._connect = connect
+        # What is read from standard input can be read once only, and Aside may have to begin again.
+        self._aside = None if "-" in files else Aside(lambda: read(files, connect))
+
+    def wanted(self, terminal: Terminal) -> list[VmSpec]:
+        """The VMs. Prints warnings (notes are for lint); raises Failure after printing every error."""
+        preload(self._connect)
+        vms, problems = self._aside.result() if self._aside else read(self._files, self._connect)
+        return _wanted(vms, problems, self._files, terminal)
+
+
 def wanted(files: tuple[str, ...], connect: str | None, terminal: Terminal) -> list[VmSpec]:
-    """The VMs of these files. Prints warnings (notes are for lint); raises Failure after printing every error."""
+    """The VMs of these files, as `Reading.wanted` gives them."""
+    return _wanted(*read(files, connect), files, terminal)
+
+
+def _wanted(vms: list[VmSpec], problems: list[Problem], files: tuple[str, ...], terminal: Terminal) -> list[VmSpec]:
     from provision.model import Severity
 
-    vms, problems = _read_aside(files, connect)
-    for problem in problems:
-        if problem.severity is not Severity.NOTE:
-            terminal.note(str(problem))
+    for problem in with_waivers([problem for problem in problems if problem.severity is not Severity.NOTE]):
+        terminal.note(str(problem))
     errors = count(problems, Severity.ERROR)
     if errors:
         raise Failure(f"{plural(errors, 'error')} in {' '.join(files)}: nothing was done")
@@ -35,23 +54,8 @@ def wanted(files: tuple[str, ...], connect: str | None, terminal: Terminal) -> l
     return vms
 
 
-def _read_aside(files: tuple[str, ...], connect: str | None) -> tuple[list[VmSpec], list[Problem]]:
-    """`read`, while the modules load that will be needed for what comes of it: both take the processor, for as long."""
-    from commands.aside import Aside
-    from provision.providers import preload
-
-    if "-" in files:  # can be read once only, and Aside may have to begin again
-        return read(files, connect)
-    reading = Aside(lambda: read(files, connect))
-    preload(connect)
-    return reading.result()
-
-
-def read(files: tuple[str, ...], connect: str | None, policy: Path | None = None) -> tuple[list[VmSpec], list[Problem]]:
-    """The wanted VMs and everything that is wrong or doubtful, in the order of the files.
-
-    `policy` is the file of the waivers; without one the user's own is read.
-    """
+def read(files: tuple[str, ...], connect: str | None) -> tuple[list[VmSpec], list[Problem]]:
+    """The wanted VMs and everything that is wrong or doubtful, in the order of the files."""
     from provision.manifests.documents import load
     from provision.manifests.leaves import hide_password
     from provision.manifests.resolve import resolve
@@ -61,13 +65,16 @@ def read(files: tuple[str, ...], connect: str | None, policy: Path | None = None
             "--connect holds a password, which every user of this machine can see",
             hint="leave it out of the URI: a Secret document, GOVC_PASSWORD or PROXMOX_TOKEN_SECRET can give it",
         )
-    documents = load(files)
-    vms, problems = resolve(documents, connect)
-    return vms, _waived(problems, policy) if problems or policy else problems
+    return resolve(load(files), connect)
 
 
-def _waived(problems: list[Problem], policy_file: Path | None) -> list[Problem]:
-    """Those that the policy puts up with are marked. An error never is: the VM could not be made all the same."""
+def with_waivers(problems: list[Problem], policy_file: Path | None = None) -> list[Problem]:
+    """Those that the policy puts up with are marked. An error never is: the VM could not be made all the same.
+
+    Without a file the policy is the user's own.
+    """
+    if not problems and policy_file is None:
+        return problems
     from commands.policies import policy_in
     from provision.model import Severity
 
@@ -77,6 +84,15 @@ def _waived(problems: list[Problem], policy_file: Path | None) -> list[Problem]:
         waiver = policy.waiver(problem.rule) if problem.severity is not Severity.ERROR else None
         marked.append(msgspec.structs.replace(problem, waived=waiver.sentence) if waiver else problem)
     return marked
+
+
+def preload(connect: str | None) -> None:
+    """Load what will be needed when the manifests are read. What is wrong with it is said by who needs it."""
+    from hostcheck.checks import catalogue
+    from provision import providers
+
+    providers.preload(connect)
+    catalogue()
 
 
 def count(problems: list[Problem], severity: Severity) -> int:

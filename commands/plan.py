@@ -45,12 +45,12 @@ def plan(
     nestproof plan vm.yaml -o monday.json    keep it; no secret is in it
     nestproof apply monday.json              exactly that, or nothing where the world has moved
     """
-    from commands.manifests import wanted
+    from commands.manifests import Reading
     from commands.planfile import plan_file, save, text
 
     terminal = Terminal()
-    here = begin_look(connect)
-    vms = wanted(files, connect, terminal)
+    reading, here = Reading(files, connect), begin_look(connect)
+    vms = reading.wanted(terminal)
     plans: dict[str, Plan] = {}
 
     def look(endpoint: Endpoint, vm: VmSpec, _: Progress, __: Progress) -> Plan:

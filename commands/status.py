@@ -38,11 +38,11 @@ def status(files: tuple[str, ...], connect: str | None, parallel: int, form: str
     nestproof verify vm.yaml                 asks the guest for a fresh proof
     """
     from commands.drift import as_json, as_text
-    from commands.manifests import wanted
+    from commands.manifests import Reading
 
     terminal = Terminal()
-    here = begin_look(connect)
-    vms = wanted(files, connect, terminal)
+    reading, here = Reading(files, connect), begin_look(connect)
+    vms = reading.wanted(terminal)
     found: dict[str, VmStatus] = {}
 
     def look(endpoint: Endpoint, vm: VmSpec, _: Progress, __: Progress) -> tuple[Plan | str, VmView | None]:

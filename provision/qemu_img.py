@@ -9,6 +9,8 @@ import msgspec
 from provision.provider import ProviderError
 
 QCOW2_MAGIC = b"QFI\xfb"
+SECTOR = 512
+"""What a raw image is rounded up to, as QEMU shows it to a guest."""
 COPYING = 3600.0
 """Seconds for what may write a whole disk."""
 
@@ -35,6 +37,10 @@ def virtual_size(path: Path, form: str) -> int:
         with path.open("rb") as file:
             if file.read(4) == QCOW2_MAGIC:
                 raise ValueError("its format is said to be raw, but it is a qcow2 image")
+            size = file.seek(0, os.SEEK_END)
+        if size == 0:
+            raise ValueError("it is empty")
+        return -(-size // SECTOR) * SECTOR
     try:
         info = msgspec.json.decode(_run("info", "--output=json", "-f", form, str(path)), type=_Info)
     except msgspec.MsgspecError as e:

@@ -1,6 +1,7 @@
 """The libvirt provider: plan, apply, observe, fetch the report, destroy."""
 
 import contextlib
+from functools import cached_property
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -29,6 +30,7 @@ from provision.providers.libvirt.files import FileStorage
 from provision.providers.libvirt.fitting import Fitting, answered, fit
 from provision.providers.libvirt.guest_data import check_guest_data, guest_data, without_seed
 from provision.providers.libvirt.machine import Machine, read_machine
+from provision.providers.libvirt.offer import Offer
 from provision.providers.libvirt.pool import PoolStorage
 from provision.providers.libvirt.pools import Pools
 from provision.providers.libvirt.record import Record, Settings
@@ -68,7 +70,7 @@ class LibvirtProvider:
         """What apply will do, without side effects. `host` is this machine's judgement, if the VM will run on it."""
         key = VmKey(vm.namespace, vm.name)
         with errors(self._endpoint):
-            kvm, tcg = (read_offer(self._connection, accelerator) for accelerator in (Accelerator.KVM, Accelerator.TCG))
+            kvm, tcg = self._offers
             choice = choose(vm, kvm, tcg, host if self._endpoint.local else None)
             offer = kvm if choice.accelerator is Accelerator.KVM else tcg
             check_firmware(vm, offer)
@@ -203,6 +205,11 @@ class LibvirtProvider:
         """Let go of the connection; VMs go on."""
         with contextlib.suppress(libvirt.libvirtError):
             self._connection.close()
+
+    @cached_property
+    def _offers(self) -> tuple[Offer, Offer]:
+        """Of KVM and of QEMU's emulator: what they give to guests stays the same while a command runs."""
+        return read_offer(self._connection, Accelerator.KVM), read_offer(self._connection, Accelerator.TCG)
 
     def _present(self, key: VmKey) -> Present:
         domain = domains.find(self._connection, key)

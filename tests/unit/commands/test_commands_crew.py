@@ -116,9 +116,7 @@ def test_a_terminal_has_a_table(capsys: pytest.CaptureFixture[str], monkeypatch:
     assert "starting [bold]2[/bold]" in err, "what a guest or a host says is no markup"
     assert "vm-0 ended\n" in err.replace("\r", "")
     assert terminal.screen is None
-<<<<<<< HEAD
     assert "looking at the host\r\x1b[K" in err, "the line before goes, or what comes first would stand behind it"
-=======
 
 
 def test_what_is_to_be_done_meanwhile_is_done_once_while_all_wait() -> None:
@@ -133,4 +131,3 @@ def test_what_is_to_be_done_meanwhile_is_done_once_while_all_wait() -> None:
     run("test", [job], Terminal(), 1, lambda _: None, meanwhile)
     assert job.result is True, "the job waited for nothing else"
     assert called == [threading.get_ident()]
->>>>>>> f409071 (commands: manifests are read in a copy of the process while the hypervisor's library loads)

@@ -1,6 +1,7 @@
 """Which images are used: real files and qemu-img, and a real HTTP server of our own for the downloads."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -86,6 +87,14 @@ def test_a_format_is_never_guessed(tmp_path: Path) -> None:
 def test_what_is_no_file_is_one_line(tmp_path: Path, name: str, says: str) -> None:
     with pytest.raises(ProviderError, match=rf"^vm\.yaml:20:3: image tiny: .*: {says}$"):
         resolve(image(tmp_path / name), quiet)
+
+
+@pytest.mark.parametrize("size", [1, 512, 513, 70_000])
+def test_a_raw_image_is_as_large_as_qemu_says(tmp_path: Path, size: int) -> None:
+    raw = tmp_path / "disk.img"
+    raw.write_bytes(b"x" * size)
+    told = subprocess.check_output(["qemu-img", "info", "--output=json", "-f", "raw", str(raw)])
+    assert resolve(image(raw, form="raw"), quiet).size == json.loads(told)["virtual-size"]
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
