@@ -74,7 +74,7 @@ def errors(endpoint: Endpoint) -> Iterator[None]:
 
 def explain(error: "libvirt.libvirtError", endpoint: Endpoint) -> ProviderError:
     """One line for the user, and the next step where we know one."""
-    text = _tidy(" ".join((error.get_error_message() or str(error)).split()))
+    text = _tidy(error.get_error_message() or str(error))
     refused = error.get_error_code() == libvirt.VIR_ERR_CPU_INCOMPATIBLE
     hint = _hint(text, error.get_error_code(), endpoint)
     return ProviderError(f"{endpoint.written}: {text}", hint=hint, refused=refused)
@@ -91,11 +91,13 @@ QEMU_NOISE = re.compile(
 
 
 def _tidy(text: str) -> str:
-    """What QEMU said when it ended while it was started, in words for people."""
+    """On one line; what QEMU said when it ended while it was started, in words for people."""
     found = QEMU_ENDED.match(text)
     if found is None:
-        return text
-    said = QEMU_NOISE.sub("", text[found.end() :]).strip(" :")
+        return " ".join(text.split())
+    lines = text[found.end() :].splitlines()
+    faults = [line for line in lines if ": warning: " not in line] or lines
+    said = QEMU_NOISE.sub("", " ".join(" ".join(faults).split())).strip(" :")
     return f"QEMU ended at its start: {said}" if said else "QEMU ended at its start and said nothing"
 
 

@@ -39,6 +39,11 @@ def said(text: str) -> ProviderError:
         (f"internal error: process exited while connecting to monitor: {MSR}", "failed to set MSR 0x10a to 0x69"),
         (f"internal error: QEMU unexpectedly closed the monitor (vm='a.b'): {MSR}", "failed to set MSR 0x10a to 0x69"),
         (
+            "internal error: qemu unexpectedly closed the monitor: 2026-11-26T07:25:53.8Z qemu-system-x86_64: -numa "
+            f"node,nodeid=0,cpus=0,mem=64: warning: Parameter -numa node,mem is deprecated, use memdev instead\n{MSR}",
+            "failed to set MSR 0x10a to 0x69",
+        ),
+        (
             "internal error: process exited while connecting to monitor: 2026-11-26T06:39:01.8Z qemu-system-x86_64: "
             "-m 64000G: cannot set up guest memory 'pc.ram': Cannot allocate memory",
             "-m 64000G: cannot set up guest memory 'pc.ram': Cannot allocate memory",
