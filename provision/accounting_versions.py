@@ -56,7 +56,15 @@ _CLASS = "VMClass spec."
 SINCE: Mapping[str, Mapping[str, Since]] = {
     "libvirt": {
         "VirtualMachine spec.userData.ignition.**": _refused("handing over an Ignition config", 6, 5),
-        f"{_CLASS}securityProfile.secureBoot": Since(
+        f"{_CLASS}firmware=UEFI": Since(
+            Version((7, 2)),
+            (
+                _APPROXIMATED,
+                "<os firmware='efi'>; without Secure Boot on machine pc, which has no IOMMU: q35 would be given "
+                "firmware for Secure Boot",
+            ),
+        ),
+        f"{_CLASS}securityProfile.secureBoot=true": Since(
             Version((7, 2)),
             (_APPROXIMATED, "<loader secure='yes'>: whether keys are enrolled is up to the firmware found there"),
         ),

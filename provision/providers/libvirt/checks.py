@@ -5,14 +5,14 @@ from provision.model import FieldAccount, Firmware, Handling, VmSpec
 from provision.provider import ProviderError
 from provision.providers.libvirt.changes import Present, shrinking
 from provision.providers.libvirt.choose import where
-from provision.providers.libvirt.fitting import DEFAULT_POOL
-from provision.providers.libvirt.offer import Offer
+from provision.providers.libvirt.firmware import machine_type
+from provision.providers.libvirt.fitting import DEFAULT_POOL, FIRMWARE, SECURE_BOOT, VTD
+from provision.providers.libvirt.machine import Machine, version_text
+from provision.providers.libvirt.offer import MACHINE, Offer
 from provision.providers.libvirt.record import Settings
 from provision.providers.libvirt.site import pool_path
 
 DISK = "VMClass spec.diskDefaults.size"
-FIRMWARE = "VMClass spec.firmware"
-SECURE_BOOT = "VMClass spec.securityProfile.secureBoot"
 
 
 def check_accounts(accounts: tuple[FieldAccount, ...]) -> None:
@@ -51,8 +51,8 @@ def check_moving(vm: VmSpec, present: Present, wanted: Settings) -> None:
         )
 
 
-def check_firmware(vm: VmSpec, offer: Offer) -> None:
-    """UEFI and Secure Boot have to be there."""
+def check_firmware(vm: VmSpec, offer: Offer, machine: Machine) -> None:
+    """UEFI and Secure Boot have to be there, on a machine that has the rest, too."""
     if vm.firmware is Firmware.UEFI and not offer.uefi:
         raise ProviderError(
             f"{where(vm, FIRMWARE)}: there is no UEFI firmware on that host",
@@ -62,3 +62,10 @@ def check_firmware(vm: VmSpec, offer: Offer) -> None:
     if vm.secure_boot and not (vm.firmware is Firmware.UEFI and offer.secure_boot):
         fault = "that host's firmware cannot do it" if vm.firmware is Firmware.UEFI else "it needs spec.firmware: UEFI"
         raise ProviderError(f"{where(vm, SECURE_BOOT)}: secure boot was asked for, but {fault}", refused=True)
+    if vm.vtd and machine_type(vm, machine) != MACHINE:
+        raise ProviderError(
+            f"{where(vm, VTD)}: an IOMMU takes machine {MACHINE}, for which libvirt {version_text(machine.version)} "
+            "cannot be kept from firmware with Secure Boot, which was not asked for",
+            hint="ask for it (spec.securityProfile.secureBoot: true), use firmware: BIOS, or libvirt 7.2 or newer",
+            refused=True,
+        )

@@ -77,7 +77,7 @@ def _emulated(vm: VmSpec, tcg: Offer, against: str, evidence: tuple[Evidence, ..
     if vm.nested and tcg.feature != "svm":
         raise ProviderError(
             f"{where(vm, NESTED)}: this QEMU's emulator offers no svm to guests",
-            hint="install a QEMU whose TCG emulates AMD SVM (5.0 or newer), or use a host whose KVM offers vmx or svm",
+            hint="install a QEMU whose TCG emulates AMD SVM (4.2 or newer), or use a host whose KVM offers vmx or svm",
             refused=True,
         )
     why = f", because {against}" if against else ", as asked for by nestproof.org/accel: tcg"

@@ -2,14 +2,15 @@
 
 from xml.etree import ElementTree as ET
 
-from provision.model import Firmware, VmSpec
+from provision.model import VmSpec
 from provision.providers.libvirt.choose import Choice
 from provision.providers.libvirt.cpu import cpu_element, with_memory
 from provision.providers.libvirt.devices import devices_element
+from provision.providers.libvirt.firmware import os_element
 from provision.providers.libvirt.fitting import PERIOD, SLOTS, Fitting
 from provision.providers.libvirt.hyperv import hyperv_element
 from provision.providers.libvirt.machine import Machine
-from provision.providers.libvirt.offer import ARCHITECTURE, DOMAIN_TYPE, MACHINE
+from provision.providers.libvirt.offer import DOMAIN_TYPE
 from provision.providers.libvirt.places import Places, domain_name, domain_uuid
 from provision.providers.libvirt.record import Record
 
@@ -37,7 +38,7 @@ def domain_xml(vm: VmSpec, choice: Choice, fitting: Fitting, machine: Machine, p
         # A file, because what stands here itself would stand on QEMU's command line.
         info = ET.SubElement(domain, "sysinfo", type="fwcfg")
         ET.SubElement(info, "entry", name=IGNITION, file=str(places.seed))
-    domain.append(_os(vm, machine))
+    domain.append(os_element(vm, machine))
     domain.append(_features(vm, fitting, machine))
     domain.append(cpu)
     domain.append(_clock(fitting))
@@ -59,22 +60,6 @@ def _tuning(domain: ET.Element, fitting: Fitting) -> None:
     if fitting.quota:
         _text(top, "global_period", str(PERIOD))
         _text(top, "global_quota", str(fitting.quota))
-
-
-def _os(vm: VmSpec, machine: Machine) -> ET.Element:
-    top = ET.Element("os")
-    if vm.firmware is Firmware.UEFI:
-        top.set("firmware", "efi")
-    _text(top, "type", "hvm", arch=ARCHITECTURE, machine=MACHINE)
-    if vm.firmware is Firmware.UEFI and machine.firmware_features:
-        enabled = "yes" if vm.secure_boot else "no"
-        firmware = ET.SubElement(top, "firmware")
-        ET.SubElement(firmware, "feature", enabled=enabled, name="enrolled-keys")
-        ET.SubElement(firmware, "feature", enabled=enabled, name="secure-boot")
-    elif vm.firmware is Firmware.UEFI:
-        ET.SubElement(top, "loader", secure="yes" if vm.secure_boot else "no")
-    ET.SubElement(top, "boot", dev="hd")
-    return top
 
 
 def _features(vm: VmSpec, fitting: Fitting, machine: Machine) -> ET.Element:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from hostcheck.model import Accelerator
-from provision.model import ExtraDisk, FieldAccount, Handling, VmSpec
+from provision.model import ExtraDisk, FieldAccount, Firmware, Handling, VmSpec
 from provision.provider import ProviderError
 from provision.providers.libvirt.choose import Choice, where
 from provision.providers.libvirt.hyperv import enlightenments
@@ -29,6 +29,9 @@ DISK_TYPE = "VMClass spec.diskDefaults.type"
 CPU_HOT_ADD = "VMClass spec.performanceProfile.cpuHotAddEnabled"
 MEMORY_HOT_ADD = "VMClass spec.performanceProfile.memoryHotAddEnabled"
 VBS = "VMClass spec.performanceProfile.virtualizationBasedSecurity"
+FIRMWARE = "VMClass spec.firmware"
+SECURE_BOOT = "VMClass spec.securityProfile.secureBoot"
+VTD = "VMClass spec.securityProfile.vtdEnabled"
 TPM = "VMClass spec.securityProfile.tpmEnabled"
 TPM_VERSION = "VMClass spec.securityProfile.tpmVersion"
 CPU_LIMIT = "VMClass spec.resourceLimits.cpuLimit"
@@ -76,6 +79,7 @@ def fit(vm: VmSpec, choice: Choice, offer: Offer, machine: Machine) -> Fitting:
     """Decide. `offer` is that of the chosen accelerator. Raises ProviderError for what cannot be left away."""
     answers: dict[str, Answer] = {}
     _check_tpm(vm, offer)
+    _firmware(vm, machine, answers)
     return Fitting(
         cpus_max=_cpus_max(vm, offer, machine, answers),
         memory_max_mib=_memory_max(vm, machine, answers),
@@ -111,6 +115,15 @@ def _check_tpm(vm: VmSpec, offer: Offer) -> None:
             hint="apt-get install swtpm swtpm-tools",
             refused=True,
         )
+
+
+def _firmware(vm: VmSpec, machine: Machine, answers: dict[str, Answer]) -> None:
+    if vm.firmware is Firmware.UEFI and not machine.firmware_features:
+        from provision.accounting_versions import SINCE  # late: few are that old
+
+        known = {FIRMWARE: vm.firmware, SECURE_BOOT: str(vm.secure_boot).lower()}
+        before = {path: SINCE["libvirt"].get(f"{path}={value}") for path, value in known.items()}
+        answers.update({path: since.before for path, since in before.items() if since})
 
 
 def _cpus_max(vm: VmSpec, offer: Offer, machine: Machine, answers: dict[str, Answer]) -> int:

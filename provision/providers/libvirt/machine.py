@@ -11,7 +11,10 @@ OLDEST = 6_000_000
 FW_CFG = 6_005_000
 """`<sysinfo type='fwcfg'>`."""
 FIRMWARE_FEATURES = 7_002_000
-"""`<firmware><feature name='secure-boot'>`: before, Secure Boot is asked for by `<loader secure='yes'>`."""
+"""`<firmware><feature name='secure-boot'>`: before, Secure Boot is asked for by `<loader secure='yes'>`
+alone, and firmware without it by a machine that it is not for."""
+STATELESS = 8_006_000
+"""`<loader stateless='no'>`: firmware that keeps its variables."""
 UNDEFINE_TPM = 8_009_000
 """VIR_DOMAIN_UNDEFINE_TPM; before, undefining always removes a TPM's state."""
 
@@ -39,6 +42,11 @@ class Machine(msgspec.Struct, frozen=True):
     def firmware_features(self) -> bool:
         """Firmware can be chosen by its features."""
         return self.version >= FIRMWARE_FEATURES
+
+    @property
+    def stateless_firmware(self) -> bool:
+        """It tells firmware that keeps variables from firmware that does not, and has to be told which."""
+        return self.version >= STATELESS
 
     @property
     def asks_for_tpm_state(self) -> bool:

@@ -73,13 +73,13 @@ class LibvirtProvider:
             kvm, tcg = self._offers
             choice = choose(vm, kvm, tcg, host if self._endpoint.local else None)
             offer = kvm if choice.accelerator is Accelerator.KVM else tcg
-            check_firmware(vm, offer)
+            check_firmware(vm, offer, self._machine)
             fitting = fit(vm, choice, offer, self._machine)
+            check_guest_data(vm, self._machine)
             accounts = without_seed(vm, answered(account(vm, "libvirt"), fitting))
             check_accounts(accounts)
             if choice.accelerator is Accelerator.KVM:
                 choice = msgspec.structs.replace(choice, evidence=(*choice.evidence, self._dry_run(vm, choice)))
-            check_guest_data(vm, self._machine)
             image = images.locate(vm.image)
             present = self._present(key)
             aim = aim_at(vm, choice, fitting, image, present)

@@ -29,6 +29,8 @@ MIB = 1 << 20
 MODES = {"host-x86_64-cpu": "host-passthrough", "max-x86_64-cpu": "maximum"}
 """QEMU's classes of CPU that are no named model, as libvirt calls them."""
 ALL_OF_AN_IOMMU = Iommu(remaps_interrupts=True, caches=True)
+UEFI_IN_MEMORY = "os[@firmware='efi']/loader[@type='rom']"
+WITHIN_REACH = "firmware for it, its keys within the guest's reach"
 
 
 def settings_of_live(vm: VmSpec, live: Live, got: bool | None, mhz: int) -> tuple[Setting, ...]:
@@ -37,13 +39,13 @@ def settings_of_live(vm: VmSpec, live: Live, got: bool | None, mhz: int) -> tupl
     settings = [
         _read("VMClass spec.cpu", str(vm.cpus), str(inside.cpus.count) if inside.cpus else None, _cpus(xml)),
         _read("VMClass spec.memory", f"{vm.memory_mib} MiB", _mib(inside.memory), f"{_memory(xml) // 1024} MiB"),
-        _read("VMClass spec.firmware", vm.firmware, _uefi(inside.uefi), _firmware(xml)),
+        _read("VMClass spec.firmware", vm.firmware, _uefi(inside.uefi, xml), _firmware(xml)),
         Setting(NESTED, _on(vm.nested), _told(got), QEMU if inside.features else XML),
         _read(
             "VMClass spec.securityProfile.secureBoot",
             _on(vm.secure_boot),
-            None if inside.secure is None else _on(inside.secure),
-            _on(_secure_boot(xml)),
+            _protected(inside.secure, xml),
+            _secure_boot(xml),
         ),
         Setting(TPM, vm.tpm_version if vm.tpm else "none", _tpm(live), QEMU if live.inside else XML),
         _read("VMClass spec.securityProfile.vtdEnabled", _on(vm.vtd), _iommus(inside.iommus), _iommu(xml)),
@@ -157,22 +159,41 @@ def _memory_grows(inside: Inside) -> str | None:
     return _on(inside.memory_most > inside.memory)
 
 
-def _uefi(uefi: bool | None) -> str | None:
-    return None if uefi is None else Firmware.UEFI if uefi else Firmware.BIOS
+def _uefi(in_flash: bool | None, domain: ET.Element) -> str | None:
+    """What is not in flash is BIOS, or UEFI that the XML knows to be somewhere else."""
+    if in_flash is None or domain.find(UEFI_IN_MEMORY) is not None:
+        return None
+    return Firmware.UEFI if in_flash else Firmware.BIOS
 
 
 def _firmware(domain: ET.Element) -> str:
-    os = domain.find("os")
-    loader = domain.find("os/loader[@type='pflash']")
-    return Firmware.UEFI if loader is not None or (os is not None and os.get("firmware") == "efi") else Firmware.BIOS
+    loader = domain.find(UEFI_IN_MEMORY)
+    if loader is not None:
+        return f"UEFI that keeps no variables: {loader.text}"
+    found = domain.find("os[@firmware='efi']"), domain.find("os/loader[@type='pflash']")
+    return Firmware.BIOS if found == (None, None) else Firmware.UEFI
 
 
-def _secure_boot(domain: ET.Element) -> bool:
-    """Firmware that nobody but itself can change."""
+def _protected(secure: bool | None, domain: ET.Element) -> str | None:
+    """Only QEMU knows whether it keeps the guest away from Secure Boot's variables."""
+    if secure is None:
+        return None
+    found = _secure_boot(domain)
+    return "on" if secure else "off" if found == "on" else found
+
+
+def _secure_boot(domain: ET.Element) -> str:
+    """Firmware with it needs SMM, and is given it by every libvirt that chooses one; whether its variables, with the
+    keys, are out of the guest's reach is another matter."""
     feature = domain.find("os/firmware/feature[@name='secure-boot']")
-    asked = feature is not None and feature.get("enabled") == "yes"
     loader = domain.find("os/loader")
-    return loader.get("secure") == "yes" if loader is not None else asked
+    if loader is None or not loader.text:  # not chosen yet
+        asked = feature is not None and feature.get("enabled") == "yes"
+        return _on(asked or (loader is not None and loader.get("secure") == "yes"))
+    if loader.get("secure") == "yes":
+        return "on"
+    smm = domain.find("features/smm")
+    return "off" if smm is None or smm.get("state") == "off" else WITHIN_REACH
 
 
 def _tpm(live: Live) -> str:

@@ -9,9 +9,11 @@ from vm_factory import image, wanted
 pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
 from hostcheck.model import Accelerator
-from provision.model import FieldAccount, Handling, Limits, Origin, VmSpec
+from provision.model import FieldAccount, Firmware, Handling, Limits, Origin, VmSpec
 from provision.provider import ProviderError
+from provision.providers.libvirt.checks import check_firmware
 from provision.providers.libvirt.choose import Choice
+from provision.providers.libvirt.firmware import machine_type
 from provision.providers.libvirt.fitting import (
     CPU_HOT_ADD,
     CPU_LIMIT,
@@ -173,3 +175,15 @@ def test_what_a_version_of_libvirt_can(version: int, firmware_features: bool, tp
 def test_versions_read_as_people_write_them() -> None:
     assert version_text(9_000_000) == "9.0.0"
     assert version_text(12_005_001) == "12.5.1"
+
+
+def test_uefi_without_secure_boot_takes_another_machine_where_firmware_is_not_chosen_by_its_features() -> None:
+    plain, old = replace(VM, firmware=Firmware.UEFI), replace(LARGE, version=7_000_000)
+    assert [machine_type(vm, old) for vm in (VM, plain, replace(plain, secure_boot=True))] == ["q35", "pc", "q35"]
+    assert machine_type(plain, LARGE) == "q35"
+    offer = replace(OFFER, uefi=True, secure_boot=True)
+    check_firmware(plain, offer, old)
+    check_firmware(replace(plain, secure_boot=True, vtd=True), offer, old)
+    with pytest.raises(ProviderError, match=r"an IOMMU takes machine q35, for which libvirt 7\.0\.0 cannot") as found:
+        check_firmware(replace(plain, vtd=True), offer, old)
+    assert "secureBoot: true" in found.value.hint

@@ -3,8 +3,10 @@
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pytest
+
 from hostcheck.model import Accelerator
-from provision.providers.libvirt.offer import host_model, interpret
+from provision.providers.libvirt.offer import HYPERV_ALWAYS, host_model, interpret
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "libvirt"
 
@@ -21,6 +23,20 @@ def test_tcg_offers_svm_though_its_host_model_does_not_list_it() -> None:
     assert (offer.usable, offer.native, offer.feature) == (True, "svm", "svm")
     assert (offer.uefi, offer.secure_boot) == (True, True)
     assert offer.evidence.text == "offers svm to guests"
+
+
+@pytest.mark.parametrize(
+    ("qemu", "tpm", "hyperv"),
+    [
+        ("4.2", (), HYPERV_ALWAYS),
+        ("7.2", (), {"spinlocks", "vendor_id"}),
+        ("11.1", ("1.2", "2.0"), {"spinlocks", "vendor_id"}),
+    ],
+)
+def test_libvirt_6_9_and_12_say_it_in_other_words(qemu: str, tpm: tuple[str, ...], hyperv: set[str]) -> None:
+    offer = interpret(Accelerator.TCG, read(f"domcaps-tcg-qemu{qemu}"), read(f"baseline-tcg-qemu{qemu}"))
+    assert (offer.feature, offer.uefi, offer.secure_boot, offer.passthrough) == ("svm", True, True, False)
+    assert (offer.tpm, offer.hyperv) == (tpm, hyperv)
 
 
 def test_kvm_without_svm_is_usable_and_offers_nothing() -> None:

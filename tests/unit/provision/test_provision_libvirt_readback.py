@@ -13,7 +13,7 @@ from hostcheck.model import Setting
 from provision.model import AccelPolicy, CpuPolicy, ExtraDisk, Firmware, Limits, NetworkKind, VmSpec
 from provision.providers.libvirt.inside import Cpus, Inside, Iommu
 from provision.providers.libvirt.live import Block, Live
-from provision.providers.libvirt.readback import settings_of_live, strayed
+from provision.providers.libvirt.readback import WITHIN_REACH, settings_of_live, strayed
 from provision.providers.libvirt.record import NAMESPACE
 
 GIB = 1 << 30
@@ -107,19 +107,34 @@ def test_xml_with_a_tpm_that_qemu_has_not_is_not_believed() -> None:
     assert drift(vm, live(xml)) == {"VMClass spec.securityProfile.tpmEnabled": "QEMU has none"}
 
 
+PFLASH = "<os><loader secure='{}' type='pflash'>x</loader></os>"
+ROM = "<os firmware='efi'><loader type='rom'>/OVMF.amdsev.fd</loader></os>"
+
+
 @pytest.mark.parametrize(
-    ("os", "on"),
+    ("os", "found"),
     [
-        ("<os><loader secure='yes' type='pflash'>x</loader></os>", True),
-        ("<os firmware='efi'><firmware><feature enabled='yes' name='secure-boot'/></firmware></os>", True),
-        ("<os><loader secure='no' type='pflash'>x</loader></os>", False),
-        ("<os><loader type='pflash'>x</loader></os>", False),
+        (PFLASH.format("yes"), "on"),
+        ("<os firmware='efi'><firmware><feature enabled='yes' name='secure-boot'/></firmware></os>", "on"),
+        ("<os firmware='efi'><firmware><feature enabled='no' name='secure-boot'/></firmware></os>", "off"),
+        ("<os firmware='efi'><loader secure='yes' stateless='no'/></os>", "on"),
+        (PFLASH.format("no"), "off"),
+        ("<os><loader type='pflash'>x</loader></os>", "off"),
+        (PFLASH.format("no") + "<features><smm state='off'/></features>", "off"),
+        # What libvirt 7.0 takes for a VM that asked for no Secure Boot, and 8.0 for one that did.
+        (PFLASH.format("no") + "<features><smm state='on'/></features>", WITHIN_REACH),
     ],
 )
-def test_secure_boot_is_read_from_the_firmware_that_runs(os: str, on: bool) -> None:
-    vm = replace(VM, firmware=Firmware.UEFI, secure_boot=True)
+@pytest.mark.parametrize("asked", [True, False])
+def test_secure_boot_is_read_from_the_firmware_that_runs(os: str, found: str, asked: bool) -> None:
+    vm = replace(VM, firmware=Firmware.UEFI, secure_boot=asked)
     seen = drift(vm, live(PLAIN.replace("<os><type>hvm</type></os>", os)))
-    assert seen == ({} if on else {"VMClass spec.securityProfile.secureBoot": "off"})
+    assert seen == ({} if found == ("on" if asked else "off") else {"VMClass spec.securityProfile.secureBoot": found})
+
+
+def test_firmware_for_confidential_vms_is_not_the_uefi_that_was_meant() -> None:
+    seen = drift(replace(VM, firmware=Firmware.UEFI), live(PLAIN.replace("<os><type>hvm</type></os>", ROM)))
+    assert seen == {"VMClass spec.firmware": "UEFI that keeps no variables: /OVMF.amdsev.fd"}
 
 
 def test_an_interface_of_a_bridged_network_is_still_of_that_network() -> None:
