@@ -7,14 +7,16 @@ DEMO := examples/nested-vm.yaml
 PAGE := .cache/demo.html
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 STAMP := $(ENVIRONMENT)/.installed
+# Debian's, with the oldest and the newest libvirt that its mirrors have; for `make libvirt-versions` any others too.
+SUITES := bullseye testing
 
 .DEFAULT_GOAL := help
-.PHONY: demo-pictures help setup check test lab demo demo-clean image clean prove-bare packages-run packages-image packages-test
+.PHONY: demo-pictures help setup check test lab demo demo-clean image clean prove-bare packages-run packages-image packages-test libvirt-roots libvirt-versions
 
 help: ## this list
 	@echo 'nestproof proves that a VM can run VMs, by running one. On a bare Debian 12, start with: make demo'
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: packages-run $(STAMP) ## install the Debian packages and the virtual environment (.venv)
 	@echo 'ready: $(BIN)/nestproof check'
@@ -40,8 +42,16 @@ check: $(STAMP) ## format, lint, types, and imports that go one way
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: setup image packages-test check ## check, then every test
+test: setup image packages-test ## check, then every test
+	@$(MAKE) --no-print-directory -j2 check libvirt-roots
 	$(BIN)/pytest
+
+libvirt-roots: packages-image ## build roots with the libvirt and QEMU of other suites (SUITES; cached; root)
+	@$(SUDO) python3 deploy/libvirt_root.py $(SUITES)
+
+libvirt-versions: setup packages-test libvirt-roots ## all of libvirt's contract on the libvirt of other suites (SUITES)
+	$(BIN)/pytest -v tests/contract/test_contract_libvirt.py tests/contract/test_contract_libvirt_fields.py \
+		$(SUITES:%=--libvirt-suite=%) -k "$$(echo $(SUITES) | sed 's/ / or /g')"
 
 lab: setup packages-test ## boot the truth table's machines in software, run the remedies, write docs/truth-table.md
 	@$(BIN)/python tests/lab/truth_main.py

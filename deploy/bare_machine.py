@@ -13,9 +13,10 @@ import sys
 import time
 from pathlib import Path
 
+from debian_system import make_system
 from guest_image import SUITE, BuildError, apt_sources
 
-PACKAGES = "ca-certificates,git,make,python3"
+PACKAGES = ("ca-certificates", "git", "make", "python3")
 REGISTRY_SETTINGS = ("etc/pip.conf", "etc/hosts", "etc/resolv.conf", "etc/ssl/certs/ca-certificates.crt")
 # A namespace of its own for the mounts: whatever ends this, nothing stays mounted. The root is bound onto itself:
 # a real machine's root is a mount point too, and unshare(1) relies on it.
@@ -29,20 +30,10 @@ exec chroot "$0" make -C /srv/nestproof "$@"
 """
 
 
-def make_system(root: Path) -> None:
+def make_machine(root: Path) -> None:
     """A new Debian with this machine's way to its registries and a clone of this checkout."""
     shutil.rmtree(root, ignore_errors=True)
-    acquire = subprocess.run(["apt-config", "dump", "Acquire"], capture_output=True, check=True).stdout
-    settings = root.with_suffix(".apt")
-    settings.write_bytes(acquire)
-    subprocess.run(
-        [
-            *("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={PACKAGES}"),
-            f"--aptopt={settings}",
-            *(SUITE, str(root), *apt_sources()),
-        ],
-        check=True,
-    )
+    make_system(root, SUITE, PACKAGES, *apt_sources())
     for name in REGISTRY_SETTINGS:
         if Path("/", name).exists():
             (root / name).unlink(missing_ok=True)
@@ -77,7 +68,7 @@ def main() -> int:
         return 2
     started = time.monotonic()
     try:
-        make_system(arguments.system)
+        make_machine(arguments.system)
     except (BuildError, OSError, subprocess.CalledProcessError) as error:
         print(f"bare machine: {error}", file=sys.stderr)
         return 2

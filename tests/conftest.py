@@ -19,6 +19,10 @@ settings.load_profile("nestproof")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--regenerate", action="store_true", help="write the golden files anew instead of comparing them")
     parser.addoption("--pictures", action="store_true", help="write the pictures of the documentation anew")
+    parser.addoption(
+        "--libvirt-suite", action="append", default=[], metavar="SUITE",
+        help="try all of libvirt's contract on this suite's libvirt (again for more); see deploy/libvirt_root.py",
+    )  # fmt: skip
 
 
 def pytest_configure() -> None:

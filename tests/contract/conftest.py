@@ -1,15 +1,13 @@
 """The providers that the contract is tried on: libvirt embedded and as a daemon, a vCenter, Proxmox VE."""
 
 import os
-import shlex
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from libvirt_daemon import private_libvirtd
 from libvirt_lab import Lab
 from vcsim_server import ESXI_8, start
 from vm_factory import tiny_image
@@ -51,47 +49,6 @@ def embedded(
     provider.close()
 
 
-DAEMON = r"""
-for place in /run /var/lib /var/log /var/cache /etc/libvirt; do mount -t tmpfs none $place; done
-mkdir /run/lock /run/libvirt
-ln -s "$1/run/libvirt-sock" /run/libvirt/libvirt-sock  # where a client that sees the same /run looks for it
-ip link set lo up && ip link add name nestbr0 type bridge && ip link set nestbr0 up
-controllers=
-for top in /sys/fs/cgroup/cpu /sys/fs/cgroup; do  # version 1, version 2
-    if mkdir $top/nestproof-probe; then controllers='"cpu", "cpuacct", "cpuset"'; rmdir $top/nestproof-probe; break; fi
-done 2>/dev/null
-cat >/etc/libvirt/qemu.conf <<END
-user = "root"
-group = "root"
-security_driver = "none"
-swtpm_user = "root"
-swtpm_group = "root"
-cgroup_controllers = [$controllers]
-namespaces = []
-stdio_handler = "file"
-END
-cat >"$1/libvirtd.conf" <<END
-listen_tls = 0
-auth_unix_ro = "none"
-auth_unix_rw = "none"
-unix_sock_dir = "$1/run"
-log_outputs = "3:file:$1/libvirtd.log"
-END
-exec libvirtd --config "$1/libvirtd.conf" --pid-file "$1/libvirtd.pid"
-"""
-"""A system libvirtd with its own empty /run, /var and /etc/libvirt, and its own network, so that it leaves this
-machine's alone: there is a bridge `nestbr0`, and cgroups where this machine lets root make any."""
-
-BRIDGED = "<network><name>bridged</name><forward mode='bridge'/><bridge name='nestbr0'/></network>"
-
-REAPED = """
-import os, sys
-from provision.providers.libvirt.reaping import supervise
-supervise()
-os.execvp(sys.argv[1], sys.argv[1:])
-"""
-
-
 @pytest.fixture(scope="session")
 def daemon(
     tmp_path_factory: pytest.TempPathFactory, needs: Callable[[str, str], str], boot_image: Path
@@ -105,49 +62,17 @@ def daemon(
     needs("swtpm_setup", "swtpm-tools")
     if not Path("/etc/libvirt").is_dir():
         pytest.skip("/etc/libvirt is missing; it comes with the package libvirt-clients")
-    place = tmp_path_factory.mktemp("daemon")
+    with _lab_of_daemon(tmp_path_factory.mktemp("daemon"), boot_image) as made:
+        yield made
+
+
+@contextmanager
+def _lab_of_daemon(place: Path, boot_image: Path, root: Path = Path("/")) -> Iterator[Lab]:
     pool = place / "pool"
-    for directory in (place / "run", pool):
-        directory.mkdir()
-    command = [
-        sys.executable,
-        "-c",
-        REAPED,
-        "unshare",
-        "--mount",
-        "--net",
-        "--propagation",
-        "private",
-        "sh",
-        "-ec",
-        DAEMON,
-        "sh",
-        str(place),
-    ]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        try:
-            endpoint = f"qemu:///system?socket={place}/run/libvirt-sock"
-            for _ in range(300):
-                if (place / "run/libvirt-sock").exists() or process.poll() is not None:
-                    break
-                time.sleep(0.1)
-            virsh = f"virsh -q -c {shlex.quote(endpoint)}"
-            subprocess.run(
-                [
-                    "sh",
-                    "-ec",
-                    f"{virsh} pool-define-as default dir --target {pool} && {virsh} pool-start default && "
-                    f'echo "{BRIDGED}" | {virsh} net-define /dev/stdin && {virsh} net-start bridged',
-                ],
-                check=True,
-                capture_output=True,
-            )
-            provider = open_provider(ProviderSpec("daemon", "libvirt", endpoint, None))
-            yield Lab(endpoint, provider, lambda: {p.name for p in pool.iterdir()}, boot_image, pool)
-            provider.close()
-        finally:
-            process.terminate()
-            process.wait(30)
+    with private_libvirtd(place, root) as endpoint:
+        provider = open_provider(ProviderSpec("daemon", "libvirt", endpoint, None))
+        yield Lab(endpoint, provider, lambda: {p.name for p in pool.iterdir()}, boot_image, pool, root)
+        provider.close()
 
 
 @pytest.fixture(scope="session")
@@ -172,14 +97,42 @@ def vsphere(tmp_path_factory: pytest.TempPathFactory) -> Iterator["VsphereLab"]:
     lab.close()
 
 
-@pytest.fixture(params=["embedded", "daemon"])
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+ROOTS = Path(__file__).parents[2] / ".cache/libvirt"
+SUITES = ["bullseye", "testing"]
+"""Of Debian, with the oldest and the newest libvirt: what the newest is changes, and no test says it."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every libvirt: embedded, this machine's daemon, and those of other versions."""
+    if "each_libvirt" in metafunc.fixturenames:
+        marked = metafunc.definition.get_closest_marker("versions") is not None
+        suites = metafunc.config.getoption("--libvirt-suite") or (SUITES if marked else [])
+        metafunc.parametrize("each_libvirt", ["embedded", "daemon", *suites], indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def each_libvirt(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, boot_image: Path
+) -> Iterator[Lab]:
+    if request.param in ("embedded", "daemon"):
+        yield request.getfixturevalue(request.param)
+        return
+    if os.geteuid() != 0:
+        pytest.skip("needs to be root: libvirtd runs in a root of its own")
+    root = ROOTS / request.param
+    if not root.is_dir():
+        pytest.skip(f"{root} is not there: make libvirt-roots")
+    with _lab_of_daemon(tmp_path_factory.mktemp("root"), boot_image, root) as made:
+        yield made
+
+
+@pytest.fixture
+def lab(each_libvirt: Lab) -> Iterator[Lab]:
     """Each endpoint in turn, found and left empty."""
-    chosen: Lab = request.getfixturevalue(request.param)
-    assert chosen.remains() == set()
-    yield chosen
+    assert each_libvirt.remains() == set()
+    yield each_libvirt
     for name in ("tiny", "other"):
-        chosen.provider.destroy("default", name)
+        each_libvirt.provider.destroy("default", name)
 
 
 @pytest.fixture(scope="session")

@@ -57,6 +57,12 @@ class Lab:
     image: Path
     disks: Path
     """The directory that the disks of this endpoint's VMs are below."""
+    root: Path = Path("/")
+    """Where its libvirt and QEMU are installed."""
+
+    @property
+    def has_swtpm(self) -> bool:
+        return (self.root / "usr/bin/swtpm_setup").exists()
 
     def running(self) -> list[str]:
         """Command lines of the VMs `default/tiny` of this endpoint: others on this machine may have one too."""

@@ -27,7 +27,7 @@ from provision.manifests.schemas import KINDS
 from provision.model import FieldAccount, Handling, VmSpec
 from provision.provider import ProviderError
 
-pytestmark = pytest.mark.libvirt
+pytestmark = [pytest.mark.libvirt, pytest.mark.versions]
 HEAD = "apiVersion: infra.virtrigaud.io/v1beta1\nkind: "
 HONOURED, APPROXIMATED = Handling.HONOURED, Handling.APPROXIMATED
 UNSUPPORTED, REFUSED = Handling.UNSUPPORTED, Handling.REFUSED
@@ -43,6 +43,12 @@ class Row:
     read: bool = True
     cgroups: bool = False
     """Takes a daemon that has them: elsewhere unsupported, and found to be `none`."""
+    libvirt: int = 0
+    """The first version that honours it: older ones approximate it."""
+    qemu: int = 0
+    """The first version of QEMU that tells: with older ones it is not known."""
+    swtpm: bool = False
+    """Takes swtpm: refused without."""
 
 
 BIOS = {
@@ -60,29 +66,37 @@ BIOS = {
     PERFORMANCE + "cpuHotAddEnabled": Row("true", HONOURED),
     PERFORMANCE + "memoryHotAddEnabled": Row("true", HONOURED),
     PERFORMANCE + "nestedVirtualization": Row("true", HONOURED),
-    SECURITY + "tpmEnabled": Row("true", HONOURED),
-    SECURITY + "tpmVersion": Row("1.2", HONOURED, read=False),
+    SECURITY + "tpmEnabled": Row("true", HONOURED, swtpm=True),
+    SECURITY + "tpmVersion": Row("1.2", HONOURED, read=False, swtpm=True),
     SECURITY + "encryptionPolicy.enabled": Row("true", UNSUPPORTED, read=False),
     SECURITY + "encryptionPolicy.keyProvider": Row("standard", UNSUPPORTED, read=False),
     LIMITS + "cpuLimit": Row("1500", APPROXIMATED, cgroups=True),
     LIMITS + "cpuShares": Row("512", HONOURED, cgroups=True),
     LIMITS + "cpuReservation": Row("100", UNSUPPORTED, read=False),
     LIMITS + "memoryLimit": Row("64Mi", APPROXIMATED, read=False),
-    LIMITS + "memoryReservation": Row("64Mi", APPROXIMATED),
+    LIMITS + "memoryReservation": Row("64Mi", APPROXIMATED, qemu=5_000_000),
 }
 UEFI = {
     "cpu": Row("1", HONOURED),
     "memory": Row("256Mi", HONOURED),
-    "firmware": Row("UEFI", HONOURED),
+    "firmware": Row("UEFI", HONOURED, libvirt=7_002_000),
     "diskDefaults.size": Row("2Gi", HONOURED),
     "diskDefaults.type": Row("thin", HONOURED),
     PERFORMANCE + "nestedVirtualization": Row("false", HONOURED),
     # An emulator shows no Hyper-V interface: asked for, not found, and said so.
     PERFORMANCE + "virtualizationBasedSecurity": Row("true", UNSUPPORTED),
-    SECURITY + "secureBoot": Row("true", HONOURED),
-    SECURITY + "tpmEnabled": Row("true", HONOURED),
+    SECURITY + "secureBoot": Row("true", HONOURED, libvirt=7_002_000),
+    SECURITY + "tpmEnabled": Row("true", HONOURED, swtpm=True),
     SECURITY + "vtdEnabled": Row("true", HONOURED),
     LIMITS + "memoryLimit": Row("128Mi", UNSUPPORTED, read=False),
+}
+PLAIN = {
+    "cpu": Row("1", HONOURED),
+    "memory": Row("256Mi", HONOURED),
+    "firmware": Row("UEFI", HONOURED, libvirt=7_002_000),
+    "diskDefaults.size": Row("1Gi", HONOURED),
+    SECURITY + "secureBoot": Row("false", HONOURED),
+    PERFORMANCE + "memoryHotAddEnabled": Row("true", HONOURED),
 }
 KVM = {
     "cpu": Row("1", HONOURED),
@@ -91,12 +105,12 @@ KVM = {
     PERFORMANCE + "virtualizationBasedSecurity": Row("true", APPROXIMATED),
     PERFORMANCE + "nestedVirtualization": Row("false", HONOURED),
     PERFORMANCE + "memoryHotAddEnabled": Row("true", HONOURED),
-    SECURITY + "tpmEnabled": Row("true", HONOURED),
+    SECURITY + "tpmEnabled": Row("true", HONOURED, swtpm=True),
     SECURITY + "vtdEnabled": Row("true", HONOURED),
 }
 """Under KVM with the host's own CPU; where there is no KVM that is refused, and the same VM is emulated."""
 REFUSALS = {SECURITY + "encryptionPolicy.requireEncryption": Row("true", REFUSED, read=False)}
-CLASSES = {"bios": BIOS, "uefi": UEFI, "kvm": KVM}
+CLASSES = {"bios": BIOS, "uefi": UEFI, "plain": PLAIN, "kvm": KVM}
 VBS = PERFORMANCE + "virtualizationBasedSecurity"
 UNDER_KVM = "nestproof.org/accel: kvm, nestproof.org/cpu: host-passthrough"
 
@@ -138,6 +152,8 @@ class Outcome:
     view: VmView
     settings: dict[str, Setting]
     is_daemon: bool
+    libvirt: int
+    qemu: int
 
 
 def outcome(lab: Lab, vm: VmSpec) -> Outcome:
@@ -147,22 +163,27 @@ def outcome(lab: Lab, vm: VmSpec) -> Outcome:
     assert view is not None and view.running
     is_daemon = lab.endpoint.startswith("qemu:///system")
     settings = {setting.path: setting for setting in view.settings}
-    return Outcome({a.path: a for a in plan.accounts}, view, settings, is_daemon)
+    connection = lab.provider._connection  # type: ignore[attr-defined]
+    versions = connection.getLibVersion(), connection.getVersion()
+    return Outcome({a.path: a for a in plan.accounts}, view, settings, is_daemon, *versions)
 
 
-@pytest.fixture(scope="module", params=["embedded", "daemon"])
-def place(request: pytest.FixtureRequest) -> Lab:
-    chosen: Lab = request.getfixturevalue(request.param)
-    return chosen
+@pytest.fixture(scope="session")
+def place(each_libvirt: Lab) -> Lab:
+    return each_libvirt
 
 
 @pytest.fixture(scope="module", params=list(CLASSES))
 def applied(request: pytest.FixtureRequest, place: Lab) -> Iterator[tuple[dict[str, Row], Outcome]]:
     """One class, one VM for all its rows."""
     rows, annotations = CLASSES[request.param], "nestproof.org/accel: tcg"
-    if rows is KVM and kvm_runs():
+    rows = {path: row for path, row in rows.items() if place.has_swtpm or not row.swtpm}
+    if request.param == "kvm" and kvm_runs():
         annotations = UNDER_KVM
-    elif rows is KVM:
+        capabilities = place.provider._connection.getDomainCapabilities(virttype="kvm")  # type: ignore[attr-defined]
+        if ET.fromstring(capabilities).find("features/hyperv") is None:  # then nobody knows whether this KVM has any
+            del rows[VBS]
+    elif request.param == "kvm":
         with pytest.raises(ProviderError, match=r"it needs KVM, but KVM is not usable there") as caught:
             place.provider.plan(vm_of(place, rows, annotations=UNDER_KVM))
         assert caught.value.refused
@@ -186,6 +207,7 @@ def test_every_field_is_as_asked_for_or_said_not_to_be(applied: tuple[dict[str, 
     for path, row in rows.items():
         account = found.accounts[f"VMClass spec.{path}"]
         handling = UNSUPPORTED if row.cgroups and not found.is_daemon else row.handling
+        handling = APPROXIMATED if found.libvirt < row.libvirt else handling
         if account.handling is not handling or not account.how:
             wrong.append(f"{path}: the account is {account.handling}, not {handling}: {account.how}")
         if not row.read:
@@ -193,7 +215,10 @@ def test_every_field_is_as_asked_for_or_said_not_to_be(applied: tuple[dict[str, 
         setting = found.settings[f"VMClass spec.{path}"]
         if handling is UNSUPPORTED and not setting.differs:
             wrong.append(f"{path}: unsupported, and yet found as asked for: {setting}")
-        if handling is not UNSUPPORTED and (setting.differs or not setting.found):
+        if found.qemu < row.qemu:
+            if setting.found:
+                wrong.append(f"{path}: nobody can know, and yet {setting}")
+        elif handling is not UNSUPPORTED and (setting.differs or not setting.found):
             wrong.append(f"{path}: {handling}, but {setting}")
     assert wrong == []
 
@@ -214,6 +239,16 @@ def test_what_must_not_be_left_out_stops_the_vm(place: Lab) -> None:
         place.provider.plan(vm_of(place, rows))
     assert caught.value.refused
     assert others(place) == set()
+
+
+def test_a_tpm_is_refused_where_nothing_emulates_it(place: Lab) -> None:
+    rows = SMALL | {SECURITY + "tpmEnabled": Row("true", HONOURED)}
+    if place.has_swtpm:
+        assert place.provider.plan(vm_of(place, rows)).native.count("<tpm ") == 1
+        return
+    with pytest.raises(ProviderError, match=r"a TPM 2\.0 was asked for, but libvirt there can emulate none") as caught:
+        place.provider.plan(vm_of(place, rows))
+    assert caught.value.refused
 
 
 SMALL = {"cpu": Row("1", HONOURED), "memory": Row("64Mi", HONOURED), "diskDefaults.size": Row("1Gi", HONOURED)}
@@ -251,6 +286,10 @@ def test_ignition_goes_by_fw_cfg_and_not_by_the_command_line(place: Lab) -> None
         "  metaData: {cloudInit: {inline: 'a: b'}}\n"
     )
     vm = vm_of(place, SMALL, ignition)
+    if place.provider._connection.getLibVersion() < 6_005_000:  # type: ignore[attr-defined]
+        with pytest.raises(ProviderError, match=r"Ignition needs libvirt 6\.5\.0, that host has 6\.\d"):
+            place.provider.plan(vm)
+        return
     try:
         found = outcome(place, vm)
         assert found.accounts["VirtualMachine spec.userData.ignition.inline"].handling is HONOURED
