@@ -15,6 +15,31 @@ _OF_KUBERNETES = (_INFORMATIVE, "written by or for Kubernetes: changes nothing o
 _HANDED_OVER = (_HONOURED, "handed over where a secretRef asks for this key")
 _ARCHITECTURE = "nestproof makes x86_64 VMs"
 
+CHECKED = (
+    "a checksum that is given is always compared, or nothing would tell an image that came whole from another one: "
+    "leave the checksum out to have none"
+)
+AS_PUBLISHED = (
+    "the image is used as it was published, so that what a VM reads is what the checksum says; it is a layer below the "
+    "VM's disk, or is copied, and takes its space once"
+)
+FETCHING: Mapping[str, tuple[Handling, str]] = {
+    "VMImage spec.prepare.onMissing": (_HONOURED, "Import: it is fetched when a disk is to be made from it"),
+    "VMImage spec.prepare.onMissing=Fail": (_HONOURED, "a VM whose image is not here already is refused"),
+    "VMImage spec.prepare.onMissing=Wait": (
+        _HONOURED,
+        "an image that nobody has put there yet is waited for, at most for prepare.timeout, else half an hour",
+    ),
+    "VMImage spec.prepare.timeout": (_HONOURED, "fetching it and waiting for it are given up then; what came is kept"),
+    "VMImage spec.source.http.timeout": (_HONOURED, "the download is given up then; what came is kept"),
+    "VMImage spec.prepare.retries": (_HONOURED, "how often a download that breaks off is gone on with"),
+    "VMImage spec.prepare.force": (
+        _HONOURED,
+        "a download is made again when a disk is to be made from it, once in an apply; VMs that are there keep theirs",
+    ),
+}
+"""Of providers whose images are fetched by us."""
+
 _METADATA: dict[str, tuple[Handling, str]] = {
     f"{kind} metadata.{field}": entry
     for kind in ("VMClass", "VMImage", "VirtualMachine", "Provider", "VMNetworkAttachment", "Secret")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from provision.accounting_common import COMMON, FOR_PEOPLE
+from provision.accounting_common import AS_PUBLISHED, CHECKED, COMMON, FETCHING, FOR_PEOPLE
 from provision.model import Handling
 
 _HONOURED, _APPROXIMATED = Handling.HONOURED, Handling.APPROXIMATED
@@ -107,33 +107,31 @@ _IMAGE: dict[str, tuple[Handling, str]] = {
     "VMImage spec.source.http.checksumType": (_HONOURED, "the algorithm of the checksum"),
     "VMImage spec.source.http.headers.*": (_HONOURED, "sent with the download, to that server only"),
     "VMImage spec.source.http.authentication.**": (_HONOURED, "the download logs in, to that server only"),
-    "VMImage spec.source.http.timeout": (
-        _APPROXIMATED,
-        "a server that is silent for a minute is given up; a slow one is waited for",
-    ),
     "VMImage spec.source.vsphere.**": _OTHER_PROVIDER,
     "VMImage spec.source.proxmox.**": _OTHER_PROVIDER,
     "VMImage spec.source.registry.**": (_UNSUPPORTED, "nestproof pulls no images from registries: use source.http"),
     "VMImage spec.source.dataVolume.**": (_UNSUPPORTED, "a volume of KubeVirt: libvirt has none"),
-    "VMImage spec.prepare.validateChecksum": (_HONOURED, "a checksum that is given is always compared"),
-    "VMImage spec.prepare.validateChecksum=false": (_UNSUPPORTED, "a checksum that is given is always compared"),
-    "VMImage spec.prepare.onMissing": (_UNSUPPORTED, "a missing image is always fetched"),
-    "VMImage spec.prepare.timeout": (_UNSUPPORTED, "a download goes on for as long as the server sends"),
-    "VMImage spec.prepare.retries": (
-        _UNSUPPORTED,
-        "a download that breaks off is gone on with three times, whatever the number",
-    ),
-    "VMImage spec.prepare.force": (
-        _UNSUPPORTED,
-        "an image that is in the cache with this URL and checksum is used again",
-    ),
+    "VMImage spec.prepare.validateChecksum": (_HONOURED, CHECKED),
+    "VMImage spec.prepare.validateChecksum=false": (_UNSUPPORTED, CHECKED),
+    **FETCHING,
     "VMImage spec.prepare.storage.vsphere.**": _OTHER_PROVIDER,
     "VMImage spec.prepare.storage.libvirt.storagePool": _IMAGE_POOL,
-    "VMImage spec.prepare.storage.libvirt.**": (
-        _UNSUPPORTED,
-        "how a disk takes its space is said by the class: spec.diskDefaults.type thin, thick or eagerzeroedthick",
+    "VMImage spec.prepare.storage.libvirt.preallocation": (
+        _HONOURED,
+        "the VM's disk is a copy of the image that takes this beforehand: metadata, or all of its space",
     ),
-    "VMImage spec.prepare.**": (_UNSUPPORTED, "images are used as they are: neither converted nor compressed"),
+    "VMImage spec.prepare.storage.libvirt.preallocation=full": (
+        _APPROXIMATED,
+        "the VM's disk is a copy that takes all of its space; zeros are written where the host's own storage is used",
+    ),
+    "VMImage spec.prepare.storage.libvirt.preallocation=off": (_HONOURED, "the VM's disk is a thin layer"),
+    "VMImage spec.prepare.storage.libvirt.allocationPolicy": (
+        _HONOURED,
+        "eager: the VM's disk is a copy that takes all of its space, unless preallocation says otherwise",
+    ),
+    "VMImage spec.prepare.storage.preferredFormat": (_UNSUPPORTED, AS_PUBLISHED),
+    "VMImage spec.prepare.storage.compression": (_UNSUPPORTED, AS_PUBLISHED),
+    "VMImage spec.prepare.optimization.**": (_UNSUPPORTED, AS_PUBLISHED),
 }
 
 _VM: dict[str, tuple[Handling, str]] = {

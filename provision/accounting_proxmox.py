@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from provision.accounting_common import COMMON, FOR_PEOPLE
+from provision.accounting_common import AS_PUBLISHED, CHECKED, COMMON, FETCHING, FOR_PEOPLE
 from provision.model import Handling
 
 _HONOURED, _APPROXIMATED = Handling.HONOURED, Handling.APPROXIMATED
@@ -118,20 +118,16 @@ _IMAGE: dict[str, tuple[Handling, str]] = {
     "VMImage spec.source.http.checksumType": (_HONOURED, "the algorithm of the checksum"),
     "VMImage spec.source.http.headers.*": (_HONOURED, "sent with the download, to that server only"),
     "VMImage spec.source.http.authentication.**": (_HONOURED, "the download logs in, to that server only"),
-    "VMImage spec.source.http.timeout": (
-        _APPROXIMATED,
-        "a server that is silent for a minute is given up; a slow one is waited for",
-    ),
+    **FETCHING,
     "VMImage spec.source.libvirt.**": _OTHER_PROVIDER,
     "VMImage spec.source.vsphere.**": _OTHER_PROVIDER,
     "VMImage spec.source.registry.**": (_UNSUPPORTED, _NOT_BUILT),
     "VMImage spec.source.dataVolume.**": (_UNSUPPORTED, "a volume of KubeVirt: Proxmox VE has none"),
-    "VMImage spec.prepare.validateChecksum": (_HONOURED, "a checksum that is given is always compared"),
-    "VMImage spec.prepare.validateChecksum=false": (_UNSUPPORTED, "a checksum that is given is always compared"),
-    "VMImage spec.prepare.onMissing": (_UNSUPPORTED, "a missing image is always fetched"),
+    "VMImage spec.prepare.validateChecksum": (_HONOURED, CHECKED),
+    "VMImage spec.prepare.validateChecksum=false": (_UNSUPPORTED, CHECKED),
     "VMImage spec.prepare.storage.vsphere.**": _OTHER_PROVIDER,
     "VMImage spec.prepare.storage.libvirt.**": _OTHER_PROVIDER,
-    "VMImage spec.prepare.**": (_UNSUPPORTED, _NOT_BUILT),
+    "VMImage spec.prepare.**": (_UNSUPPORTED, AS_PUBLISHED),
 }
 
 _VM: dict[str, tuple[Handling, str]] = {

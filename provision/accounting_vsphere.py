@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from provision.accounting_common import COMMON, FOR_PEOPLE
+from provision.accounting_common import CHECKED, COMMON, FOR_PEOPLE
 from provision.model import Handling
 
 _HONOURED, _APPROXIMATED = Handling.HONOURED, Handling.APPROXIMATED
@@ -109,12 +109,14 @@ _IMAGE: dict[str, tuple[Handling, str]] = {
     "VMImage spec.source.http.**": (_UNSUPPORTED, _NOT_BUILT),
     "VMImage spec.source.registry.**": (_REFUSED, "vSphere makes VMs from templates"),
     "VMImage spec.source.dataVolume.**": (_UNSUPPORTED, "a volume of KubeVirt: vSphere has none"),
-    "VMImage spec.prepare.validateChecksum": (_HONOURED, "a checksum that is given is always compared"),
-    "VMImage spec.prepare.validateChecksum=false": (_UNSUPPORTED, "a checksum that is given is always compared"),
+    "VMImage spec.prepare.validateChecksum": (_HONOURED, CHECKED),
+    "VMImage spec.prepare.validateChecksum=false": (_UNSUPPORTED, CHECKED),
     "VMImage spec.prepare.storage.vsphere.datastore": (
         _HONOURED,
         "where an OVA or an item of a library is put; a template that is there already stays where it is",
     ),
+    "VMImage spec.prepare.timeout": (_APPROXIMATED, "the download of an OVA is given up then; what came is kept"),
+    "VMImage spec.prepare.retries": (_APPROXIMATED, "how often the download of an OVA is gone on with"),
     "VMImage spec.prepare.storage.libvirt.**": _OTHER_PROVIDER,
     "VMImage spec.prepare.**": (_UNSUPPORTED, "an image is imported once, as it is; a template is ready as it is"),
 }

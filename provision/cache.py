@@ -1,19 +1,27 @@
 """The cache of images: one process at a time makes a file of it, and none grows without end."""
 
 import fcntl
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 EVERY = 2.0
 """Seconds between two progress lines."""
+LOOK = 0.1
+"""Seconds between two looks at whether another maker is done."""
 LARGEST = 200 * 2**30
 """Bytes: neither a server nor a packed file must fill the disk without end."""
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """One maker of the same file at a time; the others wait and find it made."""
+def locked(path: Path, pause: Callable[[float], None] = time.sleep) -> Iterator[None]:
+    """One maker of the same file at a time; the others `pause` for as long as it takes, and find it made."""
     with path.with_name(path.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                pause(LOOK)
         yield

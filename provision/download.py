@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ import requests
 
 from hostcheck import clock
 from hostcheck.paths import cache_dir
+from provision.budget import Budget, TimeUp
 from provision.cache import EVERY, LARGEST, locked
 from provision.http_session import mirrored, session
 from provision.model import Checksum, HttpRequest
@@ -19,7 +19,6 @@ from provision.urls import shown
 
 BLOCK = 1 << 16
 """Bytes; what has come of a block that is not whole is lost when a connection breaks."""
-ATTEMPTS = 4
 TIMEOUT = (15.0, 60.0)
 """Seconds to connect, and between two blocks."""
 BROKEN_OFF = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
@@ -35,18 +34,26 @@ def cached(url: str, checksum: Checksum | None) -> Path | None:
     return path if path.is_file() else None
 
 
-def fetch(url: str, checksum: Checksum | None, progress: Progress, request: HttpRequest | None = None) -> Path:
+class Absent(ValueError):
+    """The server has no such file (yet)."""
+
+
+def fetch(
+    url: str, checksum: Checksum | None, progress: Progress, request: HttpRequest | None = None,
+    budget: Budget | None = None, *, anew: bool = False,
+) -> Path:  # fmt: skip
     """Download `url` unless it is cached. Raises ValueError (one line) or OSError.
 
-    Without a checksum a cached file is used as it is. Proxies and mirrors are taken from the environment; a mirror is
-    not shown what `request` says to the server itself.
+    Without a checksum a cached file is used as it is; `anew`, none is: it is replaced once the new one is whole.
+    Proxies and mirrors are taken from the environment; a mirror is not shown what `request` says to the server itself.
     """
     if urlsplit(url).scheme not in ("http", "https"):
         raise ValueError(f"{shown(url)}: only http and https can be downloaded")
     path = _place(url, checksum)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(path):
-        if path.is_file():
+    budget = budget or Budget()
+    with locked(path, budget.pause):
+        if path.is_file() and not anew:
             return path
         part = path.with_name(path.name + ".part")
         if checksum is None:  # nothing would tell that the server has another file by now
@@ -55,7 +62,7 @@ def fetch(url: str, checksum: Checksum | None, progress: Progress, request: Http
         if source != url:
             progress(f"{_name(url)} comes from the mirror {shown(source)}")
         with session(request if source == url else None) as http:
-            _transfer(http, source, part, progress)
+            _transfer(http, source, part, progress, budget)
         if checksum:
             progress(f"verifying {_name(url)}")
             found = _digest(part, checksum)
@@ -74,31 +81,37 @@ def _place(url: str, checksum: Checksum | None) -> Path:
     return cache_dir() / "images" / name
 
 
-def _transfer(http: requests.Session, url: str, part: Path, progress: Progress) -> None:
-    for attempt in range(1, ATTEMPTS + 1):
+def _transfer(http: requests.Session, url: str, part: Path, progress: Progress, budget: Budget) -> None:
+    for attempt in range(1, budget.retries + 2):
         try:
-            return _attempt(http, url, part, progress)
+            return _attempt(http, url, part, progress, budget)
+        except TimeUp as e:
+            came = part.stat().st_size if part.exists() else 0
+            raise TimeUp(f"{shown(url)}: {e}; {came >> 20} MiB of it have come") from e
         except (Interrupted, *BROKEN_OFF) as e:
+            budget.check()
             never_reached = not isinstance(e, Interrupted) and not part.exists()
-            if attempt == ATTEMPTS or never_reached:
+            if attempt > budget.retries or never_reached:
                 raise ValueError(f"{shown(url)}: {_reason(e)}") from e
-            progress(f"{_name(url)}: interrupted, going on ({attempt} of {ATTEMPTS - 1})")
-            time.sleep(2.0 ** (attempt - 1))
+            progress(f"{_name(url)}: interrupted, going on ({attempt} of {budget.retries})")
+            budget.pause(2.0 ** (attempt - 1))
         except requests.RequestException as e:
             raise ValueError(f"{shown(url)}: {_reason(e)}") from e
     return None
 
 
-def _attempt(http: requests.Session, url: str, part: Path, progress: Progress) -> None:
+def _attempt(http: requests.Session, url: str, part: Path, progress: Progress, budget: Budget) -> None:
     have = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    with http.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
+    with http.get(url, headers=headers, stream=True, timeout=budget.timeout(TIMEOUT)) as answer:
         if answer.status_code == requests.codes.requested_range_not_satisfiable and have:
             # Complete already, or another file by now: the size tells, and the checksum has the last word.
             if answer.headers.get("Content-Range") == f"bytes */{have}":
                 return
             part.unlink()
             raise Interrupted("the server has another file by now")
+        if answer.status_code in (404, 410):
+            raise Absent(f"{shown(url)}: the server answers {answer.status_code} {answer.reason}")
         if answer.status_code not in (200, 206):
             raise ValueError(f"{shown(url)}: the server answers {answer.status_code} {answer.reason}")
         resumed = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
@@ -116,6 +129,7 @@ def _attempt(http: requests.Session, url: str, part: Path, progress: Progress) -
                 if done > LARGEST:
                     part.unlink()
                     raise ValueError(f"{shown(url)}: larger than {LARGEST >> 30} GiB")
+                budget.check()
                 if clock.monotonic() - told >= EVERY:
                     told = clock.monotonic()
                     progress(f"downloading {_name(url)}: {done >> 20}{f' of {total >> 20}' if total else ''} MiB")

@@ -16,6 +16,10 @@ FORMATS = ("qcow2", "raw")
 ALGORITHMS = ("md5", "sha1", "sha256", "sha512")
 PACKED = {".xz": b"\xfd7zXZ\0", ".gz": b"\x1f\x8b", ".bz2": b"BZh", ".zst": b"\x28\xb5\x2f\xfd"}
 """How images are published packed: the ending of the name, and the first bytes."""
+WAIT, FAIL = "Wait", "Fail"
+"""Values of prepare.onMissing."""
+WAITING = 1800.0
+"""Seconds that an image is waited for where the manifest does not say: VirtRigaud's default."""
 
 _reading = threading.Lock()
 """Many VMs start from one image: the first thread reads it, the others wait for what it finds."""
@@ -41,7 +45,7 @@ class LocalImage(msgspec.Struct, frozen=True):
 
 
 def locate(image: ImageSpec) -> LocalImage | None:
-    """The image if it is already here, verified; None when it has to be downloaded or unpacked first.
+    """The image if it is already here, verified; None when it has to be fetched, awaited or unpacked first.
 
     Raises ProviderError.
     """
@@ -51,20 +55,19 @@ def locate(image: ImageSpec) -> LocalImage | None:
         from provision.download import cached  # late: it takes longer to import than most images to find
 
         path = cached(image.url, image.checksum)
+    elif path is not None and image.prepare.on_missing == WAIT and not path.exists():
+        return None
     return _verified(image, path, None) if path else None
 
 
 def resolve(image: ImageSpec, progress: Progress) -> LocalImage:
-    """The image, downloaded and unpacked if need be, verified. Raises ProviderError; a wrong checksum leaves none."""
+    """The image, fetched and unpacked if need be, verified. Raises ProviderError; a wrong checksum leaves none."""
     _check_spec(image)
     path = image.path
-    if image.url:
-        from provision.download import fetch
+    if image.url or image.prepare.on_missing == WAIT:
+        from provision.fetching import brought
 
-        try:
-            path = fetch(image.url, image.checksum, progress, image.request)
-        except (ValueError, OSError) as e:
-            raise ProviderError(f"{image.origin}: image {image.name}: {e}") from e
+        path = brought(image, progress)
     assert path is not None
     found = _verified(image, path, progress)
     assert found is not None
@@ -72,15 +75,33 @@ def resolve(image: ImageSpec, progress: Progress) -> LocalImage:
 
 
 def missing(image: ImageSpec, found: LocalImage | None) -> tuple[Step, ...]:
-    """The step that brings an image here which `locate` has not found."""
-    if found is not None:
+    """The steps that bring an image here which a disk is to be made from."""
+    fetched = image.url is not None
+    if found is not None and not (fetched and image.prepare.force):
         return ()
-    return (Step("download", "image", shown(image.url)) if image.url else Step("unpack", "image", str(image.path)),)
+    what = shown(image.url) if image.url else str(image.path)
+    if found is None and image.prepare.on_missing == WAIT and not (image.path and image.path.exists()):
+        from provision.budget import duration  # late: few images are waited for
+
+        return (Step("wait for", "image", f"{what}, at most {duration(image.prepare.timeout or WAITING)}"),)
+    if not fetched:
+        return (Step("unpack", "image", what),)
+    return (Step("download", "image", f"{what}, again" if found else what),)
+
+
+def check_import(image: ImageSpec, *, here: bool) -> None:
+    """Raises ProviderError, refused, for an image that is not here and, as its manifest says, must not be fetched."""
+    if not here and image.url and image.prepare.on_missing == FAIL:
+        raise ProviderError(
+            f"{image.origin}: image {image.name}: it is not here, and prepare.onMissing is Fail: {shown(image.url)}",
+            hint="have it fetched once by prepare.onMissing: Import",
+            refused=True,
+        )
 
 
 def packed_digest(image: ImageSpec) -> str:
     """SHA-256 of the packed file of a local image; empty for any other. Raises OSError."""
-    if image.path is None or not _packing(image.path, image.path.name):
+    if image.path is None or not image.path.is_file() or not _packing(image.path, image.path.name):
         return ""
     return _digests(image.path, None)["sha256"]
 

@@ -4,7 +4,16 @@ from fractions import Fraction
 
 import msgspec
 
-from provision.manifests import annotations, class_rules, cloudinit, image_rules, quantity, requests, rulebook
+from provision.manifests import (
+    annotations,
+    class_rules,
+    cloudinit,
+    image_rules,
+    preparing,
+    quantity,
+    requests,
+    rulebook,
+)
 from provision.manifests.join import Join
 from provision.manifests.nics import shared_networks, wanted_nics
 from provision.manifests.reaching import placement, wanted_provider
@@ -105,8 +114,12 @@ def _image(join: Join, provider: ProviderSpec | None) -> ImageSpec | None:
     except ValueError:
         # The checksum: said with the image itself.
         return None
+    if image is None:
+        return None
     http = found.model.spec.source.http
-    if image is None or http is None or image.url != http.url:
+    by_http = http is not None and image.url == http.url
+    image = msgspec.structs.replace(image, prepare=preparing.preparation(found, by_http=by_http))
+    if http is None or not by_http:
         return image
     return msgspec.structs.replace(
         image, request=join.taken(requests.request(join.documents, found, http, join.environment))

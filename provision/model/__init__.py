@@ -5,7 +5,7 @@ nothing to define; those that hold secrets are `Guarded`.
 """
 
 from provision.model.account import FieldAccount, Handling, SetField
-from provision.model.image import Checksum, HttpRequest, ImageSpec, LibraryItem
+from provision.model.image import Checksum, HttpRequest, ImageSpec, LibraryItem, Preparation
 from provision.model.network import GuestAddress, NetworkKind, NetworkSpec
 from provision.model.origin import Origin
 from provision.model.problem import Problem, Severity
@@ -32,6 +32,7 @@ __all__ = [
     "NetworkSpec",
     "Origin",
     "Placement",
+    "Preparation",
     "Problem",
     "ProviderSpec",
     "SetField",

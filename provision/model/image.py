@@ -26,6 +26,23 @@ class LibraryItem(msgspec.Struct, frozen=True):
     version: str | None = None
 
 
+class Preparation(msgspec.Struct, frozen=True):
+    """How an image is fetched and how a disk is made from it (spec.prepare of a VMImage)."""
+
+    on_missing: str = "Import"
+    """Import, Fail or Wait."""
+    timeout: float | None = None
+    """Seconds for all of it; None: as long as it takes."""
+    retries: int = 3
+    """Of a download that breaks off."""
+    force: bool = False
+    """Fetch it again, also where it is here."""
+    preallocation: str | None = None
+    """libvirt: of the disk that is made from it: off, metadata, falloc or full; None: as the class has it."""
+    eager: bool = False
+    """libvirt: the disk takes its space at once, where `preallocation` does not say."""
+
+
 class ImageSpec(Guarded, frozen=True):
     """The image that a VM's disk starts from: exactly one of path, url, template, template_id and library_item."""
 
@@ -53,6 +70,7 @@ class ImageSpec(Guarded, frozen=True):
     """Proxmox: a copy of the template, not a clone linked to it."""
     request: "HttpRequest | None" = None
     """What a download needs besides its URL."""
+    prepare: Preparation = Preparation()
 
 
 class HttpRequest(Guarded, frozen=True):

@@ -14,7 +14,9 @@ from msgspec.structs import replace
 from test_contract_provider import Lab, apply, quiet, verbs
 from vm_factory import image, tiny_image
 
-from provision.model import Checksum, ImageSpec
+from provision import fetching
+from provision.model import Checksum, ImageSpec, Preparation
+from provision.provider import ProviderError
 
 
 @dataclass
@@ -123,3 +125,29 @@ def test_without_a_checksum_a_url_is_one_image_whatever_the_server_has_by_now(la
     apply(lab, replace(vm, user_data="#cloud-config\n"))  # a new disk, of what is there today
     assert len(mirror.fetched) == 2
     assert verbs(lab.provider.plan(replace(vm, user_data="#cloud-config\n"))) == ["keep"]
+
+
+def test_an_image_is_fetched_again_for_a_new_disk_and_never_for_a_vm_that_is_there(lab: Lab, mirror: Mirror) -> None:
+    source = mirror.image(mirror.put("first"), "sha512")
+    vm = lab.vm(power_on=False, image=replace(source, prepare=Preparation(force=True)))
+    apply(lab, vm)
+    assert verbs(apply(lab, vm)) == ["keep"]
+    assert len(mirror.fetched) == 1
+    fetching._fetched.clear()  # as in a run of its own
+    plan = apply(lab, replace(vm, user_data="#cloud-config\n"))
+    assert "download" in verbs(plan)
+    assert len(mirror.fetched) == 2
+
+
+def test_an_image_that_must_not_be_fetched_stops_a_plan(lab: Lab, mirror: Mirror) -> None:
+    source = mirror.image(mirror.put("first"), "sha512")
+    vm = lab.vm(power_on=False, image=replace(source, prepare=Preparation(on_missing="Fail")))
+    with pytest.raises(
+        ProviderError, match=r"^vm\.yaml:20:3: image tiny: it is not here, and prepare\.onMissing"
+    ) as caught:
+        lab.provider.plan(vm)
+    assert caught.value.refused
+    assert mirror.fetched == []
+    apply(lab, replace(vm, image=source))
+    mirror.forget()
+    assert verbs(lab.provider.plan(vm)) == ["keep"], "a VM that is there needs no image"

@@ -19,7 +19,7 @@ pytest.importorskip("libvirt", reason="libvirt-python is not installed (pip inst
 import libvirt
 
 from hostcheck.model import Setting
-from provision.model import ExtraDisk, Handling, Placement, ProviderSpec, VmSpec
+from provision.model import ExtraDisk, Handling, Placement, Preparation, ProviderSpec, VmSpec
 from provision.provider import Plan, ProviderError
 from provision.providers import open_provider
 from provision.providers.libvirt import domains
@@ -304,3 +304,29 @@ def test_an_embedded_driver_says_that_it_has_no_pools(embedded: Lab) -> None:
         assert not embedded.provider.plan(embedded.vm(power_on=False)).changes
     finally:
         embedded.provider.destroy("default", "tiny")
+
+
+@pytest.mark.parametrize(("where", "asked", "found"), [
+    ("embedded", Preparation(preallocation="metadata"), "metadata"),
+    ("embedded", Preparation(preallocation="falloc"), "all of its space"),
+    ("daemon", Preparation(eager=True), "all of its space"),
+    ("daemon", Preparation(preallocation="metadata"), "off"),
+])  # fmt: skip
+def test_a_disk_takes_beforehand_what_its_image_says(
+    request: pytest.FixtureRequest, where: str, asked: Preparation, found: str
+) -> None:
+    lab: Lab = request.getfixturevalue(where)
+    vm = lab.vm(image=replace(image(lab.image), prepare=asked))
+    path = f"VMImage spec.prepare.storage.libvirt.{'allocationPolicy' if asked.eager else 'preallocation'}"
+    try:
+        plan = lab.provider.plan(vm)
+        lab.provider.apply(plan, quiet)
+        seen = lab.provider.observe(vm)
+        assert seen is not None
+        assert {s.found for s in seen.settings if s.path == path} == {found}
+        refused = plan.fitting.answers.get(path, (Handling.HONOURED, ""))[0]  # type: ignore[attr-defined]
+        assert (refused is Handling.UNSUPPORTED) == (found == "off")
+        assert not lab.provider.plan(vm).changes
+    finally:
+        lab.provider.destroy("default", "tiny")
+    assert lab.remains() == set()

@@ -40,6 +40,8 @@ MEMORY_LIMIT = "VMClass spec.resourceLimits.memoryLimit"
 IMAGE_POOLS = ("VMImage spec.source.libvirt.storagePool", "VMImage spec.prepare.storage.libvirt.storagePool")
 POOLS = ("VirtualMachine spec.placement.datastore", "Provider spec.defaults.datastore", *IMAGE_POOLS)
 DEFAULT_POOL = "default"
+PREPARED = tuple(f"VMImage spec.prepare.storage.libvirt.{name}" for name in ("preallocation", "allocationPolicy"))
+"""How the disk that is made from an image takes its space."""
 MEMORY_RESERVATION = "VMClass spec.resourceLimits.memoryReservation"
 
 Answer = tuple[Handling, str]
@@ -153,11 +155,28 @@ def _memory_max(vm: VmSpec, machine: Machine, answers: dict[str, Answer]) -> int
 
 
 def _preallocation(vm: VmSpec, machine: Machine, answers: dict[str, Answer]) -> str:
-    how = PREALLOCATION.get(vm.disk_type, "")
+    by_class = PREALLOCATION.get(vm.disk_type, "")
+    by_image = _preallocation_of_image(vm)
+    how = by_class or by_image
+    if by_class and by_image != by_class:
+        said = f"the disk takes its space as the class says, whose type is {vm.disk_type}"
+        answers.update(dict.fromkeys(PREPARED, (Handling.UNSUPPORTED, said)))
+    elif how == "metadata" and machine.pooled:
+        said = "libvirt reserves the metadata of no copy that is larger than its image: the disk is a thin layer"
+        answers[PREPARED[0]] = (Handling.UNSUPPORTED, said)
+        return ""
     if how and machine.pooled:
         said = "a raw copy of the image that takes all of its space, which libvirt does for raw volumes alone"
-        answers[DISK_TYPE] = (Handling.HONOURED if how == "falloc" else Handling.APPROXIMATED, said)
+        answer = (Handling.HONOURED if how == "falloc" else Handling.APPROXIMATED, said)
+        answers.update(dict.fromkeys((DISK_TYPE,) if by_class else PREPARED, answer))
     return how
+
+
+def _preallocation_of_image(vm: VmSpec) -> str:
+    asked = vm.image.prepare
+    if asked.preallocation is None:
+        return "falloc" if asked.eager else ""
+    return "" if asked.preallocation == "off" else asked.preallocation
 
 
 def _pool(vm: VmSpec, machine: Machine, answers: dict[str, Answer]) -> str:
@@ -170,7 +189,7 @@ def _pool(vm: VmSpec, machine: Machine, answers: dict[str, Answer]) -> str:
 
 def _image_pool(vm: VmSpec, machine: Machine, answers: dict[str, Answer]) -> str:
     wanted = vm.image.storage if machine.pooled else None
-    if wanted and vm.disk_type in PREALLOCATION:
+    if wanted and (vm.disk_type in PREALLOCATION or _preallocation_of_image(vm) in TAKING):
         said = "the disk is a copy of the image, which is not kept beside it"
         answers.update(dict.fromkeys(IMAGE_POOLS, (Handling.UNSUPPORTED, said)))
         return ""

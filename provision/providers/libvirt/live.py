@@ -21,6 +21,8 @@ class Block(msgspec.Struct, frozen=True):
     """What it takes on the host."""
     iops: int
     """Its limit; 0 for none."""
+    physical: int = 0
+    """How long its file is."""
 
 
 class Live(msgspec.Struct, frozen=True):
@@ -68,11 +70,11 @@ def _blocks(domain: "libvirt.virDomain", live: ET.Element) -> dict[str, Block]:
     for target in live.findall("devices/disk/target"):
         device = target.get("dev", "")
         try:
-            capacity, allocation, _physical = domain.blockInfo(device)
+            capacity, allocation, physical = domain.blockInfo(device)
             iops = domain.blockIoTune(device, libvirt.VIR_DOMAIN_AFFECT_LIVE).get("total_iops_sec", 0)
         except libvirt.libvirtError:  # the device is gone, or QEMU is ending
             continue
-        found[device] = Block(capacity, allocation, iops)
+        found[device] = Block(capacity, allocation, iops, physical)
     return found
 
 

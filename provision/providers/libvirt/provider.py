@@ -114,7 +114,7 @@ class LibvirtProvider:
             aim = aim_at(vm, choice, fitting, image, present)
             present = compared(present, aim.wanted, vm, plan.native)
             aim = aim_at(vm, choice, fitting, image, present)
-            if image is None and aim.new_disk:
+            if aim.new_disk and images.missing(vm.image, image):
                 image = images.resolve(vm.image, progress)
                 aim = aim_at(vm, choice, fitting, image, present)
             self._check_storage(vm, key, fitting, aim, image)
@@ -232,6 +232,7 @@ class LibvirtProvider:
         if aim.new_disk or aim.change is Change.RECONFIGURE:
             storage = self._storage(aim.wanted, vm)
             if aim.new_disk:
+                images.check_import(vm.image, here=image is not None)
                 storage.reach()
             storage.check(key, layout_of(vm, fitting), image if aim.new_disk else None)
 

@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 from hostcheck.model import Setting
 from provision.model import ExtraDisk, VmSpec
 from provision.providers.libvirt.devices import extra_devices
-from provision.providers.libvirt.fitting import PREALLOCATION
+from provision.providers.libvirt.fitting import PREALLOCATION, PREPARED
 from provision.providers.libvirt.live import Block, Live
 
 XML, QEMU = "domain XML", "QEMU monitor"
@@ -16,10 +16,14 @@ def disks(vm: VmSpec, live: Live) -> list[Setting]:
     block = live.blocks.get("vda")
     size = f"{block.capacity / GIB:g} GiB" if block else ""
     asked_kind = "thick" if vm.disk_type in PREALLOCATION else "thin"
-    settings = [
-        Setting("VMClass spec.diskDefaults.size", f"{vm.disk_gib} GiB", size, QEMU),
-        Setting("VMClass spec.diskDefaults.type", asked_kind, _kind(block), QEMU),
-    ]
+    reserved = vm.image.prepare.preallocation or ("falloc" if vm.image.prepare.eager else "off")
+    settings = [Setting("VMClass spec.diskDefaults.size", f"{vm.disk_gib} GiB", size, QEMU)]
+    if asked_kind == "thick" or reserved == "off":
+        settings.append(Setting("VMClass spec.diskDefaults.type", asked_kind, _kind(block), QEMU))
+    else:  # the image says more of its disk than a class that leaves it thin
+        asked = "metadata" if reserved == "metadata" else "all of its space"
+        path = PREPARED[0] if vm.image.prepare.preallocation else PREPARED[1]
+        settings.append(Setting(path, asked, _reserved(block), QEMU))
     if vm.disk_iops is not None:
         found = "" if block is None else str(block.iops or "none")
         settings.append(Setting("VMClass spec.diskDefaults.iops", str(vm.disk_iops), found, QEMU))
@@ -30,6 +34,15 @@ def disks(vm: VmSpec, live: Live) -> list[Setting]:
 def _kind(block: Block | None) -> str:
     """Whether a disk has all of its space."""
     return ("thin" if block.taken < block.capacity else "thick") if block else ""
+
+
+def _reserved(block: Block | None) -> str:
+    """What a disk has taken beforehand: its file is as long as the disk, or even has all of its blocks."""
+    if block is None:
+        return ""
+    if block.taken >= block.capacity:
+        return "all of its space"
+    return "metadata" if block.physical >= block.capacity else "off"
 
 
 def _extra(n: int, disk: ExtraDisk, device: str, live: Live) -> list[Setting]:

@@ -4,7 +4,9 @@ import hashlib
 from collections.abc import Mapping
 
 from provision import images
-from provision.model import VmSpec
+from provision.accounting import account
+from provision.accounting_common import FETCHING
+from provision.model import FieldAccount, Handling, VmSpec
 from provision.provider import Plan, Power, ProviderError, Step
 from provision.providers.proxmox import changes, cloudinit, config, record
 from provision.providers.proxmox.changes import Change, Wanted
@@ -67,6 +69,19 @@ def change_of(vm: VmSpec, guest: Guest, wanted: Wanted) -> Change:
         why = f"its disk of {size:g} GiB cannot shrink to {wanted.sizes[drive]} GiB"
         raise refusal(vm, DISK, why, "destroy the VM first, or keep the size")
     return change
+
+
+def accounts_of(vm: VmSpec, source: Source) -> tuple[FieldAccount, ...]:
+    """What becomes of each field. Nothing of a template is fetched."""
+    accounts = account(vm, "proxmox")
+    if source.template is None:
+        return accounts
+    said = (Handling.UNSUPPORTED, "a template is there as it is: nothing of it is fetched")
+    return tuple(
+        FieldAccount(a.path, a.value, *said, a.origin)
+        if a.path in FETCHING or f"{a.path}={a.value}" in FETCHING else a
+        for a in accounts
+    )  # fmt: skip
 
 
 def made(vm: VmSpec, node: Node, source: Source) -> tuple[Step, ...]:

@@ -7,7 +7,6 @@ import msgspec
 
 from hostcheck.model import HostView, Judgement, Silence, VmView
 from provision import images
-from provision.accounting import account
 from provision.model import ProviderSpec, VmSpec
 from provision.provider import Artefact, NoReport, Plan, Progress, ProviderError
 from provision.providers.proxmox import changes, cloudinit, facts, guests, media, observe, readback
@@ -77,6 +76,7 @@ class ProxmoxProvider:
             disks = plans.new_disks(vm, source, storage)
             media.for_files(node.storages, "iso", node.name)
             if source.template is None:
+                images.check_import(vm.image, here=source.file is not None)
                 media.for_import(node, vm.image.storage)
         return ProxmoxPlan(
             vm=vm,
@@ -84,7 +84,7 @@ class ProxmoxProvider:
             differences=change.differences,
             power=changes.power(guest, change, power_on=vm.power_on),
             loses_disk=bool(change.rebuild),
-            accounts=account(vm, "proxmox"),
+            accounts=plans.accounts_of(vm, source),
             notes=(
                 *cpu.notes,
                 *cloudinit.notes(vm, vm.image.name, brought),
@@ -103,7 +103,11 @@ class ProxmoxProvider:
         vm, maker = plan.vm, self._maker
         guest = maker.settled(vm, progress)
         wanted, change = _compared(plan, guest)
-        if (guest is None or change.rebuild) and plan.source.template is None and plan.source.file is None:
+        if (
+            (guest is None or change.rebuild)
+            and plan.source.template is None
+            and images.missing(vm.image, plan.source.file)
+        ):
             plan = msgspec.structs.replace(plan, source=Source(file=images.resolve(vm.image, progress)))
             wanted, change = _compared(plan, guest)
         if guest is not None and change.rebuild:

@@ -13,6 +13,7 @@ import msgspec
 from pyVmomi import vim, vmodl
 
 from hostcheck import clock
+from provision.budget import Budget
 from provision.download import fetch
 from provision.model import ImageSpec
 from provision.provider import Progress, ProviderError
@@ -51,7 +52,7 @@ def import_ova(
     at = f"{image.origin}: image {image.name}"
     assert image.url is not None
     try:
-        path = fetch(image.url, image.checksum, progress)
+        path = fetch(image.url, image.checksum, progress, None, Budget(image.prepare))
         with tarfile.open(path, "r:") as archive:
             return _import(connection, archive, wanted, place, store, progress)
     except tarfile.TarError as e:

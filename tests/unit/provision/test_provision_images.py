@@ -16,10 +16,10 @@ import pytest
 from msgspec.structs import replace
 from vm_factory import image, tiny_image
 
-from provision import download
+from provision import budget, download
 from provision.http_session import MIRRORS
 from provision.images import locate, resolve
-from provision.model import Checksum, HttpRequest, ImageSpec
+from provision.model import Checksum, HttpRequest, ImageSpec, Preparation
 from provision.provider import ProviderError
 
 DATA = bytes(range(256)) * 4096
@@ -125,7 +125,7 @@ class Served:
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     monkeypatch.setenv("NESTPROOF_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(download.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(budget.time, "sleep", lambda _seconds: None)
     state = Served()
 
     class Handler(BaseHTTPRequestHandler):
@@ -246,7 +246,7 @@ def test_a_connection_that_breaks_without_end_is_given_up(served: Served) -> Non
     served.break_after = [10] * 20
     with pytest.raises(ProviderError, match="image tiny: http://127") as caught:
         resolve(remote(served), quiet)
-    assert len(served.ranges) == download.ATTEMPTS
+    assert len(served.ranges) == 1 + Preparation().retries
     assert "\n" not in str(caught.value)
 
 

@@ -1,0 +1,76 @@
+"""An image that is not here is brought here: downloaded, or waited for until somebody has put it where it is to be."""
+
+import threading
+from pathlib import Path
+
+from provision import download
+from provision.budget import POLL, Budget, TimeUp, duration
+from provision.images import WAIT, WAITING, check_import
+from provision.model import ImageSpec, Preparation
+from provision.provider import Progress, ProviderError
+from provision.urls import shown
+
+_forcing = threading.Lock()
+_fetched: set[tuple[str, str]] = set()
+"""What was fetched again in this process: many VMs of one apply start from one image."""
+
+
+def brought(image: ImageSpec, progress: Progress) -> Path:
+    """Its file on this machine. Raises ProviderError."""
+    waits = image.prepare.on_missing == WAIT
+    asked = Preparation(timeout=image.prepare.timeout or (WAITING if waits else None), retries=image.prepare.retries)
+    budget = Budget(asked)
+    try:
+        if image.url is None:
+            assert image.path is not None
+            return _awaited(image.path, progress, budget)
+        while True:
+            try:
+                return _fetched_once(image, progress, budget)
+            except download.Absent as e:
+                if not waits:
+                    raise
+                progress(f"waiting for {shown(image.url)}: {_bound(budget)}")
+                _pause(budget, str(e))
+    except (ValueError, OSError) as e:
+        raise ProviderError(f"{image.origin}: image {image.name}: {e}") from e
+
+
+def _fetched_once(image: ImageSpec, progress: Progress, budget: Budget) -> Path:
+    if not image.prepare.force:
+        return _fetch(image, progress, budget, anew=False)
+    with _forcing:
+        key = (image.url or "", image.checksum.digest if image.checksum else "")
+        path = _fetch(image, progress, budget, anew=key not in _fetched)
+        _fetched.add(key)
+        return path
+
+
+def _fetch(image: ImageSpec, progress: Progress, budget: Budget, *, anew: bool) -> Path:
+    assert image.url is not None
+    check_import(image, here=download.cached(image.url, image.checksum) is not None)
+    return download.fetch(image.url, image.checksum, progress, image.request, budget, anew=anew)
+
+
+def _awaited(path: Path, progress: Progress, budget: Budget) -> Path:
+    """A file that is being written grows or is touched from one look to the next."""
+    before: tuple[int, int] | None = None
+    while True:
+        there = path.stat() if path.is_file() else None
+        now = (there.st_size, there.st_mtime_ns) if there else None
+        if now is not None and now == before:
+            return path
+        progress(f"waiting for {path}{' to be whole' if now else ''}: {_bound(budget)}")
+        _pause(budget, f"{path}: no such file" if now is None else f"{path} is still being written")
+        before = now
+
+
+def _pause(budget: Budget, why: str) -> None:
+    try:
+        budget.pause(POLL)
+    except TimeUp as e:
+        raise TimeUp(f"{why}; {e}") from e
+
+
+def _bound(budget: Budget) -> str:
+    return f"{duration(round(max(budget.left() or 0, 0)))} left"
