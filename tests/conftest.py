@@ -10,6 +10,8 @@ import pytest
 from golden_files import Golden
 from hypothesis import settings
 
+from provision.providers.libvirt.reaping import supervise
+
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 settings.register_profile("nestproof", deadline=None)  # a busy machine is no failure
@@ -29,6 +31,7 @@ def pytest_configure() -> None:
     """A shell's background job ignores Ctrl-C, and so would every program that a test starts and interrupts."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    supervise()  # what tests leave to PID 1 is reaped at once: libvirt waits seconds for every QEMU where PID 1 is slow
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from lab_initramfs import Initramfs, add_modules
 from agent.cloudinit import PORT
 from hostcheck.model import Silence
 from provision.provider import NoReport
+from provision.providers.libvirt import hearing
 
 pytestmark = [pytest.mark.libvirt, pytest.mark.lab]
 BODY = b'{"schema":"nestproof.report/1","subject":{"hostname":"lab"},"started":1.0,"facts":{}}'
@@ -35,7 +36,9 @@ named() {{ for each in /sys/class/virtio-ports/*; do
     [ "$(cat $each/name 2>/dev/null)" = $1 ] && echo /dev/${{each##*/}}
 done; }}
 qga() {{ /usr/sbin/qemu-ga --method=virtio-serial --path=$(named org.qemu.guest_agent.0) $1 & }}
-for i in $(seq 50); do port=$(named {PORT}); [ -n "$port" ] && break; sleep 0.1; done
+case $(cat /proc/cmdline) in *noport*) ;; *)
+    for i in $(seq 50); do port=$(named {PORT}); [ -n "$port" ] && break; sleep 0.1; done ;;
+esac
 echo "guest is up"
 # A write to the port waits until the host's end is open.
 case $(cat /proc/cmdline) in
@@ -94,7 +97,8 @@ def run(embedded: Lab, guest: tuple[Path, Path]) -> Iterator[Callable[..., Lab]]
         embedded.provider.apply(embedded.provider.plan(vm), quiet)
         connection = embedded.provider._connection  # type: ignore[attr-defined]
         xml = connection.lookupByName("default.tiny").XMLDesc(2)
-        boot = f"<kernel>{guest[0]}</kernel><initrd>{guest[1]}</initrd><cmdline>console=ttyS0 quiet job={job}</cmdline>"
+        line = f"console=ttyS0 quiet job={job}{' noport' if without_port else ''}"
+        boot = f"<kernel>{guest[0]}</kernel><initrd>{guest[1]}</initrd><cmdline>{line}</cmdline>"
         xml = xml.replace("<boot dev='hd'/>", boot)
         if without_port:
             xml = re.sub(rf"<channel type='unix'>(?:(?!</channel>).)*{PORT}.*?</channel>", "", xml, flags=re.DOTALL)
@@ -117,7 +121,7 @@ def wait_for(console: Path, text: str) -> None:
         time.sleep(0.2)
 
 
-def unheard(lab: Lab, seconds: float = 5) -> NoReport:
+def unheard(lab: Lab, seconds: float = 3) -> NoReport:
     with pytest.raises(NoReport) as caught:
         lab.provider.fetch_report(lab.vm(), seconds, quiet)
     assert "\n" not in str(caught.value)
@@ -170,7 +174,11 @@ def test_a_port_in_use_is_said_to_be_in_use(run: Callable[..., Lab]) -> None:
     assert unheard(lab).silence is Silence.BOOTING
 
 
-def test_where_the_port_is_silent_the_guest_agent_has_the_report(run: Callable[..., Lab]) -> None:
+def test_where_the_port_is_silent_the_guest_agent_has_the_report(
+    run: Callable[..., Lab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hearing, "OTHERS_AFTER", 2.0)
+    monkeypatch.setattr(hearing, "OTHERS_EVERY", 2.0)
     lab = run("file")
     said: list[str] = []
     assert lab.provider.fetch_report(lab.vm(), 30, said.append) == BODY
@@ -189,7 +197,8 @@ def test_without_its_port_a_report_by_the_console_may_still_come(run: Callable[.
     assert lab.provider.fetch_report(lab.vm(), 120, quiet) == BODY
 
 
-def test_without_its_port_there_is_little_to_wait_for(run: Callable[..., Lab]) -> None:
+def test_without_its_port_there_is_little_to_wait_for(run: Callable[..., Lab], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hearing, "WITHOUT_PORT", 5.0)
     lab = run("silent", without_port=True)
     fault = unheard(lab, 100_000)
     assert fault.silence is Silence.CHANNEL_MISSING

@@ -19,6 +19,8 @@ import sys
 from provision.model import ProviderSpec
 from provision.provider import ProviderError
 from provision.providers import open_provider
+from provision.providers.libvirt import connection
+connection.PATIENCE = 1.0
 try:
     for endpoint in sys.argv[1:]:
         open_provider(ProviderSpec("p", "libvirt", endpoint, None))

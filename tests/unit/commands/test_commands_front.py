@@ -111,9 +111,14 @@ def test_the_list_of_commands_cuts_nothing_off(group: list[str], tmp_path: Path)
     assert listed.strip() and "...\n" not in listed
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> int:
+    """The exit code of a check whose streams are all there."""
+    return nestproof("check", "--format", "json", state=tmp_path_factory.mktemp("plain")).returncode
+
+
 @pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&-", "<&- >&- 2>&-", "| true", "2>&1 | true", "2>/dev/full"])
-def test_streams_that_are_gone_change_no_exit_code(redirection: str, tmp_path: Path) -> None:
-    plain = nestproof("check", "--format", "json", state=tmp_path).returncode
+def test_streams_that_are_gone_change_no_exit_code(plain: int, redirection: str, tmp_path: Path) -> None:
     script = f'set -o pipefail; "{sys.executable}" -m nestproof check -v {redirection}'
     env = {"PATH": "/usr/bin:/bin", "NESTPROOF_STATE": str(tmp_path), "LANG": "C.UTF-8"}
     result = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True, timeout=120, check=False)
