@@ -63,6 +63,9 @@ def read_machine(connection: "libvirt.virConnect", endpoint: Endpoint) -> Machin
             hint="update libvirt on that host",
         )
     _, memory_mib, cpus, mhz, *_ = connection.getInfo()
+    # Memory that was added to the machine after it booted may be missing there.
+    total = connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS).get("total", 0)
+    memory_mib = max(memory_mib, total // 1024)
     return Machine(version, cpus, memory_mib, mhz, endpoint.has_cgroups, endpoint.root is None)
 
 

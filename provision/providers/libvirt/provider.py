@@ -34,6 +34,7 @@ from provision.providers.libvirt.offer import Offer
 from provision.providers.libvirt.pool import PoolStorage
 from provision.providers.libvirt.pools import Pools
 from provision.providers.libvirt.record import Record, Settings
+from provision.providers.libvirt.room import check_room
 from provision.providers.libvirt.site import Site, site_of
 from provision.providers.libvirt.storage import Storage, VmKey
 from provision.providers.libvirt.tpm import own_authority
@@ -73,6 +74,7 @@ class LibvirtProvider:
             kvm, tcg = self._offers
             choice = choose(vm, kvm, tcg, host if self._endpoint.local else None)
             offer = kvm if choice.accelerator is Accelerator.KVM else tcg
+            crowded = check_room(vm, offer, self._machine)
             check_firmware(vm, offer, self._machine)
             fitting = fit(vm, choice, offer, self._machine)
             check_guest_data(vm, self._machine)
@@ -92,7 +94,7 @@ class LibvirtProvider:
                 vm=vm,
                 steps=steps(change, present, wanted, power_on=vm.power_on, fetch=images.missing(vm.image, image)),
                 accounts=accounts,
-                notes=(*choice.notes, *aim.notes),
+                notes=(*choice.notes, *crowded, *aim.notes),
                 evidence=choice.evidence,
                 native=native,
                 choice=choice,
