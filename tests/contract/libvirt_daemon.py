@@ -95,4 +95,4 @@ def private_libvirtd(place: Path, root: Path) -> Iterator[str]:
             yield endpoint
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(90)  # it gives its own workers half a minute
