@@ -76,8 +76,10 @@ class PlanFile(msgspec.Struct, frozen=True):
 
 def plan_file(plans: Sequence[Plan], files: Sequence[str], connect: str | None) -> PlanFile:
     """The plans of the VMs in these manifests. Raises Failure where they could not be read a second time."""
-    if "-" in files:
-        raise Failure("a plan of standard input cannot be carried out later", hint="save the manifests in files")
+    for name in files:
+        if name == "-" or Path(name).is_fifo():
+            what = "standard input" if name == "-" else f"{name}, a pipe,"
+            raise Failure(f"a plan of {what} cannot be carried out later", hint="save the manifests in files")
     return PlanFile(SCHEMA, VERSION, now(), _sources(files), connect, tuple(map(_planned, plans)))
 
 

@@ -77,7 +77,8 @@ def _read_file(path: Path) -> Source | Problem:
             content = stream.read(SIZE_LIMIT + 1)
     except (OSError, ValueError) as error:
         return _unreadable(name, error)
-    return _decode(name, path.absolute().parent, content)
+    # `<(sops -d vms.yaml)`: a pipe of the shell's lies nowhere that a user would know of
+    return _decode(name, Path.cwd() if stat.S_ISFIFO(mode) else path.absolute().parent, content)
 
 
 def _decode(name: str, directory: Path, content: bytes) -> Source | Problem:

@@ -1,5 +1,6 @@
 """Plans in files: read back as they were written, held to, and never with a secret in them."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,6 @@ def test_a_plan_that_cannot_be_used_is_one_line(tmp_path: Path, planned: Plan) -
         load([str(path)])
     with pytest.raises(Failure, match="standard input"):
         plan_file([planned], ["-"], None)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(Failure, match="pipe, a pipe, cannot be carried out later"):
+        plan_file([planned], [str(tmp_path / "pipe")], None)

@@ -1,6 +1,7 @@
 """Files, directories and standard input: each failure one line with its place."""
 
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,15 @@ def test_several_files_several_documents_a_directory_and_stdin(here: Path) -> No
         "VMClass z <stdin>:1:1",
     ]
     assert documents.problems == ()
+
+
+def test_paths_in_a_pipe_of_the_shell_start_from_the_working_directory(here: Path) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, IMAGE.encode())
+    os.close(writer)
+    (document,) = load([f"/dev/fd/{reader}"]).items
+    os.close(reader)
+    assert document.directory == here
 
 
 def test_the_same_file_by_two_names_is_read_once(here: Path) -> None:
