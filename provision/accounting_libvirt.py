@@ -187,8 +187,8 @@ _PROVIDER: dict[str, tuple[Handling, str]] = {
     "Provider spec.type": (_HONOURED, "libvirt"),
     "Provider spec.endpoint": (_HONOURED, "the URI that libvirt connects to"),
     "Provider spec.credentialSecretRef.**": (
-        _UNSUPPORTED,
-        "libvirt and ssh take credentials from their own configuration and agent",
+        _HONOURED,
+        "for qemu+ssh username, ssh-privatekey, password, known_hosts; for qemu+tls tls.crt, tls.key, ca.crt",
     ),
     "Provider spec.insecureSkipVerify": (_UNSUPPORTED, "TLS is verified by libvirt's own configuration"),
     "Provider spec.defaults.network": (_HONOURED, "the libvirt network of a VM that names none"),

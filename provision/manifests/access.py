@@ -45,8 +45,12 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "token_secret": ("token_secret", "tokenSecret", "token-secret"),
     "ssh_private_key": ("ssh-privatekey",),
     "known_hosts": ("known_hosts",),
+    "certificate": ("tls.crt",),
+    "certificate_key": ("tls.key",),
 }
 """Keys of a Secret: VirtRigaud's spelling first."""
+_LINES = ("ssh_private_key", "known_hosts", "certificate", "certificate_key")
+"""Texts of many lines, whose ends are theirs."""
 CA_KEYS = ("ca.crt", "ca")
 RECEIVES = "/report"
 """Where a collector takes reports."""
@@ -68,7 +72,7 @@ def from_secret(found: Entries) -> Credentials | Problem:
         if isinstance(value, Problem):
             return value
         if value is not None:
-            keep = name in ("ssh_private_key", "known_hosts")
+            keep = name in _LINES
             values[name] = value.text if keep else value.text.strip("\r\n")
     return Credentials(found.source, **values)
 

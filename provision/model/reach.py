@@ -9,7 +9,12 @@ from provision.model.origin import Origin
 class Credentials(Guarded, frozen=True):
     """What a provider logs in with; whatever was not given is None. `repr` tells only where it came from."""
 
-    kept_back = frozenset({"username", "password", "token_id", "token_secret", "ssh_private_key", "known_hosts"})
+    kept_back = frozenset(
+        {
+            "username", "password", "token_id", "token_secret", "ssh_private_key", "known_hosts", "certificate",
+            "certificate_key",
+        }
+    )  # fmt: skip
 
     source: str
     """For people: `Secret default/vcenter` or `environment (GOVC_USERNAME, GOVC_PASSWORD)`."""
@@ -20,6 +25,9 @@ class Credentials(Guarded, frozen=True):
     token_secret: str | None = None
     ssh_private_key: str | None = None
     known_hosts: str | None = None
+    certificate: str | None = None
+    """PEM, for libvirt by TLS."""
+    certificate_key: str | None = None
 
 
 class Placement(msgspec.Struct, frozen=True):

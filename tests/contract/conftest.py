@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from libvirt_daemon import private_libvirtd
 from libvirt_lab import Lab
+from libvirt_reach import ssh, tls  # noqa: F401 - fixtures
 from vcsim_server import ESXI_8, start
 from vm_factory import tiny_image
 

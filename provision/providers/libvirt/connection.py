@@ -15,6 +15,7 @@ import libvirt
 
 from hostcheck import clock
 from hostcheck.files import write_whole
+from provision.model import Credentials, ProviderSpec
 from provision.provider import ProviderError
 from provision.providers.libvirt.endpoint import Endpoint
 from provision.providers.libvirt.recovery import recover
@@ -40,19 +41,27 @@ _started: list[threading.Thread] = []
 _held: dict[Path, int] = {}
 
 
-def connect(endpoint: Endpoint) -> "libvirt.virConnect":
+def connect(endpoint: Endpoint, spec: ProviderSpec) -> "libvirt.virConnect":
     """An open connection. Raises ProviderError. One process can use only one embedded root in its life."""
     _start_event_loop()
     if endpoint.root:
         _prepare_root(endpoint, endpoint.root)
-    uri = endpoint.uri
+    if spec.credentials is None and spec.ca is None:
+        return _open(endpoint, endpoint.uri, None)
+    from provision.providers.libvirt.login import logged_in  # late: few log in by a Secret
+
+    with logged_in(endpoint, spec) as uri:
+        return _open(endpoint, uri, spec.credentials)
+
+
+def _open(endpoint: Endpoint, uri: str, login: Credentials | None) -> "libvirt.virConnect":
     if _held and not endpoint.root:
         # An embedded driver in this process takes every qemu:///... for itself; a transport is not its business.
         uri = re.sub(r"^qemu:///", "qemu+unix:///", uri)
     if endpoint.transport == "ssh" and not (sys.stdin and sys.stdin.isatty()) and "no_tty=" not in uri:
         # Nobody is there to answer ssh's questions: it must fail rather than wait.
         uri += ("&" if "?" in uri else "?") + "no_tty=1"
-    with errors(endpoint):
+    with errors(endpoint, login):
         connection = libvirt.open(uri)
         if endpoint.root:
             _settle(connection)
@@ -62,19 +71,24 @@ def connect(endpoint: Endpoint) -> "libvirt.virConnect":
 
 
 @contextmanager
-def errors(endpoint: Endpoint) -> Iterator[None]:
-    """Turn libvirt's exceptions into ProviderError with the URI and what to do."""
+def errors(endpoint: Endpoint, login: Credentials | None = None) -> Iterator[None]:
+    """Turn libvirt's exceptions into ProviderError with the URI and what to do; `login` while one is going on."""
     try:
         yield
     except libvirt.libvirtError as e:
-        raise explain(e, endpoint) from e
+        raise explain(e, endpoint, login) from e
     except XmlError as e:
         raise ProviderError(f"{endpoint.written}: {e}") from e
 
 
-def explain(error: "libvirt.libvirtError", endpoint: Endpoint) -> ProviderError:
+def explain(error: "libvirt.libvirtError", endpoint: Endpoint, login: Credentials | None = None) -> ProviderError:
     """One line for the user, and the next step where we know one."""
     text = _tidy(error.get_error_message() or str(error))
+    if login is not None and endpoint.transport == "ssh":
+        from provision.providers.libvirt.login_faults import ssh_fault
+
+        if fault := ssh_fault(endpoint.written, text, login):
+            return fault
     refused = error.get_error_code() == libvirt.VIR_ERR_CPU_INCOMPATIBLE
     hint = _hint(text, error.get_error_code(), endpoint)
     return ProviderError(f"{endpoint.written}: {text}", hint=hint, refused=refused)

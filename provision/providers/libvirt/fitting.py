@@ -101,11 +101,10 @@ def fit(vm: VmSpec, choice: Choice, offer: Offer, machine: Machine) -> Fitting:
     )
 
 
-def answered(accounts: tuple[FieldAccount, ...], fitting: Fitting) -> tuple[FieldAccount, ...]:
+def answered(accounts: tuple[FieldAccount, ...], answers: Mapping[str, Answer]) -> tuple[FieldAccount, ...]:
     """The accounts, those replaced that are different on this host."""
     return tuple(
-        FieldAccount(a.path, a.value, *fitting.answers[a.path], a.origin) if a.path in fitting.answers else a
-        for a in accounts
+        FieldAccount(a.path, a.value, *answers[a.path], a.origin) if a.path in answers else a for a in accounts
     )
 
 

@@ -1,6 +1,7 @@
 """The libvirt provider: plan, apply, observe, fetch the report, destroy."""
 
 import contextlib
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -27,7 +28,7 @@ from provision.providers.libvirt.domain import domain_xml
 from provision.providers.libvirt.edits import edits
 from provision.providers.libvirt.endpoint import Endpoint, parse_endpoint
 from provision.providers.libvirt.files import FileStorage
-from provision.providers.libvirt.fitting import Fitting, answered, fit
+from provision.providers.libvirt.fitting import Answer, Fitting, answered, fit
 from provision.providers.libvirt.guest_data import check_guest_data, guest_data, without_seed
 from provision.providers.libvirt.machine import Machine, read_machine
 from provision.providers.libvirt.offer import Offer
@@ -40,6 +41,8 @@ from provision.providers.libvirt.storage import Storage, VmKey
 from provision.providers.libvirt.tpm import own_authority
 from provision.providers.libvirt.xmltext import parse_xml
 
+LOGIN = "Provider spec.credentialSecretRef"
+
 
 class LibvirtPlan(Plan, frozen=True, kw_only=True):
     """A plan with what was chosen for it."""
@@ -51,7 +54,7 @@ class LibvirtPlan(Plan, frozen=True, kw_only=True):
 def open_endpoint(spec: ProviderSpec) -> "LibvirtProvider":
     """Connect. Raises ProviderError."""
     endpoint = parse_endpoint(spec.endpoint)
-    connection = connect(endpoint)
+    connection = connect(endpoint, spec)
     with errors(endpoint):
         return LibvirtProvider(endpoint, connection, read_machine(connection, endpoint))
 
@@ -78,7 +81,7 @@ class LibvirtProvider:
             check_firmware(vm, offer, self._machine)
             fitting = fit(vm, choice, offer, self._machine)
             check_guest_data(vm, self._machine)
-            accounts = without_seed(vm, answered(account(vm, "libvirt"), fitting))
+            accounts = without_seed(vm, answered(account(vm, "libvirt"), self._answers(vm, fitting)))
             check_accounts(accounts)
             if choice.accelerator is Accelerator.KVM:
                 choice = msgspec.structs.replace(choice, evidence=(*choice.evidence, self._dry_run(vm, choice)))
@@ -241,6 +244,15 @@ class LibvirtProvider:
     def _xml(self, vm: VmSpec, key: VmKey, choice: Choice, fitting: Fitting, settings: Settings) -> str:
         record = Record(vm.namespace, vm.name, VERSION, settings)
         return domain_xml(vm, choice, fitting, self._machine, self._storage(settings, vm).places(key), record)
+
+    def _answers(self, vm: VmSpec, fitting: Fitting) -> Mapping[str, Answer]:
+        """What this endpoint, unlike others, makes of a field."""
+        if not any(field.path.startswith(LOGIN) for field in vm.fields):
+            return fitting.answers
+        from provision.providers.libvirt.login import handling
+
+        answer = handling(vm.provider, self._endpoint)
+        return {f"{LOGIN}.name": answer, f"{LOGIN}.namespace": answer, **fitting.answers}
 
     def _dry_run(self, vm: VmSpec, choice: Choice) -> Evidence:
         cpu = ET.tostring(cpu_element(choice, nested=vm.nested), encoding="unicode")

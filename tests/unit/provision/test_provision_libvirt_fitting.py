@@ -150,7 +150,7 @@ def test_accounts_take_this_hosts_answers() -> None:
         FieldAccount("VMClass spec.cpu", "1", Handling.HONOURED, "<vcpu>", there),
     )
     limited = fitted(replace(VM, limits=Limits(cpu_limit=1500)), replace(LARGE, cgroups=False))
-    changed, same = answered(accounts, limited)
+    changed, same = answered(accounts, limited.answers)
     assert (changed.handling, changed.origin) == (Handling.UNSUPPORTED, there)
     assert same == accounts[1]
 
