@@ -161,6 +161,7 @@ def outcome(lab: Lab, vm: VmSpec) -> Outcome:
     lab.provider.apply(plan, lambda _line: None)
     view = lab.provider.observe(vm)
     assert view is not None and view.running
+    assert lab.provider.plan(vm).differences == ()
     is_daemon = lab.endpoint.startswith("qemu:///system")
     settings = {setting.path: setting for setting in view.settings}
     connection = lab.provider._connection  # type: ignore[attr-defined]
