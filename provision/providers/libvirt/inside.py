@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from typing import TypeVar
+from xml.etree import ElementTree as ET
 
 import libvirt
 import msgspec
@@ -12,9 +13,8 @@ from provision.providers.libvirt.monitor import MonitorError
 T = TypeVar("T")
 MEMORY_OBJECTS = ("/objects/pc.ram", "/objects/ram-node0")
 """What QEMU calls the guest's memory: without and with a NUMA cell."""
-DEVICES = ("/machine/peripheral", "/machine/peripheral-anon")
-"""Where devices are, with and without an id."""
-IOMMU = "child<intel-iommu>"
+DEVICES = "/machine/peripheral"
+"""Where devices are, by the alias that libvirt gives them."""
 FLASH = "/machine/system.flash0"
 """The chip that UEFI is in; BIOS leaves it empty."""
 NO_SPINLOCKS = 0xFFFF_FFFF
@@ -44,8 +44,7 @@ class Inside(msgspec.Struct, frozen=True):
     """One answer for each question; None where QEMU could not be asked or does not know the question."""
 
     status: str | None = None
-    """`running`, `paused`, `internal-error`, ..."""
-    kvm: bool | None = None
+    """Of one that does not run: `paused`, `internal-error`, ..."""
     cpus: Cpus | None = None
     memory: int | None = None
     """Bytes that the guest has, less what a balloon has taken back."""
@@ -57,36 +56,41 @@ class Inside(msgspec.Struct, frozen=True):
     uefi: bool | None = None
     secure: bool | None = None
     """Only firmware can write to the chip that it is in."""
-    iommus: tuple[Iommu, ...] | None = None
+    iommu: Iommu | None = None
     features: dict[str, bool] | None = None
-    """vmx and svm, as the CPU itself shows them."""
+    """vmx and svm, as the CPU itself shows them; one of them alone where that is the one that matters."""
     hyperv: frozenset[str] | None = None
     """Parts of the Hyper-V interface that the CPU shows, of those asked for."""
     trouble: str = ""
     """Why the CPU could not be asked."""
 
 
-def look_inside(domain: "libvirt.virDomain", hyperv: Collection[str]) -> Inside:
-    """Ask all of it; `hyperv` are the parts of the Hyper-V interface to ask for."""
+def look_inside(
+    domain: "libvirt.virDomain", xml: ET.Element, features: Collection[str], hyperv: Collection[str], *, running: bool
+) -> Inside:
+    """Ask what can be otherwise than the live XML says, which is told of every device that comes or goes.
+
+    `features` and `hyperv` are those of the CPU to ask for.
+    """
     slots = _or_none(lambda: monitor.ask(domain, "query-hotpluggable-cpus", list[monitor.Slot]))
     cpus = _cpus(slots) if slots else None
-    kvm = _or_none(lambda: monitor.ask(domain, "query-kvm", monitor.Accelerated).enabled)
-    tpms = _or_none(lambda: monitor.ask(domain, "query-tpm", list[monitor.Tpm]))
-    uefi = _or_none(lambda: bool(monitor.get(domain, FLASH, "drive", str)))
-    features, trouble = _features(domain, cpus)
+    has_tpm, has_flash = xml.find("devices/tpm") is not None, xml.find("os/loader") is not None
+    tpms = _or_none(lambda: monitor.ask(domain, "query-tpm", list[monitor.Tpm])) if has_tpm else []
+    uefi = _or_none(lambda: bool(monitor.get(domain, FLASH, "drive", str))) if has_flash else None
+    shown, trouble = _features(domain, cpus, features)
+    reserved = xml.find("memoryBacking/allocation[@mode='immediate']") is not None
     return Inside(
-        status=_or_none(lambda: monitor.ask(domain, "query-status", monitor.Status).status),
-        kvm=kvm,
+        status=None if running else _or_none(lambda: monitor.ask(domain, "query-status", monitor.Status).status),
         cpus=cpus,
         memory=_or_none(lambda: _memory(domain)),
         memory_most=_or_none(lambda: monitor.get(domain, "/machine", "memory", monitor.Room).most),
-        memory_allocated=_memory_allocated(domain),
+        memory_allocated=_memory_allocated(domain) if reserved else False,
         tpm=None if tpms is None else next((tpm.model for tpm in tpms), ""),
         uefi=uefi,
         secure=_or_none(lambda: monitor.get(domain, FLASH, "secure", bool)) if uefi else uefi,
-        iommus=_or_none(lambda: _iommus(domain)),
-        features=features,
-        hyperv=_hyperv(domain, cpus, hyperv) if kvm else (frozenset() if kvm is False else None),
+        iommu=_or_none(lambda: _iommu(domain, xml)),
+        features=shown,
+        hyperv=_hyperv(domain, cpus, hyperv),
         trouble=trouble,
     )
 
@@ -122,22 +126,22 @@ def _memory_allocated(domain: "libvirt.virDomain") -> bool | None:
     return None
 
 
-def _iommus(domain: "libvirt.virDomain") -> tuple[Iommu, ...]:
-    found = []
-    for where in DEVICES:
-        for child in monitor.ask(domain, "qom-list", list[monitor.Child], path=where):
-            if child.type == IOMMU:
-                path = f"{where}/{child.name}"
-                remaps = monitor.get(domain, path, "intremap", str) == "on"
-                found.append(Iommu(remaps, monitor.get(domain, path, "caching-mode", bool)))
-    return tuple(found)
+def _iommu(domain: "libvirt.virDomain", xml: ET.Element) -> Iommu | None:
+    alias = xml.find("devices/iommu[@model='intel']/alias")
+    if alias is None:
+        return None
+    path = f"{DEVICES}/{alias.get('name')}"
+    remaps = monitor.get(domain, path, "intremap", str) == "on"
+    return Iommu(remaps, monitor.get(domain, path, "caching-mode", bool))
 
 
-def _features(domain: "libvirt.virDomain", cpus: Cpus | None) -> tuple[dict[str, bool] | None, str]:
+def _features(
+    domain: "libvirt.virDomain", cpus: Cpus | None, names: Collection[str]
+) -> tuple[dict[str, bool] | None, str]:
     if cpus is None:
         return None, "it does not tell its CPUs"
     try:
-        return {name: monitor.get(domain, cpus.path, name, bool) for name in FEATURES}, ""
+        return {name: monitor.get(domain, cpus.path, name, bool) for name in names}, ""
     except MonitorError as e:
         return None, str(e)
 

@@ -5,9 +5,11 @@ from xml.etree import ElementTree as ET
 import libvirt
 import msgspec
 
+from hostcheck.model import Accelerator
 from provision.providers.libvirt.domains import is_running
 from provision.providers.libvirt.hyperv import parts_of
-from provision.providers.libvirt.inside import Inside, look_inside
+from provision.providers.libvirt.inside import FEATURES, Inside, look_inside
+from provision.providers.libvirt.offer import DOMAIN_TYPE
 from provision.providers.libvirt.record import Settings, read_record
 from provision.providers.libvirt.xmltext import parse_xml
 
@@ -55,13 +57,22 @@ def look(domain: "libvirt.virDomain") -> Live:
     live = parse_xml(domain.XMLDesc())
     record = read_record(configured)
     made_with = record.settings.hyperv.split() if record else []
+    kvm = live.get("type") == DOMAIN_TYPE[Accelerator.KVM]  # an emulator shows guests no Hyper-V interface
+    running = is_running(domain)
+    named = [name for name in FEATURES if configured.find(f"cpu/feature[@name='{name}']") is not None]
     return Live(
-        is_running(domain),
+        running,
         configured,
         live,
         blocks=_blocks(domain, live),
         scheduler=_scheduler(domain),
-        inside=look_inside(domain, dict.fromkeys((*made_with, *parts_of(live)))),
+        inside=look_inside(
+            domain,
+            live,
+            named or FEATURES,
+            dict.fromkeys((*made_with, *parts_of(live))) if kvm else (),
+            running=running,
+        ),
     )
 
 

@@ -50,19 +50,6 @@ class Status(msgspec.Struct):
     status: str
 
 
-class Accelerated(msgspec.Struct):
-    """Whether KVM runs the guest."""
-
-    enabled: bool
-
-
-class Child(msgspec.Struct):
-    """One property of an object, which may be an object itself: `child<intel-iommu>`."""
-
-    name: str
-    type: str
-
-
 class Tpm(msgspec.Struct):
     """One TPM of the guest."""
 

@@ -28,7 +28,6 @@ UNITS = {"KiB": 1, "MiB": 1024, "GiB": 1024**2}
 MIB = 1 << 20
 MODES = {"host-x86_64-cpu": "host-passthrough", "max-x86_64-cpu": "maximum"}
 """QEMU's classes of CPU that are no named model, as libvirt calls them."""
-ALL_OF_AN_IOMMU = Iommu(remaps_interrupts=True, caches=True)
 UEFI_IN_MEMORY = "os[@firmware='efi']/loader[@type='rom']"
 WITHIN_REACH = "firmware for it, its keys within the guest's reach"
 
@@ -48,7 +47,7 @@ def settings_of_live(vm: VmSpec, live: Live, got: bool | None, mhz: int) -> tupl
             _secure_boot(xml),
         ),
         Setting(TPM, vm.tpm_version if vm.tpm else "none", _tpm(live), QEMU if live.inside else XML),
-        _read("VMClass spec.securityProfile.vtdEnabled", _on(vm.vtd), _iommus(inside.iommus), _iommu(xml)),
+        _read("VMClass spec.securityProfile.vtdEnabled", _on(vm.vtd), _parts(inside.iommu), _iommu(xml)),
         _read(
             CPU_HOT_ADD, _on(vm.cpu_hot_add), _on(inside.cpus.free > 0) if inside.cpus else None, _on(_cpu_hot_add(xml))
         ),
@@ -79,11 +78,11 @@ def _read(path: str, asked: str, by_qemu: str | None, by_xml: str) -> Setting:
 def _how(vm: VmSpec, live: Live) -> list[Setting]:
     """By what it is run, and which CPU it is shown, where that was for the user to say."""
     inside = live.inside or Inside()
-    kvm = live.xml.get("type") == DOMAIN_TYPE[Accelerator.KVM] if inside.kvm is None else inside.kvm
+    kvm = live.xml.get("type") == DOMAIN_TYPE[Accelerator.KVM]
     settings = []
     if vm.accel is not AccelPolicy.AUTO:
         found = AccelPolicy.KVM if kvm else AccelPolicy.TCG
-        settings.append(Setting(ACCEL, vm.accel, found, XML if inside.kvm is None else QEMU))
+        settings.append(Setting(ACCEL, vm.accel, found, XML))
     if kvm or vm.cpu is CpuPolicy.HOST_PASSTHROUGH:
         mode = (cpu.get("mode") if (cpu := live.configured.find("cpu")) is not None else None) or "none"
         if inside.cpus:
@@ -211,16 +210,15 @@ def _iommu(domain: ET.Element) -> str:
     driver = domain.find("devices/iommu[@model='intel']/driver")
     if driver is None:
         return _on(domain.find("devices/iommu") is not None)
-    return _iommus((Iommu(driver.get("intremap") == "on", driver.get("caching_mode") == "on"),)) or ""
+    return _parts(Iommu(driver.get("intremap") == "on", driver.get("caching_mode") == "on")) or ""
 
 
-def _iommus(iommus: tuple[Iommu, ...] | None) -> str | None:
-    if iommus is None:
+def _parts(iommu: Iommu | None) -> str | None:
+    if iommu is None:
         return None
-    if not iommus or ALL_OF_AN_IOMMU in iommus:
-        return _on(bool(iommus))
-    parts = {"interrupt remapping": iommus[0].remaps_interrupts, "caching mode": iommus[0].caches}
-    return f"on without {' and '.join(name for name, there in parts.items() if not there)}"
+    parts = {"interrupt remapping": iommu.remaps_interrupts, "caching mode": iommu.caches}
+    missing = [name for name, there in parts.items() if not there]
+    return f"on without {' and '.join(missing)}" if missing else _on(True)
 
 
 def _on(value: bool) -> str:
