@@ -1,8 +1,9 @@
 """Install what a bare Debian 12 lacks: `python3 deploy/packages.py run image test`.
 
 Asks dpkg first and starts apt only when something is missing, with sudo when not root. No daemon is started; what is
-configured is the account that libvirt's QEMU driver asks for, and that PostgreSQL makes no database. Runs before
-anything of ours is installed, with whatever python3 the machine has.
+configured is the account that libvirt's QEMU driver asks for, that PostgreSQL makes no database, and that the container
+registry of the tests does not run as a service. Runs before anything of ours is installed, with whatever python3 the
+machine has.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Iterable
 
 ACCOUNT = "libvirt-qemu"
 NO_CLUSTER = "/etc/postgresql-common/createcluster.d/nestproof.conf"
+NO_REGISTRY = "/etc/systemd/system/docker-registry.service"
 GROUPS = {
     "run": (
         "gcc",  # libvirt-python is compiled
@@ -53,6 +55,7 @@ GROUPS = {
         "chromium",
         "cpio",
         "debootstrap",
+        "docker-registry",
         "fonts-dejavu-core",  # without a font Chromium draws boxes
         "fonts-lohit-deva",  # names in ten languages: Hindi,
         "fonts-tlwg-loma-otf",  # Thai,
@@ -116,6 +119,12 @@ def keep_databases_off() -> int:
     return as_root(["sh", "-c", write, NO_CLUSTER])
 
 
+def keep_registry_off() -> int:
+    """Mask the service of Debian's container registry before it comes: it would listen for everybody, on port 5000."""
+    print(f"packages: the container registry is not started: {NO_REGISTRY}", file=sys.stderr, flush=True)
+    return as_root(["sh", "-c", 'mkdir -p "${0%/*}" && { test -e "$0" || ln -s /dev/null "$0"; }', NO_REGISTRY])
+
+
 def as_root(command: list[str]) -> int:
     """Run `command`, with sudo when not root. Returns the exit code for the user, who has been told of a failure."""
     if os.geteuid() != 0:
@@ -149,6 +158,8 @@ def main() -> int:
         print(f"packages: no dpkg here; install what your system calls {' '.join(wanted)}", file=sys.stderr)
         return 0
     code = keep_databases_off() if "postgresql" in lacking else 0
+    if code == 0 and "docker-registry" in lacking:
+        code = keep_registry_off()
     if code == 0 and lacking:
         code = install(lacking)
     if code == 0 and "run" in groups and account_is_missing():

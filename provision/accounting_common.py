@@ -40,6 +40,19 @@ FETCHING: Mapping[str, tuple[Handling, str]] = {
 }
 """Of providers whose images are fetched by us."""
 
+PULLED: Mapping[str, tuple[Handling, str]] = {
+    "VMImage spec.source.registry.image": (
+        _HONOURED,
+        "where no other source is set: the disk of a containerDisk, or an artifact of one file, pulled once",
+    ),
+    "VMImage spec.source.registry.format": (_HONOURED, "qcow2 or raw; a disk of another format is refused"),
+    "VMImage spec.source.registry.pullSecretRef.**": (
+        _HONOURED,
+        "the login for that registry and its server of tokens",
+    ),
+}
+"""The same, from container registries."""
+
 _METADATA: dict[str, tuple[Handling, str]] = {
     f"{kind} metadata.{field}": entry
     for kind in ("VMClass", "VMImage", "VirtualMachine", "Provider", "VMNetworkAttachment", "Secret")

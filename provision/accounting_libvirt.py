@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from provision.accounting_common import AS_PUBLISHED, CHECKED, COMMON, FETCHING, FOR_PEOPLE
+from provision.accounting_common import AS_PUBLISHED, CHECKED, COMMON, FETCHING, FOR_PEOPLE, PULLED
 from provision.model import Handling
 
 _HONOURED, _APPROXIMATED = Handling.HONOURED, Handling.APPROXIMATED
@@ -109,7 +109,7 @@ _IMAGE: dict[str, tuple[Handling, str]] = {
     "VMImage spec.source.http.authentication.**": (_HONOURED, "the download logs in, to that server only"),
     "VMImage spec.source.vsphere.**": _OTHER_PROVIDER,
     "VMImage spec.source.proxmox.**": _OTHER_PROVIDER,
-    "VMImage spec.source.registry.**": (_UNSUPPORTED, "nestproof pulls no images from registries: use source.http"),
+    **PULLED,
     "VMImage spec.source.dataVolume.**": (_UNSUPPORTED, "a volume of KubeVirt: libvirt has none"),
     "VMImage spec.prepare.validateChecksum": (_HONOURED, CHECKED),
     "VMImage spec.prepare.validateChecksum=false": (_UNSUPPORTED, CHECKED),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from provision.accounting_common import AS_PUBLISHED, CHECKED, COMMON, FETCHING, FOR_PEOPLE
+from provision.accounting_common import AS_PUBLISHED, CHECKED, COMMON, FETCHING, FOR_PEOPLE, PULLED
 from provision.model import Handling
 
 _HONOURED, _APPROXIMATED = Handling.HONOURED, Handling.APPROXIMATED
@@ -121,7 +121,7 @@ _IMAGE: dict[str, tuple[Handling, str]] = {
     **FETCHING,
     "VMImage spec.source.libvirt.**": _OTHER_PROVIDER,
     "VMImage spec.source.vsphere.**": _OTHER_PROVIDER,
-    "VMImage spec.source.registry.**": (_UNSUPPORTED, _NOT_BUILT),
+    **PULLED,
     "VMImage spec.source.dataVolume.**": (_UNSUPPORTED, "a volume of KubeVirt: Proxmox VE has none"),
     "VMImage spec.prepare.validateChecksum": (_HONOURED, CHECKED),
     "VMImage spec.prepare.validateChecksum=false": (_UNSUPPORTED, CHECKED),

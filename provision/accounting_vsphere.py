@@ -107,7 +107,7 @@ _IMAGE: dict[str, tuple[Handling, str]] = {
     ),
     "VMImage spec.source.http.url": (_HONOURED, "an OVA: imported as a template, once"),
     "VMImage spec.source.http.**": (_UNSUPPORTED, _NOT_BUILT),
-    "VMImage spec.source.registry.**": (_REFUSED, "vSphere makes VMs from templates"),
+    "VMImage spec.source.registry.**": (_REFUSED, "vSphere makes VMs from templates and OVAs, not from disks"),
     "VMImage spec.source.dataVolume.**": (_UNSUPPORTED, "a volume of KubeVirt: vSphere has none"),
     "VMImage spec.prepare.validateChecksum": (_HONOURED, CHECKED),
     "VMImage spec.prepare.validateChecksum=false": (_UNSUPPORTED, CHECKED),

@@ -40,12 +40,12 @@ class Absent(ValueError):
 
 def fetch(
     url: str, checksum: Checksum | None, progress: Progress, request: HttpRequest | None = None,
-    budget: Budget | None = None, *, anew: bool = False,
+    budget: Budget | None = None, *, anew: bool = False, mirrors: bool = True,
 ) -> Path:  # fmt: skip
     """Download `url` unless it is cached. Raises ValueError (one line) or OSError.
 
     Without a checksum a cached file is used as it is; `anew`, none is: it is replaced once the new one is whole.
-    Proxies and mirrors are taken from the environment; a mirror is not shown what `request` says to the server itself.
+    Proxies and `mirrors` are those of the environment; a mirror is not shown what `request` says to the server itself.
     """
     if urlsplit(url).scheme not in ("http", "https"):
         raise ValueError(f"{shown(url)}: only http and https can be downloaded")
@@ -58,7 +58,7 @@ def fetch(
         part = path.with_name(path.name + ".part")
         if checksum is None:  # nothing would tell that the server has another file by now
             part.unlink(missing_ok=True)
-        source = mirrored(url, os.environ)
+        source = mirrored(url, os.environ) if mirrors else url
         if source != url:
             progress(f"{_name(url)} comes from the mirror {shown(source)}")
         with session(request if source == url else None) as http:
@@ -92,11 +92,11 @@ def _transfer(http: requests.Session, url: str, part: Path, progress: Progress, 
             budget.check()
             never_reached = not isinstance(e, Interrupted) and not part.exists()
             if attempt > budget.retries or never_reached:
-                raise ValueError(f"{shown(url)}: {_reason(e)}") from e
+                raise ValueError(f"{shown(url)}: {reason(e)}") from e
             progress(f"{_name(url)}: interrupted, going on ({attempt} of {budget.retries})")
             budget.pause(2.0 ** (attempt - 1))
         except requests.RequestException as e:
-            raise ValueError(f"{shown(url)}: {_reason(e)}") from e
+            raise ValueError(f"{shown(url)}: {reason(e)}") from e
     return None
 
 
@@ -143,7 +143,7 @@ def _blocks(answer: requests.Response) -> Iterator[bytes]:
     try:
         yield from answer.iter_content(BLOCK)
     except BROKEN_OFF as e:
-        raise Interrupted(_reason(e)) from e
+        raise Interrupted(reason(e)) from e
 
 
 def _digest(part: Path, checksum: Checksum) -> str:
@@ -155,7 +155,7 @@ def _name(url: str) -> str:
     return urlsplit(url).path.rsplit("/", 1)[-1] or url
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """The innermost cause in words: requests wraps urllib3 wraps the operating system's own."""
     cause: BaseException = error
     while cause.__cause__ or cause.__context__:

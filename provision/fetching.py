@@ -8,6 +8,7 @@ from provision.budget import POLL, Budget, TimeUp, duration
 from provision.images import WAIT, WAITING, check_import
 from provision.model import ImageSpec, Preparation
 from provision.provider import Progress, ProviderError
+from provision.registry_name import kept
 from provision.urls import shown
 
 _forcing = threading.Lock()
@@ -21,7 +22,7 @@ def brought(image: ImageSpec, progress: Progress) -> Path:
     asked = Preparation(timeout=image.prepare.timeout or (WAITING if waits else None), retries=image.prepare.retries)
     budget = Budget(asked)
     try:
-        if image.url is None:
+        if image.url is None and image.registry is None:
             assert image.path is not None
             return _awaited(image.path, progress, budget)
         while True:
@@ -30,7 +31,7 @@ def brought(image: ImageSpec, progress: Progress) -> Path:
             except download.Absent as e:
                 if not waits:
                     raise
-                progress(f"waiting for {shown(image.url)}: {_bound(budget)}")
+                progress(f"waiting for {shown(image.url) if image.url else image.registry}: {_bound(budget)}")
                 _pause(budget, str(e))
     except (ValueError, OSError) as e:
         raise ProviderError(f"{image.origin}: image {image.name}: {e}") from e
@@ -40,13 +41,18 @@ def _fetched_once(image: ImageSpec, progress: Progress, budget: Budget) -> Path:
     if not image.prepare.force:
         return _fetch(image, progress, budget, anew=False)
     with _forcing:
-        key = (image.url or "", image.checksum.digest if image.checksum else "")
+        key = (image.url or image.registry or "", image.checksum.digest if image.checksum else "")
         path = _fetch(image, progress, budget, anew=key not in _fetched)
         _fetched.add(key)
         return path
 
 
 def _fetch(image: ImageSpec, progress: Progress, budget: Budget, *, anew: bool) -> Path:
+    if image.registry:
+        from provision import registry  # late: few images come from one
+
+        check_import(image, here=kept(image.registry).is_file())
+        return registry.pull(image.registry, image.request, progress, budget, anew=anew)
     assert image.url is not None
     check_import(image, here=download.cached(image.url, image.checksum) is not None)
     return download.fetch(image.url, image.checksum, progress, image.request, budget, anew=anew)

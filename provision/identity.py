@@ -23,7 +23,7 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 def identify(image: ImageSpec, file: LocalImage | None) -> Identity:
-    """`file` is the image where it is here. Without a checksum it is the same image for as long as its URL is."""
+    """`file` is the image where it is here. Without a checksum it is one image for as long as its URL or name is."""
     checksum = image.checksum
     stated = checksum.digest if checksum and checksum.algorithm == "sha256" else ""
     named = ""
@@ -31,6 +31,8 @@ def identify(image: ImageSpec, file: LocalImage | None) -> Identity:
         named = f"{checksum.algorithm}:{checksum.digest}"
     elif image.url:
         named = f"url:{hashlib.sha256(image.url.encode()).hexdigest()}"  # it may hold a password
+    elif image.registry:
+        named = f"registry:{hashlib.sha256(image.registry.encode()).hexdigest()}"
     elif packed := packed_digest(image):
         named = f"sha256:{packed}"  # known before it is unpacked
     return Identity(file.sha256 if file else stated, named)

@@ -55,6 +55,11 @@ def locate(image: ImageSpec) -> LocalImage | None:
         from provision.download import cached  # late: it takes longer to import than most images to find
 
         path = cached(image.url, image.checksum)
+    elif image.registry:
+        from provision import registry_name
+
+        place = registry_name.kept(image.registry)
+        path = place if place.is_file() else None
     elif path is not None and image.prepare.on_missing == WAIT and not path.exists():
         return None
     return _verified(image, path, None) if path else None
@@ -64,7 +69,7 @@ def resolve(image: ImageSpec, progress: Progress) -> LocalImage:
     """The image, fetched and unpacked if need be, verified. Raises ProviderError; a wrong checksum leaves none."""
     _check_spec(image)
     path = image.path
-    if image.url or image.prepare.on_missing == WAIT:
+    if _remote(image) or image.prepare.on_missing == WAIT:
         from provision.fetching import brought
 
         path = brought(image, progress)
@@ -76,24 +81,24 @@ def resolve(image: ImageSpec, progress: Progress) -> LocalImage:
 
 def missing(image: ImageSpec, found: LocalImage | None) -> tuple[Step, ...]:
     """The steps that bring an image here which a disk is to be made from."""
-    fetched = image.url is not None
-    if found is not None and not (fetched and image.prepare.force):
+    remote = _remote(image)
+    if found is not None and not (remote and image.prepare.force):
         return ()
-    what = shown(image.url) if image.url else str(image.path)
+    what = remote or str(image.path)
     if found is None and image.prepare.on_missing == WAIT and not (image.path and image.path.exists()):
         from provision.budget import duration  # late: few images are waited for
 
         return (Step("wait for", "image", f"{what}, at most {duration(image.prepare.timeout or WAITING)}"),)
-    if not fetched:
+    if not remote:
         return (Step("unpack", "image", what),)
     return (Step("download", "image", f"{what}, again" if found else what),)
 
 
 def check_import(image: ImageSpec, *, here: bool) -> None:
     """Raises ProviderError, refused, for an image that is not here and, as its manifest says, must not be fetched."""
-    if not here and image.url and image.prepare.on_missing == FAIL:
+    if not here and _remote(image) and image.prepare.on_missing == FAIL:
         raise ProviderError(
-            f"{image.origin}: image {image.name}: it is not here, and prepare.onMissing is Fail: {shown(image.url)}",
+            f"{image.origin}: image {image.name}: it is not here, and prepare.onMissing is Fail: {_remote(image)}",
             hint="have it fetched once by prepare.onMissing: Import",
             refused=True,
         )
@@ -106,12 +111,24 @@ def packed_digest(image: ImageSpec) -> str:
     return _digests(image.path, None)["sha256"]
 
 
+def _remote(image: ImageSpec) -> str:
+    """Where an image is fetched from, for people; empty for a local file."""
+    return shown(image.url) if image.url else image.registry or ""
+
+
 def _check_spec(image: ImageSpec) -> None:
     if image.format not in FORMATS:
         raise ProviderError(
             f"{image.origin}: image {image.name}: format {image.format} is not supported",
             hint="convert it: qemu-img convert -O qcow2 FILE FILE.qcow2",
         )
+    if image.registry:
+        from provision import registry_name
+
+        try:
+            registry_name.parse(image.registry)
+        except ValueError as e:
+            raise ProviderError(f"{image.origin}: image {image.name}: {e}") from e
     if image.checksum and image.checksum.algorithm not in ALGORITHMS:
         raise ProviderError(
             f"{image.origin}: image {image.name}: checksum type {image.checksum.algorithm} is not supported"

@@ -47,7 +47,7 @@ def _unpack(path: Path, ending: str, part: Path, progress: Progress) -> None:
     """Blocks of nothing but zeros become holes: a raw image is mostly empty."""
     told = clock.monotonic()
     zeros = bytes(BLOCK)
-    with path.open("rb") as packed, _opened(packed, ending) as source, part.open("wb") as file:
+    with path.open("rb") as packed, opened(packed, ending) as source, part.open("wb") as file:
         while block := _read(source, ending):
             if block == zeros[: len(block)]:
                 file.seek(len(block), 1)
@@ -61,7 +61,8 @@ def _unpack(path: Path, ending: str, part: Path, progress: Progress) -> None:
         file.truncate()
 
 
-def _opened(packed: BinaryIO, ending: str) -> BinaryIO:
+def opened(packed: BinaryIO, ending: str) -> BinaryIO:
+    """What is in a file that is packed as its ending says."""
     match ending:
         case ".xz":
             return cast("BinaryIO", lzma.LZMAFile(packed))

@@ -17,9 +17,9 @@ from provision.manifests.tree import Loc
 from provision.model import Checksum, ImageSpec, LibraryItem, Problem
 
 NEEDED = {
-    "libvirt": "libvirt.path, libvirt.url or http.url",
+    "libvirt": "libvirt.path, libvirt.url, http.url or registry.image",
     "vsphere": "vsphere.templateName, vsphere.contentLibrary or vsphere.ovaURL",
-    "proxmox": "proxmox.templateID, proxmox.templateName or http.url",
+    "proxmox": "proxmox.templateID, proxmox.templateName, http.url or registry.image",
 }
 """What a provider can start from."""
 
@@ -130,6 +130,8 @@ def usable(document: Document[VMImage], provider_type: str) -> ImageSpec | Probl
     if provider_type == "libvirt" and source.http:
         http = source.http
         return ImageSpec(name, None, http.url, "qcow2", _checksum(document, downloads["http"]), origin, storage=pool)
+    if provider_type == "libvirt" and (registry := source.registry):
+        return ImageSpec(name, None, None, registry.format, None, origin, storage=pool, registry=registry.image)
     storage = prepared.vsphere.datastore if prepared and prepared.vsphere else None
     if provider_type == "vsphere" and source.vsphere and (vsphere := source.vsphere):
         if vsphere.template_name:
@@ -143,13 +145,13 @@ def usable(document: Document[VMImage], provider_type: str) -> ImageSpec | Probl
     if provider_type == "vsphere" and source.http and re.search(r"\.(ova|ovf)$", urlsplit(source.http.url).path):
         verified = _checksum(document, downloads["http"])
         return ImageSpec(name, None, source.http.url, "", verified, origin, storage=storage)
-    if provider_type == "proxmox" and (source.proxmox or source.http):
+    if provider_type == "proxmox" and (source.proxmox or source.http or source.registry):
         return _proxmox(document, downloads) or _unusable(document, provider_type)
     return _unusable(document, provider_type)
 
 
 def _proxmox(document: Document[VMImage], downloads: Mapping[str | int, Download]) -> ImageSpec | None:
-    """A template, or the disk behind source.http imported into the storage of source.proxmox."""
+    """A template, or the disk behind source.http or source.registry imported into the storage of source.proxmox."""
     assert document.model is not None
     source, name, origin = document.model.spec.source, document.name, document.origin
     part = source.proxmox or ProxmoxSource()
@@ -159,6 +161,8 @@ def _proxmox(document: Document[VMImage], downloads: Mapping[str | int, Download
     )  # fmt: skip
     if part.template_id or part.template_name:
         return image
+    if source.http is None and source.registry is not None:
+        return msgspec.structs.replace(image, registry=source.registry.image, format=source.registry.format)
     if source.http is None:
         return None
     return msgspec.structs.replace(

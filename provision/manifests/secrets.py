@@ -120,7 +120,7 @@ def _mounted(source: Document[Any], loc: Loc, name: str, environment: Mapping[st
     if directory is None or not directory.is_dir():
         return None
     values: dict[str, Text | Problem] = {}
-    for file in sorted(p for p in directory.iterdir() if p.is_file() and not p.name.startswith(".")):
+    for file in sorted(p for p in directory.iterdir() if p.is_file() and not p.name.startswith("..")):
         try:
             with file.open("rb") as stream:
                 content = stream.read(SIZE_LIMIT + 1)

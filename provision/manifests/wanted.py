@@ -116,9 +116,14 @@ def _image(join: Join, provider: ProviderSpec | None) -> ImageSpec | None:
         return None
     if image is None:
         return None
-    http = found.model.spec.source.http
+    http, registry = found.model.spec.source.http, found.model.spec.source.registry
     by_http = http is not None and image.url == http.url
     image = msgspec.structs.replace(image, prepare=preparing.preparation(found, by_http=by_http))
+    if registry is not None and image.registry:
+        from provision.manifests import registry_secret  # late: few images come from a registry
+
+        login = join.taken(registry_secret.login(join.documents, found, registry, join.environment))
+        return msgspec.structs.replace(image, request=login)
     if http is None or not by_http:
         return image
     return msgspec.structs.replace(

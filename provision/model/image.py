@@ -44,7 +44,7 @@ class Preparation(msgspec.Struct, frozen=True):
 
 
 class ImageSpec(Guarded, frozen=True):
-    """The image that a VM's disk starts from: exactly one of path, url, template, template_id and library_item."""
+    """What a VM's disk starts from: exactly one of path, url, registry, template, template_id and library_item."""
 
     kept_back = frozenset({"url", "request"})
 
@@ -68,8 +68,10 @@ class ImageSpec(Guarded, frozen=True):
     """The Proxmox node that has the template or is to import the image."""
     full_clone: bool = True
     """Proxmox: a copy of the template, not a clone linked to it."""
+    registry: str | None = None
+    """The name of an image in a container registry that has the disk in it."""
     request: "HttpRequest | None" = None
-    """What a download needs besides its URL."""
+    """What a download needs besides its URL, a pull besides its name."""
     prepare: Preparation = Preparation()
 
 

@@ -36,7 +36,7 @@ def quiet(_line: str) -> None:
 
 @dataclass
 class Estate:
-    """A daemon with pools beside its default one: `fast` and `images` of type dir, `little` of type fs, `asleep`."""
+    """A daemon with pools beside its default one: `fast` and `asleep` of type dir, `little` fs, `images` netfs."""
 
     lab: Lab
     place: Path
@@ -70,7 +70,9 @@ class Estate:
         return caught.value
 
     def files(self, pool: str) -> set[str]:
-        return {p.name.replace("default.tiny", "VM").split("base.")[0] for p in (self.place / pool).iterdir()}
+        """As the daemon sees them, which has file systems of its own."""
+        seen = Path(f"/proc/{self.daemon}/root{self.place / pool}")
+        return {p.name.replace("default.tiny", "VM").split("base.")[0] for p in seen.iterdir()}
 
     def empty(self) -> bool:
         return self.lab.remains() == set() and not any(self.files(pool) for pool in ("fast", "images"))
@@ -92,13 +94,18 @@ def pools(daemon: Lab, tmp_path_factory: pytest.TempPathFactory, needs: Callable
     for name in ("fast", "images", "little", "asleep"):
         (place / name).mkdir()
     # libvirt finds that the device of the pool is mounted where the pool is, and so takes it as it is.
-    little = ["-t", "tmpfs", "-o", f"size={LITTLE}", "/dev/nestproof-little", str(place / "little")]
-    subprocess.run(["nsenter", "--target", pid, "--mount", "mount", *little], check=True)
-    source = {"little": "<source><device path='/dev/nestproof-little'/></source>"}
+    mounted = {"little": "/dev/nestproof-little", "images": "nas.example:/images"}
+    for name, device in mounted.items():
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={LITTLE}", device, str(place / name)]
+        subprocess.run(["nsenter", "--target", pid, "--mount", *mount], check=True)
+    sources = {
+        "little": ("fs", "<source><device path='/dev/nestproof-little'/></source>"),
+        "images": ("netfs", "<source><host name='nas.example'/><dir path='/images'/></source>"),
+    }
     for name in ("fast", "images", "little", "asleep"):
-        kind = "fs" if name in source else "dir"
+        kind, source = sources.get(name, ("dir", ""))
         target = f"<target><path>{place / name}</path></target>"
-        xml = f"<pool type='{kind}'><name>{name}</name>{source.get(name, '')}{target}</pool>"
+        xml = f"<pool type='{kind}'><name>{name}</name>{source}{target}</pool>"
         pool = made.connection.storagePoolDefineXML(xml)
         if name != "asleep":
             pool.create()

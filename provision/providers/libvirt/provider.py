@@ -32,7 +32,6 @@ from provision.providers.libvirt.fitting import Answer, Fitting, answered, fit
 from provision.providers.libvirt.guest_data import check_guest_data, guest_data, without_seed
 from provision.providers.libvirt.machine import Machine, read_machine
 from provision.providers.libvirt.offer import Offer
-from provision.providers.libvirt.pool import PoolStorage
 from provision.providers.libvirt.pools import Pools
 from provision.providers.libvirt.record import Record, Settings
 from provision.providers.libvirt.room import check_room
@@ -230,6 +229,8 @@ class LibvirtProvider:
         """Where these settings say that disks are; None: that of a VM without a domain."""
         if self._files:
             return self._files
+        from provision.providers.libvirt.pool import PoolStorage  # late: an embedded driver has no pools
+
         site = site_of(settings, pooled=self._machine.pooled, vm=vm) if settings else Site()
         return PoolStorage(self._pools, site)
 

@@ -1,7 +1,6 @@
 """Volumes of a storage pool: made, filled, enlarged, looked up. Every byte goes through libvirt itself."""
 
 import os
-import tempfile
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -71,6 +70,8 @@ def upload_disk(connection: "libvirt.virConnect", volume: "libvirt.virStorageVol
     if image.format == "raw":
         _upload_sparse(connection, volume, image.path)
         return
+    import tempfile  # late: it takes longer to import than all of this
+
     cache_dir().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache_dir(), prefix="raw-") as directory:
         flat = Path(directory, "disk.raw")

@@ -143,8 +143,8 @@ def test_a_relative_image_path_starts_at_its_manifest(tmp_path: Path) -> None:
         ((PROVIDER, CLASS, VM.replace("  imageRef: {name: i}\n", "")), "spec: imageRef is not set: "),
         (
             (PROVIDER, CLASS, IMAGE.replace("libvirt: {path: disk.qcow2}", "vsphere: {templateName: t}"), VM),
-            "error: VMImage spec.source: spec.source has vsphere, a libvirt provider needs libvirt.path, libvirt.url "
-            "or http.url: each provider starts from its own part of spec.source; add that part",
+            "error: VMImage spec.source: spec.source has vsphere, a libvirt provider needs libvirt.path, libvirt.url, "
+            "http.url or registry.image: each provider starts from its own part of spec.source; add that part",
         ),
         (
             (PROVIDER, CLASS, IMAGE, VM.replace("{name: v}", "{name: v, annotations: {nestproof.org/accel: hvf}}")),
