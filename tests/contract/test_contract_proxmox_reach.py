@@ -14,7 +14,7 @@ import requests
 from msgspec.structs import replace
 from pve_lab import PVE_8, PVE_9_1, lab, quiet
 from pve_server import AMD, INTEL, PASSWORD, SECRET, TOKEN, Pve, documented, running
-from vm_factory import tiny_image
+from vm_factory import image, tiny_image
 
 from commands.endpoints import Endpoint
 from commands.output import Terminal
@@ -168,6 +168,9 @@ def test_no_secret_in_any_log_argument_error_or_repr(
 ) -> None:  # fmt: skip
     """A whole life, and then what fails: refused by the provider, by the API, at the login, and on the way there."""
     caplog.set_level(logging.DEBUG)
+    disk = tmp_path / "tiny.qcow2"  # about which qemu-img is asked
+    convert = ["qemu-img", "convert", "-O", "qcow2", str(tiny_image(tmp_path)), str(disk)]
+    subprocess.run(convert, check=True)
     started: list[str] = []
     popen = subprocess.Popen.__init__
 
@@ -179,14 +182,14 @@ def test_no_secret_in_any_log_argument_error_or_repr(
     user_data = "#cloud-config\npassword: hunter2-in-user-data\n"
     users = {"ann@pve": PASSWORD}
     grants = [[who, path, given] for who in (TOKEN, *users) for _, path, given in documented(PVE_9_1)]
-    with lab(tmp_path, tiny_image(tmp_path), PVE_9_1, users=users, grants=grants) as made:
+    with lab(tmp_path, disk, PVE_9_1, users=users, grants=grants) as made:
         if how == "ticket":
             trust(monkeypatch, made.pve, PROXMOX_USER="ann@pve", PROXMOX_PASSWORD=PASSWORD)
             spec = replace(made.spec, credentials=None)
             with contextlib.closing(made.provider):
                 made.provider = open_endpoint(spec)
         provider = made.provider
-        vm = made.vm(user_data=user_data)
+        vm = made.vm(image=image(disk, form="qcow2"), user_data=user_data)
         plan, said = made.apply(vm)
         provider.fetch_report(vm, 60, said.append)
         faults = [fault_of(lambda: provider.plan(made.vm(image=vm.image, cpus=1000)))]
