@@ -42,8 +42,12 @@ class Job:
 
 
 @pytest.fixture(scope="module")
-def jobs(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., str]) -> dict[str, Job]:
+def jobs(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., str]
+) -> dict[str, Job]:
     """Boot the guest once; every scenario by its name."""
+    if any("uefi_answers" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("uefi_answers")  # that guest boots meanwhile
     qemu = needs("qemu-system-x86_64", package="qemu-system-x86")
     needs("qemu-img", package="qemu-utils")
     needs("genisoimage", package="genisoimage")
