@@ -20,7 +20,8 @@ from msgspec.structs import replace
 pytest.importorskip("libvirt", reason="libvirt-python is not installed (pip install 'nestproof[libvirt]')")
 
 from hostcheck.paths import state_dir
-from provision.manifests import load, resolve
+from provision.manifests.documents import load
+from provision.manifests.resolve import resolve
 from provision.model import Handling, VmSpec
 from provision.provider import ProviderError
 from provision.providers import open_provider
@@ -214,7 +215,8 @@ def test_a_secret_without_known_hosts_leaves_that_to_the_user(
 
 SLOW = """
 import sys
-from provision.manifests import load, resolve
+from provision.manifests.documents import load
+from provision.manifests.resolve import resolve
 from provision.providers import open_provider
 (vm,), _ = resolve(load([sys.argv[1]]), None)
 open_provider(vm.provider)
