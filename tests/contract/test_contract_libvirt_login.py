@@ -316,6 +316,25 @@ def test_the_certificates_of_a_secret_are_those_of_tls(tls: tuple[str, Path], bo
     assert "tls.key of Secret default/kvm is encrypted" in str(refused(vm(**mine | {"tls_key": locked})))
 
 
+def test_a_jump_host_that_asks_does_not_hear_the_password(stranger: str, directory: Path, boot_image: Path) -> None:
+    """Its ssh is another process, with the same environment."""
+    heard = directory / "heard"
+    config = directory / "stranger_config"
+    jump = f"Host behind\n  ProxyCommand sh -c '\"$SSH_ASKPASS\" password >{heard}; echo asked >>{heard}; exit 1'\n"
+    config.write_text(config.read_text() + jump)
+    refused(vm_of(f"qemu+ssh://behind{stranger}", boot_image, username="root", password=PASSWORD))
+    assert heard.read_text() == "asked\n"
+
+
+def test_where_no_file_is_in_memory_alone_that_is_said(
+    stranger: str, login: dict[str, str], boot_image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "memfd_create")
+    with pytest.raises(ProviderError, match="logging in by a Secret takes Linux"):
+        open_provider(vm_of(f"qemu+ssh://kvm{stranger}", boot_image, **login).provider)
+    assert left_behind() == []
+
+
 @pytest.mark.parametrize(
     ("endpoint", "keys", "says"),
     [

@@ -24,6 +24,8 @@ SSH_KEYS = "username, ssh-privatekey, password or known_hosts"
 TLS_KEYS = "tls.crt, tls.key or ca.crt"
 ANSWERS = ("BatchMode=no", "NumberOfPasswordPrompts=1", "StrictHostKeyChecking=yes")
 """One try with the password. No host is taken on trust meanwhile: ssh would get the password for an answer."""
+ASKED = 'SSH_ASKPASS_REQUIRE=force DISPLAY="${DISPLAY:-:0}" NESTPROOF_SSH=$$'
+"""What makes ssh ask for the password, and who it is that asks: a jump host's ssh inherits all of it."""
 OWN_WAY = ("ControlMaster=no", "ControlPath=none", "IdentitiesOnly=yes")
 """Neither a connection nor an agent's key that another login left open."""
 
@@ -83,10 +85,9 @@ def _by_ssh(endpoint: Endpoint, login: Credentials, held: ExitStack) -> str:
         if not login.ssh_private_key:
             options.append("PubkeyAuthentication=no")
         ask = directory / "askpass"
-        _program(ask, f"exec cat {_in_memory(held, login.password + chr(10))}")
-        environment = (
-            f'export SSH_ASKPASS={shlex.quote(str(ask))} SSH_ASKPASS_REQUIRE=force DISPLAY="${{DISPLAY:-:0}}"\n'
-        )
+        answer = f"exec cat {_in_memory(held, login.password + chr(10))}"
+        _program(ask, f'[ "$PPID" = "$NESTPROOF_SSH" ] || exit 1\n{answer}')
+        environment = f"export SSH_ASKPASS={shlex.quote(str(ask))} {ASKED}\n"
     else:
         options.append("BatchMode=yes")
     own = dict(parse_qsl(urlsplit(endpoint.uri).query)).get("command", "ssh")
@@ -117,6 +118,11 @@ def _by_tls(endpoint: Endpoint, spec: ProviderSpec, held: ExitStack) -> str:
 
 def _in_memory(held: ExitStack, text: str) -> str:
     """The path of a text that is in no file system; only the same user can open it."""
+    if not hasattr(os, "memfd_create"):
+        raise ProviderError(
+            "logging in by a Secret takes Linux: nothing else has files that are in memory alone",
+            hint="leave credentialSecretRef out: ssh then goes by your own configuration and agent",
+        )
     descriptor = os.memfd_create("nestproof")
     held.callback(os.close, descriptor)
     os.fchmod(descriptor, 0o600)
