@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -233,6 +234,19 @@ def test_an_image_is_kept_for_disks_in_a_pool_that_sleeps(estate: Estate) -> Non
         estate.pool("fast").create()
     removed = estate.lab.provider.destroy("default", "other")
     assert any("base image" in name for name in removed)
+
+
+def test_many_at_once(estate: Estate) -> None:
+    """One removes what another one is just looking at."""
+    vms = [estate.vm("fast", "images", name=f"many{n}") for n in range(8)]
+    provider = estate.lab.provider
+    for _ in range(3):
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(lambda vm: provider.apply(provider.plan(vm), quiet), vms))
+            assert estate.files("images") == {"nestproof."}
+            removed = list(threads.map(lambda vm: provider.destroy("default", vm.name), vms))
+        assert [len([name for name in names if "base image" not in name]) for names in removed] == [3] * 8
+        assert estate.empty()
 
 
 def test_a_disk_that_takes_its_space_at_once_is_a_raw_volume(

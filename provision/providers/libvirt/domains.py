@@ -54,8 +54,17 @@ def record_of(domain: "libvirt.virDomain") -> Record | None:
 
 def images(connection: "libvirt.virConnect") -> set[str]:
     """SHA-256 of the images that VMs of ours were made from, by their records."""
-    records = (record_of(domain) for domain in connection.listAllDomains())
-    return {record.settings.image for record in records if record is not None}
+    found = set()
+    for domain in connection.listAllDomains():
+        try:
+            record = record_of(domain)
+        except libvirt.libvirtError as e:
+            if e.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:  # gone meanwhile
+                raise
+            continue
+        if record is not None:
+            found.add(record.settings.image)
+    return found
 
 
 def is_running(domain: "libvirt.virDomain") -> bool:

@@ -18,7 +18,6 @@ from provision.providers.libvirt.places import Places
 from provision.providers.libvirt.pools import Pools
 from provision.providers.libvirt.site import Site
 from provision.providers.libvirt.storage import SMALL, Layout, VmKey, check_space
-from provision.providers.libvirt.xmltext import parse_xml
 
 OURS = "nestproof."
 BASE = "nestproof.base."
@@ -114,32 +113,29 @@ class PoolStorage:
         for name in names:
             for pool in pools:
                 volume = volumes.find(pool, name)
-                if volume is not None:
-                    volume.delete()
+                if volume is not None and volumes.delete(volume):
                     removed += (f"volume {name}",)
         return removed
 
     def _remove_unused(self) -> tuple[str, ...]:
         """Base images that no disk is backed by, and no VM says that it was made from."""
         there = [volume for pool in self._pools.all() for volume in pool.listAllVolumes()]
-        names = {volume.path(): volume.name() for volume in there}
-        unused = {
-            volume.path(): volume for volume in there
-            if volume.name().startswith(BASE) and not volume.name().endswith(COMPLETE)
-        }  # fmt: skip
-        for volume in there:
-            if unused and volume.name().startswith(OURS) and volume.name().endswith(".disk.qcow2"):
-                unused.pop(parse_xml(volume.XMLDesc()).findtext("backingStore/path", ""), None)
+        bases = [v for v in there if v.name().startswith(BASE) and not v.name().endswith(COMPLETE)]
+        unused = {volumes.path_of(volume): volume for volume in bases}
+        for volume in there if unused else ():
+            if volume.name().startswith(OURS) and volume.name().endswith(".disk.qcow2"):
+                unused.pop(volumes.backing_of(volume), None)
         said = domains.images(self._connection) if unused else set()  # of those whose pools cannot be looked into
         removed: tuple[str, ...] = ()
-        for path, volume in sorted(unused.items()):
-            if names[path].removeprefix(BASE).partition(".")[0] in said:
+        for _, volume in sorted(unused.items()):
+            name = volume.name()
+            if name.removeprefix(BASE).partition(".")[0] in said:
                 continue
-            marker = volumes.find(volume.storagePoolLookupByVolume(), names[path] + COMPLETE)
+            marker = volumes.find(volume.storagePoolLookupByVolume(), name + COMPLETE)
             if marker is not None:  # first, so that a crash in between leaves an image that does not count
-                marker.delete()
-            volume.delete()
-            removed += (f"base image {names[path]}",)
+                volumes.delete(marker)
+            if volumes.delete(volume):
+                removed += (f"base image {name}",)
         return removed
 
     def _has_base(self, image: LocalImage) -> bool:

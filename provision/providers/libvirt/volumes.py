@@ -1,7 +1,9 @@
 """Volumes of a storage pool: made, filled, enlarged, looked up. Every byte goes through libvirt itself."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 from xml.etree import ElementTree as ET
 
 import libvirt
@@ -10,14 +12,36 @@ from hostcheck.paths import cache_dir
 from provision import qemu_img
 from provision.images import LocalImage
 from provision.provider import ProviderError
+from provision.providers.libvirt.xmltext import parse_xml
 
+T = TypeVar("T")
 BLOCK = 1 << 20
 
 
 def find(pool: "libvirt.virStoragePool", name: str) -> "libvirt.virStorageVol | None":
     """The volume of this name."""
+    return _unless_gone(lambda: pool.storageVolLookupByName(name))
+
+
+def delete(volume: "libvirt.virStorageVol") -> bool:
+    """False when somebody else has done so: several VMs may be removed at once, and by several runs."""
+    return _unless_gone(volume.delete) is not None
+
+
+def path_of(volume: "libvirt.virStorageVol") -> str:
+    """Its file; empty when it is gone."""
+    return _unless_gone(volume.path) or ""
+
+
+def backing_of(volume: "libvirt.virStorageVol") -> str:
+    """The file that it is a layer over; empty when there is none, and when it is gone."""
+    text = _unless_gone(volume.XMLDesc)
+    return parse_xml(text).findtext("backingStore/path", "") if text else ""
+
+
+def _unless_gone(ask: Callable[[], T]) -> T | None:
     try:
-        return pool.storageVolLookupByName(name)
+        return ask()
     except libvirt.libvirtError as e:
         if e.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_VOL:
             return None
