@@ -57,7 +57,7 @@ class FileStorage:
         if image is not None and layout.preallocation in TAKING:
             needs["the disk of the image"] = layout.disk_gib << 30
         elif image is not None and not self._base_of(image).exists():
-            needs[f"the image {image.path.name}"] = image.path.stat().st_blocks * 512
+            needs[f"the image {image.path.name}"] = image.path.stat().st_size
         there = next(each for each in (self._root, *self._root.parents) if each.exists())
         hint = "make room there, or set NESTPROOF_STATE to another place"
         check_space(str(self._root), needs, shutil.disk_usage(there).free, hint)

@@ -1,8 +1,10 @@
 """Storage in files: created whole, shared base images counted by the kernel, everything removed. Real qemu-img."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -142,3 +144,26 @@ def test_a_thick_disk_is_a_copy_that_takes_its_space(tmp_path: Path, local: Loca
 def test_names_of_disks_are_fit_for_files_and_told_apart(names: tuple[str, ...]) -> None:
     with pytest.raises(ProviderError, match="cannot name one of the VM's disks"):
         Layout(1, extras=tuple(ExtraDisk(name, 1, "thin") for name in names))
+
+
+def test_what_takes_its_space_at_once_has_to_find_it(
+    tmp_path: Path, local: LocalImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = FileStorage(tmp_path / "root")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=100 << 20))
+    storage.check(ONE, Layout(40), local)
+    thick = ExtraDisk("log", 1, "thick")
+    for layout, says in (
+        (Layout(1, "falloc"), "the disk of the image 1024 MiB"),
+        (Layout(1, extras=(thick,)), "disk log 1024 MiB"),
+    ):
+        with pytest.raises(
+            ProviderError, match=rf"^{tmp_path}/root has 100 MiB left, 10\d\d MiB are needed: {says}$"
+        ) as e:
+            storage.check(ONE, layout, local)
+        assert e.value.refused
+        assert "NESTPROOF_STATE" in e.value.hint
+    monkeypatch.undo()
+    storage.create(ONE, local, Layout(1, extras=(thick,)), b"1", quiet)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=5 << 20))
+    storage.check(ONE, Layout(1, extras=(thick,)), local)
