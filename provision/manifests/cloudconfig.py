@@ -53,8 +53,9 @@ def check(tree: Tree) -> Found:
     if str(tree.value.get("ssh_pwauth")).lower() in _YES:
         yield rulebook.GUEST_PASSWORD_LOGIN, _line(tree, ("ssh_pwauth",)), "ssh_pwauth is on"
     for loc, user in _users(tree.value):
-        if user.get("name") in DEFAULT_USERS and "NOPASSWD" in str(user.get("sudo")):
-            what = f"the user {user['name']} is root by sudo without a password"
+        name = user.get("name")
+        if isinstance(name, str) and name in DEFAULT_USERS and "NOPASSWD" in str(user.get("sudo")):
+            what = f"the user {name} is root by sudo without a password"
             yield rulebook.GUEST_DEFAULT_USER, _line(tree, (*loc, "name")), what
 
 
@@ -90,7 +91,10 @@ def _mappings(value: object) -> list[dict[str, object]]:
 
 
 def _plain(password: object) -> bool:
-    return isinstance(password, str) and password.strip() not in _RANDOM and not _HASHED.match(password.strip())
+    if isinstance(password, bool) or not isinstance(password, str | int):
+        return False
+    text = str(password).strip()
+    return text not in _RANDOM and not _HASHED.match(text)
 
 
 def _line(tree: Tree, loc: Loc) -> int:

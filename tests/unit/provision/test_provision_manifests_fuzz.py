@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from manifest_texts import CLASS, IMAGE, PROVIDER, VM, joined, outcome
 
 from provision.accounting import account
+from provision.manifests import userdata
 from provision.manifests.documents import load
 from provision.manifests.leaves import schema_leaves
 from provision.manifests.resolve import resolve
+from provision.manifests.rulebook import RULES
 from provision.manifests.schemas import KINDS
 
 NESTED = "  performanceProfile: {nestedVirtualization: true}\n  resourceLimits: {cpuShares: 100}\n"
@@ -112,6 +114,27 @@ def _put(target: Any, path: list[str], value: object) -> None:
 @given(st.lists(documents(), min_size=1, max_size=4))
 def test_any_value_at_any_field(given_documents: list[dict[str, Any]]) -> None:
     run("\n---\n".join(json.dumps(d) for d in given_documents).encode("utf-8", "replace"))
+
+
+entries = st.fixed_dictionaries(
+    {"name": values}, optional=dict.fromkeys(("sudo", "plain_text_passwd", "password", "type"), values)
+)
+configs = st.fixed_dictionaries(
+    {"users": st.lists(entries | values, max_size=3) | values},
+    optional={
+        "chpasswd": st.fixed_dictionaries({}, optional={"list": values, "users": st.lists(entries | values)}) | values,
+        **dict.fromkeys(("password", "ssh_pwauth", "packges", "runcmd"), values),
+    },
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(configs)
+def test_any_cloud_config(config: dict[str, Any]) -> None:
+    for rule, line, what in userdata.check("#cloud-config\n" + json.dumps(config)):
+        assert rule.id in RULES
+        assert line >= 1
+        assert what.isprintable()
 
 
 def test_the_sound_manifest_is_sound() -> None:
