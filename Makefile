@@ -42,9 +42,9 @@ check: $(STAMP) ## format, lint, types, and imports that go one way
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: setup image packages-test ## check, then every test
+test: setup image packages-test ## check, then every test, as many files at once as there are cores (at most 4)
 	@$(MAKE) --no-print-directory -j2 check libvirt-roots
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 libvirt-roots: packages-image ## build roots with the libvirt and QEMU of other suites (SUITES; cached; root)
 	@$(SUDO) python3 deploy/libvirt_root.py $(SUITES)
