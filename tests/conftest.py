@@ -27,11 +27,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """A shell's background job ignores Ctrl-C, and so would every program that a test starts and interrupts."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    supervise()  # what tests leave to PID 1 is reaped at once: libvirt waits seconds for every QEMU where PID 1 is slow
+    if not hasattr(config, "workerinput"):  # a worker of pytest-xdist has threads, and a parent that does it
+        supervise()  # what tests leave to PID 1 is reaped at once: libvirt waits seconds for each QEMU of a slow PID 1
 
 
 @pytest.fixture
