@@ -76,7 +76,7 @@ def apply(
     go_on = f"stopped half way: `nestproof apply {again}` goes on, `destroy` undoes"
 
     def bring_up(endpoint: Endpoint, vm: VmSpec, progress: Progress, say: Progress) -> Plan:
-        planned = endpoint.provider.plan(vm, endpoint.host)
+        planned = endpoint.provider.plan(vm, endpoint.deciding(vm))
         if saved is not None:
             hold_to(saved.expected(vm.key), planned)
         for line in herald.lines(planned):

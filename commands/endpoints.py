@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import click
@@ -26,14 +28,30 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Endpoint(msgspec.Struct, frozen=True):
+class Endpoint(msgspec.Struct, frozen=True, dict=True):
     """An open hypervisor with the VMs that are wanted on it, and what is known of its host."""
 
     provider: Provider
     vms: tuple[VmSpec, ...]
-    report: Report | None
-    """The host's own report; None when the host is elsewhere or nobody needs to know."""
-    host: Judgement | None
+    here: Look | None
+    """None when the host is elsewhere or nobody needs to know."""
+
+    @cached_property
+    def report(self) -> Report | None:
+        """The host's own."""
+        return self.here.report() if self.here else None
+
+    @cached_property
+    def host(self) -> Judgement | None:
+        from hostcheck.judge import judge
+
+        return judge(self.report) if self.report else None
+
+    def deciding(self, vm: VmSpec) -> Judgement | None:
+        """What is known of the host, where it decides how this VM is run: one that is emulated runs on any."""
+        from provision.model import AccelPolicy
+
+        return None if vm.accel is AccelPolicy.TCG else self.host
 
 
 class Endpoints(msgspec.Struct):
@@ -141,6 +159,8 @@ def begin_look(connect: str | None) -> Look | None:
     if connect is not None and not leads_here(connect):
         return None
     look = Look()
+    if (os.cpu_count() or 1) > 2:  # the manifests and the modules take two
+        look.begin()
     click.get_current_context().call_on_close(look.close)
     return look
 
@@ -158,6 +178,8 @@ def opened(vms: Iterable[VmSpec], terminal: Terminal, here: Look | None = None) 
             vm
         )
     prepare_process(groups)
+    if here is not None and any(map(is_local, groups)):
+        here.begin()
     endpoints = Endpoints(terminal, [])
     try:
         for group in groups.values():
@@ -172,16 +194,13 @@ def opened(vms: Iterable[VmSpec], terminal: Terminal, here: Look | None = None) 
             endpoint.provider.close()
 
 
-def _open(vms: tuple[VmSpec, ...], terminal: Terminal, host: Look | None) -> Endpoint:
-    from hostcheck.judge import judge
+def _open(vms: tuple[VmSpec, ...], terminal: Terminal, here: Look | None) -> Endpoint:
     from provision.providers import open_provider
 
     provider = open_provider(vms[0].provider)
-    if host is None:
-        return Endpoint(provider, vms, None, None)
-    terminal.progress(f"{provider.name}: looking at the host")
-    report = host.report()
-    return Endpoint(provider, vms, report, judge(report))
+    if here is not None:
+        terminal.progress(f"{provider.name}: looking at the host")
+    return Endpoint(provider, vms, here)
 
 
 def code_of(error: Exception) -> Exit:

@@ -54,7 +54,7 @@ def plan(
     plans: dict[str, Plan] = {}
 
     def look(endpoint: Endpoint, vm: VmSpec, _: Progress, __: Progress) -> Plan:
-        return endpoint.provider.plan(vm, endpoint.host)
+        return endpoint.provider.plan(vm, endpoint.deciding(vm))
 
     def looked(_: Endpoint, vm: VmSpec, planned: Plan) -> Exit:
         plans[vm.key] = planned

@@ -50,7 +50,7 @@ def status(files: tuple[str, ...], connect: str | None, parallel: int, form: str
 
         view = endpoint.provider.observe(vm)
         try:
-            return endpoint.provider.plan(vm, endpoint.host), view
+            return endpoint.provider.plan(vm, endpoint.deciding(vm)), view
         except ProviderError as e:  # what cannot be applied any more is shown all the same
             return str(e), view
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import msgspec
@@ -24,6 +25,14 @@ class Look:
     def __init__(self, *, timeout: float = 10.0) -> None:
         self._timeout = timeout
         self._seen: Report | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._asking = threading.Lock()
+
+    def begin(self) -> None:
+        """Begin, if it has not begun."""
+        if self._process is not None:
+            return
+        timeout = self._timeout
         command = [sys.executable, "-I", "-S", str(Path(agent.__file__).parent), "--json", "--timeout", str(timeout)]
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -31,18 +40,22 @@ class Look:
 
     def report(self) -> Report:
         """What it saw, as `local_report` gives it; a process that came to nothing is made up for here."""
-        if self._seen is None:
-            try:
-                output, _ = self._process.communicate(timeout=2 * self._timeout)
-                self._seen = decode(output)
-            except (subprocess.TimeoutExpired, ReportError):
-                self._seen = local_report(timeout=self._timeout)
-        return self._seen
+        with self._asking:
+            if self._seen is None:
+                self.begin()
+                assert self._process is not None
+                try:
+                    output, _ = self._process.communicate(timeout=2 * self._timeout)
+                    self._seen = decode(output)
+                except (subprocess.TimeoutExpired, ReportError):
+                    self._seen = local_report(timeout=self._timeout)
+            return self._seen
 
     def close(self) -> None:
         """Nobody needs it any more."""
-        with self._process:
-            self._process.kill()
+        if self._process is not None:
+            with self._process:
+                self._process.kill()
 
 
 def recorded_report(directory: Path, *, timeout: float = 10.0) -> Report:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -44,5 +45,17 @@ def test_a_look_that_comes_to_nothing_is_made_up_for(monkeypatch: pytest.MonkeyP
 
 def test_a_look_that_nobody_needs_leaves_no_process() -> None:
     look = Look(timeout=60)
+    look.begin()
+    process = look._process
+    look.begin()
+    assert look._process is process, "once is enough"
     look.close()
-    assert look._process.returncode is not None
+    assert process is not None
+    assert process.returncode is not None
+    Look(timeout=60).close()  # one that never began
+
+
+def test_many_threads_may_ask_at_once(look: Look) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        reports = list(pool.map(lambda _: look.report(), range(8)))
+    assert all(report is reports[0] for report in reports)
