@@ -1,8 +1,8 @@
 """Setting an embedded driver's directory right after a run of it was killed in the middle of starting a VM.
 
-libvirt notes a starting VM with process 0 and then waits in vain, 30 s for every call, for a monitor that never
-answers; a QEMU that it had not noted yet it forgets altogether. Both are ended here, before the driver is opened. Call
-it only while holding the directory's lock.
+libvirt notes a starting VM with process 0, before there is even a PID file, and then waits in vain, 30 s for every
+call, for a monitor that never answers; a QEMU that it had not noted yet it forgets altogether. Both are ended here,
+before the driver is opened. Call it only while holding the directory's lock.
 """
 
 import contextlib
@@ -25,12 +25,10 @@ def recover(root: Path) -> None:
     run = root / "run" / "qemu"
     for half in (*run.glob("*.xml.new"), *(root / "etc" / "qemu").glob("*.xml.new")):
         half.unlink(missing_ok=True)  # libvirt writes a file beside the old one and then renames it
-    for file in sorted(run.glob("*.pid")):
-        if file.name == "driver.pid":
-            continue
-        status = file.with_suffix(".xml")
-        process = _process(file, root)
-        if process and _noted(status) == process:
+    for name in sorted({file.stem for file in (*run.glob("*.pid"), *run.glob("*.xml"))} - {"driver"}):
+        file, status = run / f"{name}.pid", run / f"{name}.xml"
+        process, noted = _process(file, root), _noted(status)
+        if (process and process == noted) or (noted != 0 and not file.exists()):
             continue
         if process:
             _end(process)
@@ -79,12 +77,12 @@ def _id(status: Path) -> str:
     return domain.get("id", "") if domain is not None else ""
 
 
-def _noted(status: Path) -> int:
-    """The process that libvirt knows of a VM; 0 when it had not come so far."""
+def _noted(status: Path) -> int | None:
+    """The process that libvirt knows of a VM; 0 when it had not come so far, None when it has noted nothing."""
     try:
-        return int(parse_xml(status.read_text()).get("pid", "0"))
+        return int(parse_xml(status.read_text()).get("pid", ""))
     except (OSError, ValueError, XmlError):
-        return 0
+        return None
 
 
 def _process(file: Path, root: Path) -> int:

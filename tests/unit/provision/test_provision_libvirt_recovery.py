@@ -64,6 +64,14 @@ def test_a_process_that_is_gone_is_forgotten(root: Path, noted: int | None) -> N
     assert not any(file.exists() for file in files)
 
 
+def test_a_vm_that_was_killed_before_its_qemu_had_a_pid_file_is_forgotten(root: Path) -> None:
+    pid_file, status, directory = left(root, 4194305, 0)
+    pid_file.unlink()  # libvirt would wait 30 s for every call about it, and never get an answer
+    recover(root)
+    assert not status.exists()
+    assert not directory.exists()
+
+
 def test_a_process_of_somebody_else_is_not_touched(root: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)", "guest=default.tiny"]) as other:
         left(root, other.pid, 0)
