@@ -323,7 +323,7 @@ def test_a_vm_is_joined_with_what_the_api_says_of_its_node_and_later_with_the_no
         made.apply(vm)
         before = made.pve.state()["calls"]
         proofs = Proofs(Terminal())
-        endpoint = Endpoint(made.provider, (vm,), None, None)
+        endpoint = Endpoint(made.provider, (vm,), None)
         proofs.not_awaited(endpoint, vm)
         first = made.pve.state()["calls"] - before
         proofs.not_awaited(endpoint, vm)
