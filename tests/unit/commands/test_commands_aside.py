@@ -54,6 +54,6 @@ def test_the_work_of_a_copy_that_was_killed_is_done_here() -> None:
 
 
 def test_nothing_is_left_of_the_copy() -> None:
-    Aside(lambda: 1).result()
+    copy = Aside(os.getpid).result()
     with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+        os.waitpid(copy, os.WNOHANG)
