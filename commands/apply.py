@@ -16,7 +16,7 @@ from hostcheck.exits import Exit
 
 if TYPE_CHECKING:
     from provision.model import VmSpec
-    from provision.provider import Plan, Progress
+    from provision.provider import Plan, Progress, ProviderError
 
 timeout_option = click.option(
     "--timeout", type=click.FloatRange(1), default=900.0, show_default=True, metavar="SECONDS",
@@ -57,8 +57,9 @@ def apply(
     nestproof destroy vm.yaml                remove all of it again
     """
     from commands.failures import Failure
-    from commands.manifests import Reading
+    from commands.manifests import Reading, typed
     from commands.planfile import hold_to, load
+    from provision.provider import is_unchanged
 
     terminal = Terminal()
     saved = load(files)
@@ -68,12 +69,18 @@ def apply(
         files, connect = tuple(source.path for source in saved.sources), saved.connect
     reading, here = Reading(files, connect), begin_look(connect)
     vms = reading.wanted(terminal)
-    again = " ".join(files)
+    again = typed(files, connect)
     herald = Herald(verbose=verbose)
     words: list[str] = []
     begun: set[str] = set()
     up: set[str] = set()
-    go_on = f"stopped half way: `nestproof apply {again}` goes on, `destroy` undoes"
+
+    def half_way(vm: VmSpec, error: ProviderError) -> str:
+        if vm.key not in begun:
+            return ""
+        if is_unchanged(error):
+            return f"nothing of it was made or changed: `nestproof apply {again}` tries again"
+        return f"stopped half way: `nestproof apply {again}` goes on, `destroy` undoes"
 
     def bring_up(endpoint: Endpoint, vm: VmSpec, progress: Progress, say: Progress) -> Plan:
         planned = endpoint.provider.plan(vm, endpoint.deciding(vm))
@@ -96,7 +103,7 @@ def apply(
         endpoints.each(
             Errand(
                 "apply", bring_up, applied, parallel, doing="planning", past="applied",
-                half_way=lambda vm: go_on if vm.key in begun else "",
+                half_way=half_way,
                 meanwhile=lambda: import_module("commands.proofs"),  # it takes as long as a VM takes to start
                 next_steps=(f"nestproof apply {again}      goes on", f"nestproof destroy {again}    undoes all of it"),
             )
@@ -146,7 +153,7 @@ def verify(
     nestproof verify vm.yaml
     nestproof verify vm.yaml --report junit=proof.xml    for a pipeline
     """
-    from commands.manifests import Reading
+    from commands.manifests import Reading, typed
     from commands.proofs import Proofs
 
     terminal = Terminal()
@@ -156,7 +163,7 @@ def verify(
     with opened(vms, terminal, here) as endpoints:
         for endpoint in endpoints.opened:
             proofs.host(endpoint)
-        endpoints.each(proofs.errand(timeout, parallel, fail_on_warn=fail_on == "warn", again=" ".join(files)))
+        endpoints.each(proofs.errand(timeout, parallel, fail_on_warn=fail_on == "warn", again=typed(files, connect)))
         code = endpoints.code
     proofs.show(reports, verbose=verbose)
     return code

@@ -31,7 +31,7 @@ def destroy(files: tuple[str, ...], connect: str | None, parallel: int) -> int:
     nestproof destroy vm.yaml
     nestproof destroy vm.yaml -c qemu:///system    the endpoint that it was applied with
     """
-    from commands.manifests import wanted
+    from commands.manifests import typed, wanted
     from commands.recording import Recorder, destroyed_entry
 
     terminal = Terminal()
@@ -52,12 +52,12 @@ def destroy(files: tuple[str, ...], connect: str | None, parallel: int) -> int:
             terminal.note(f"{vm.key}: nothing of it is there")
         return Exit.OK
 
-    again = f"nestproof destroy {' '.join(files)}"
+    again = f"nestproof destroy {typed(files, connect)}"
     with opened(vms, terminal) as endpoints:
         endpoints.each(
             Errand(
                 "destroy", remove, removed, parallel, doing="removing", past="destroyed",
-                half_way=lambda _: f"may be left half way: `{again}` goes on", next_steps=(f"{again}    goes on",),
+                half_way=lambda _, __: f"may be left half way: `{again}` goes on", next_steps=(f"{again}    goes on",),
             )
         )  # fmt: skip
         code = endpoints.code

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from hostcheck.model import Judgement
     from hostcheck.report import Report
     from provision.model import ProviderSpec, VmSpec
-    from provision.provider import Progress, Provider
+    from provision.provider import Progress, Provider, ProviderError
 
 T = TypeVar("T")
+UNTOUCHED = "stopped before anything was changed"
 
 
 class Endpoint(msgspec.Struct, frozen=True, dict=True):
@@ -93,7 +94,7 @@ class Endpoints(msgspec.Struct):
             return errand.done(endpoint, vm, job.result)
         if isinstance(job.error, ProviderError):
             self.terminal.complaint(f"{vm.key}: {job.error}", job.error.hint)
-            if half_way := errand.half_way(vm):
+            if half_way := errand.half_way(vm, job.error):
                 self.terminal.note(f"{vm.key}: {half_way}")
             return code_of(job.error)
         if click.get_current_context().obj:  # --debug
@@ -117,8 +118,8 @@ class Errand(msgspec.Struct, Generic[T], frozen=True):
     wants: Callable[[VmSpec], bool] = lambda _: True
     doing: str = ""
     """What the display shows of a VM before its first progress."""
-    half_way: Callable[[VmSpec], str] = lambda _: ""
-    """Said of a VM whose work failed: how to go on; nothing where nothing was begun."""
+    half_way: Callable[[VmSpec, ProviderError], str] = lambda _, __: ""
+    """Said of a VM whose work failed: what there is of it by now and how to go on; nothing where nothing was begun."""
     past: str = "done"
     """How the interrupted run calls what has ended."""
     meanwhile: Callable[[], object] | None = None
@@ -133,19 +134,32 @@ def _work(errand: Errand[T], endpoint: Endpoint, vm: VmSpec) -> Callable[[Progre
 
 def _how_far(errand: Errand[T], jobs: Sequence[Job[T]]) -> str:
     """What exists after Ctrl-C."""
-    names = {state: [job.name for job in jobs if job.state is state] for state in State}
+    words = (errand.past, "failed", "stopped half way", "left half way", UNTOUCHED, "not begun")
+    names: dict[str, list[str]] = {word: [] for word in words}
+    for job in jobs:
+        names[_word(errand, job)].append(job.name)
+    waiting = len(names.pop("not begun"))
     parts = [
-        f"{len(names[state])} {word} ({', '.join(names[state][:8])}{', …' if len(names[state]) > 8 else ''})"
-        for state, word in (
-            (State.DONE, errand.past),
-            (State.FAILED, "failed"),
-            (State.STOPPED, "stopped half way"),
-            (State.WORKING, "left half way"),
-        )
-        if names[state]
+        f"{len(found)} {word} ({', '.join(found[:8])}{', …' if len(found) > 8 else ''})"
+        for word, found in names.items()
+        if found
     ]
-    waiting = len(names[State.WAITING])
     return f"{errand.title}: " + ", ".join([*parts, f"{waiting} not begun"] if waiting else parts)
+
+
+def _word(errand: Errand[T], job: Job[T]) -> str:
+    from provision.provider import is_unchanged
+
+    match job.state:
+        case State.DONE:
+            return errand.past
+        case State.FAILED:
+            return "failed"
+        case State.STOPPED:
+            return UNTOUCHED if is_unchanged(job.error) else "stopped half way"
+        case State.WORKING:
+            return "left half way"
+    return "not begun"
 
 
 def begin_look(connect: str | None) -> Look | None:

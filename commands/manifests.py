@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,6 +12,7 @@ from commands.failures import Failure
 from commands.output import Terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from provision.model import Problem, Severity, VmSpec
@@ -97,6 +99,11 @@ def preload(connect: str | None) -> None:
 
 def count(problems: list[Problem], severity: Severity) -> int:
     return sum(problem.severity is severity and not problem.waived for problem in problems)
+
+
+def typed(files: Sequence[str], connect: str | None) -> str:
+    """The files and the endpoint as they are typed, for a command that a user is told to go on with."""
+    return shlex.join([*files, *(("-c", connect) if connect is not None else ())])
 
 
 def plural(number: int, word: str) -> str:

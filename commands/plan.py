@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 import threading
 from collections.abc import Sequence
@@ -74,7 +75,7 @@ def plan(
             terminal.result(said)
     if output is not None and len(ordered) == len(vms):
         save(plan_file(ordered, files, connect), output)
-        terminal.note(f"saved: `nestproof apply {output}` carries it out")
+        terminal.note(f"saved: `nestproof apply {shlex.quote(str(output))}` carries it out")
     elif output is not None:
         terminal.note(f"{output} was not written: not every VM could be planned")
     if len(vms) > 1:

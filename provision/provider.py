@@ -4,7 +4,8 @@ Everything is idempotent on (namespace, name); state lives with the VM, not on t
 for many VMs at once from several threads, never twice at once for the same VM; `progress` may raise to stop one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
@@ -30,6 +31,25 @@ class NoReport(ProviderError):
     def __init__(self, message: str, silence: Silence, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.silence = silence
+
+
+UNCHANGED = "nothing had been made or changed by then"
+"""The note (PEP 678) on whatever ends an apply before it has changed anything at the hypervisor."""
+
+
+@contextmanager
+def unchanged() -> Iterator[None]:
+    """Around what an apply does before its first change; what is raised there tells so, also where a user ended it."""
+    try:
+        yield
+    except BaseException as e:
+        e.add_note(UNCHANGED)
+        raise
+
+
+def is_unchanged(error: BaseException | None) -> bool:
+    """Nothing had been changed when this was raised."""
+    return UNCHANGED in getattr(error, "__notes__", ())
 
 
 class Step(msgspec.Struct, frozen=True):

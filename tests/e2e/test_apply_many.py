@@ -1,13 +1,18 @@
 """Many VMs at once as a user runs them: a hundred planned, twenty applied, Ctrl-C in the middle, all of it removed."""
 
+import contextlib
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -49,6 +54,12 @@ def state() -> Iterator[Path]:
     """Short, because libvirt puts UNIX sockets below it."""
     with tempfile.TemporaryDirectory(prefix="np-") as directory:
         yield Path(directory)
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what is downloaded, or half of it."""
+    monkeypatch.setenv("NESTPROOF_CACHE", str(tmp_path))
 
 
 def start(state: Path, *arguments: str) -> "subprocess.Popen[str]":
@@ -143,3 +154,62 @@ def test_a_vm_that_nothing_was_done_for_is_not_half_way(manifests: Callable[[int
     _, said = process.communicate(timeout=LIMIT)
     assert process.returncode == 2, said
     assert "/no/such/image.raw" in said and "half way" not in said
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_a_vm_whose_image_does_not_come_is_not_half_way(manifests: Callable[[int], str], state: Path) -> None:
+    """Of a first download that failed nothing is there: neither to go on with nor to undo."""
+    whole = Path(manifests(1))
+    with socket.socket() as nobody:  # bound and not listening: whoever connects is refused
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/image.raw"
+        broken = whole.with_name("no server.yaml")
+        broken.write_text(re.sub(r"path: [^,]+,", f"url: '{url}',", whole.read_text()))
+        code, _, said = run(state, "apply", str(broken), "-c", "qemu:///embed")
+    assert (code, url in said) == (2, True), said
+    assert "half way" not in said and "undo" not in said
+    assert (
+        "nothing of it was made or changed" in said
+        and f"`nestproof apply '{broken}' -c qemu:///embed` tries again" in said
+    )
+    assert (machines(state), disks(state)) == (set(), [])
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_ctrl_c_while_an_image_comes_leaves_nothing_half_way(manifests: Callable[[int], str], state: Path) -> None:
+    """The server is slow: the user gives up, and is told that there is nothing to undo."""
+    whole = Path(manifests(1))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    slow = whole.with_name("slow.yaml")
+    slow.write_text(re.sub(r"path: [^,]+,", f"url: 'http://127.0.0.1:{server.server_port}/x.raw',", whole.read_text()))
+    process = start(state, "apply", str(slow))
+    assert process.stderr is not None
+    said = ""
+    for line in process.stderr:
+        said += line
+        if "downloading x.raw" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    said += process.communicate(timeout=LIMIT)[1]
+    server.shutdown()
+    server.server_close()
+    assert process.returncode == 130, said
+    assert "1 stopped before anything was changed (default/vm-000)" in said and "half way" not in said
+    assert (machines(state), disks(state)) == (set(), [])
+
+
+class Dripping(BaseHTTPRequestHandler):
+    """A file that comes slowly, for as long as somebody takes it."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(1 << 30))
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(bytes(1 << 16))
+                time.sleep(0.05)
+
+    def log_message(self, *_: object) -> None:
+        return

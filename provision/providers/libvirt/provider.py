@@ -15,7 +15,7 @@ from provision import images
 from provision.accounting import account
 from provision.images import LocalImage
 from provision.model import ProviderSpec, VmSpec
-from provision.provider import Artefact, NoReport, Plan, Progress, ProviderError
+from provision.provider import Artefact, NoReport, Plan, Progress, ProviderError, unchanged
 from provision.providers.libvirt import domains
 from provision.providers.libvirt.aim import Aim, aim_at, compared, layout_of, made_anew
 from provision.providers.libvirt.capabilities import dry_run, read_offer
@@ -112,7 +112,7 @@ class LibvirtProvider:
         vm, choice, fitting = plan.vm, plan.choice, plan.fitting
         key = VmKey(vm.namespace, vm.name)
         layout = layout_of(vm, fitting)
-        with errors(self._endpoint):
+        with unchanged(), errors(self._endpoint):
             image = images.locate(vm.image)
             present = self._present(key)
             aim = aim_at(vm, choice, fitting, image, present)
@@ -124,6 +124,7 @@ class LibvirtProvider:
             self._check_storage(vm, key, fitting, aim, image)
             wanted, change = aim.wanted, aim.change
             domain = domains.find(self._connection, key)
+        with errors(self._endpoint):
             if aim.new_disk:
                 if domain is not None:  # first: no domain must vouch for a disk that is half replaced
                     progress("removing what was there")

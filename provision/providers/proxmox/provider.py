@@ -8,7 +8,7 @@ import msgspec
 from hostcheck.model import HostView, Judgement, Silence, VmView
 from provision import images
 from provision.model import ProviderSpec, VmSpec
-from provision.provider import Artefact, NoReport, Plan, Progress, ProviderError
+from provision.provider import Artefact, NoReport, Plan, Progress, ProviderError, unchanged
 from provision.providers.proxmox import changes, cloudinit, facts, guests, media, observe, readback
 from provision.providers.proxmox import plan as plans
 from provision.providers.proxmox.api import Api
@@ -101,23 +101,22 @@ class ProxmoxProvider:
         """Carry out a plan of this provider. What is there is looked at again: repeating after a crash converges."""
         assert isinstance(plan, ProxmoxPlan)
         vm, maker = plan.vm, self._maker
-        guest = maker.settled(vm, progress)
-        wanted, change = _compared(plan, guest)
-        if (
-            (guest is None or change.rebuild)
-            and plan.source.template is None
-            and images.missing(vm.image, plan.source.file)
-        ):
-            plan = msgspec.structs.replace(plan, source=Source(file=images.resolve(vm.image, progress)))
+        with unchanged():
+            guest = maker.settled(vm, progress)
             wanted, change = _compared(plan, guest)
+            anew = guest is None or bool(change.rebuild)
+            if anew and plan.source.template is None and images.missing(vm.image, plan.source.file):
+                plan = msgspec.structs.replace(plan, source=Source(file=images.resolve(vm.image, progress)))
+                wanted, change = _compared(plan, guest)
+            if guest is None or change.rebuild:
+                check_size(vm, plan.source)
+            if guest is not None and change.rebuild:
+                maker.must_consent(plan, guest)
         if guest is not None and change.rebuild:
-            check_size(vm, plan.source)
-            maker.must_consent(plan, guest)
             progress("removing what was there")
             maker.remove(guest, progress)
             guest = None
         if guest is None:
-            check_size(vm, plan.source)
             wanted, _ = _compared(plan, None)
             guest = maker.create(plan, wanted, progress)
             change = plans.change_of(vm, guest, wanted)

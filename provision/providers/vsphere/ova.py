@@ -16,7 +16,7 @@ from hostcheck import clock
 from provision.budget import Budget
 from provision.download import fetch
 from provision.model import ImageSpec
-from provision.provider import Progress, ProviderError
+from provision.provider import Progress, ProviderError, unchanged
 from provision.providers.vsphere.connection import LOST, Connection, Lost
 from provision.providers.vsphere.endpoint import Endpoint
 from provision.providers.vsphere.faults import explain
@@ -51,8 +51,12 @@ def import_ova(
     """Fetch the OVA and make a VM of it; its reference. Raises ProviderError, and TaskLost when an answer was lost."""
     at = f"{image.origin}: image {image.name}"
     assert image.url is not None
+    with unchanged():
+        try:
+            path = fetch(image.url, image.checksum, progress, None, Budget(image.prepare))
+        except (ValueError, OSError) as e:
+            raise ProviderError(f"{at}: {e}") from e
     try:
-        path = fetch(image.url, image.checksum, progress, None, Budget(image.prepare))
         with tarfile.open(path, "r:") as archive:
             return _import(connection, archive, wanted, place, store, progress)
     except tarfile.TarError as e:
