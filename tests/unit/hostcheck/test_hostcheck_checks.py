@@ -3,7 +3,10 @@
 from collections import Counter
 
 import pytest
-from check_cases import CASES, TODAY, Case, amd, intel, waiver
+from check_cases import CASES
+from check_cases.case import Case
+from check_cases.policy import TODAY, waiver
+from full_machines import amd, intel
 from hypothesis import given
 from hypothesis import strategies as st
 from machines import FactDict, ok, pvm_vm, report

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from check_cases import LATE, elsewhere, kernel
+from full_machines import LATE, elsewhere, kernel
 from machines import (
     NODE,
     FactDict,

@@ -4,7 +4,8 @@ import datetime
 from pathlib import Path
 
 import pytest
-from check_cases import TODAY, amd
+from check_cases.policy import TODAY
+from full_machines import amd
 from hypothesis import given
 from hypothesis import strategies as st
 from machines import ok, report
