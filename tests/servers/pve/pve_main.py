@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from pve_strict import GIB, StrictPve
+from pve_disks import GIB
+from pve_strict import StrictPve
 
 HOST = "127.0.0.1"
 
