@@ -1,4 +1,7 @@
-"""What a row of the truth table is: a machine, the state it is brought into, and what must be said of it."""
+"""What a row of the truth table is: a machine, the state it is brought into, and what must be said of it.
+
+And the answers that many rows share.
+"""
 
 from dataclasses import dataclass
 
@@ -61,3 +64,19 @@ class Scenario:
     """The kernel's command line as a remedy without commands says it; the machine is booted again with it."""
     unmended: str = ""
     """Why they cannot."""
+
+
+PASS, WARN, FAIL = Status.PASS, Status.WARN, Status.FAIL
+DEGRADED, WRONG, POLICY = Verdict.DEGRADED, Verdict.MISCONFIGURED, Verdict.BLOCKED_POLICY
+UNSUPPORTED, CONFLICT, FIRMWARE = Verdict.UNSUPPORTED, Verdict.CONFLICT, Verdict.BLOCKED_FIRMWARE
+
+LOADED = "modprobe kvm_amd; udevadm settle"
+WORKS = Expected(DEGRADED, "kvm.run", DEGRADED, "nested.run", (("nested.paging", PASS), ("cpu.emulated", WARN)))
+NO_PAGING = (("nested.paging", WARN), ("kvm.paging", WARN))
+NO_PAGES = Expected(DEGRADED, "kvm.run", DEGRADED, "nested.run", NO_PAGING)
+NESTED_OFF = Expected(DEGRADED, "kvm.run", WRONG, "nested.parameter", (("nested.offered", FAIL),))
+
+
+def both(verdict: Verdict, check: str, *shows: tuple[str, Status]) -> Expected:
+    """Both questions have the same answer for the same reason."""
+    return Expected(verdict, check, verdict, check, shows)
