@@ -28,11 +28,12 @@ def explain(check: str | None) -> None:
     """
     from hostcheck.checks import catalogue
     from hostcheck.told import TOLD
+    from provision.accounting_rules import RULES as OF_ACCOUNTS
     from provision.manifests import rulebook, structure
 
     told = {entry.id: entry for entry in TOLD}
     known = {entry.id: entry for entry in catalogue()}
-    rules = structure.RULES | rulebook.RULES
+    rules = structure.RULES | rulebook.RULES | {rule.id: rule for rule in OF_ACCOUNTS.values()}
     if check is None:
         for entry in known.values():
             click.echo(f"{entry.id:26} {entry.severity:9} {entry.question}")

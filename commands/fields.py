@@ -1,17 +1,37 @@
 """What a type of provider makes of every field that the manifests set, as a table."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable
+
+import msgspec
 
 from commands.failures import Failure
 from commands.manifests import plural
 from provision.accounting import TABLES, account_fields
 from provision.accounting_versions import OLDEST, Version
-from provision.manifests.documents import load
-from provision.model import FieldAccount, Handling
+from provision.model import FieldAccount, Handling, SetField
 
 ORDER = (Handling.REFUSED, Handling.UNSUPPORTED, Handling.APPROXIMATED, Handling.HONOURED, Handling.INFORMATIVE)
 """What a reader has to know first."""
+
+
+class FieldTable(msgspec.Struct, frozen=True):
+    """The accounts of one type of provider."""
+
+    provider: str
+    version: str
+    """Empty: the newest."""
+    accounts: tuple[FieldAccount, ...]
+    """The worst first, then in the order of the files."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.provider} {self.version}" if self.version else self.provider
+
+    def counts(self) -> dict[Handling, int]:
+        """How many fields come to each handling; without those that none comes to."""
+        numbers = {each: sum(account.handling is each for account in self.accounts) for each in ORDER}
+        return {handling: number for handling, number in numbers.items() if number}
 
 
 def provider_type(word: str) -> tuple[str, Version | None]:
@@ -32,18 +52,20 @@ def provider_type(word: str) -> tuple[str, Version | None]:
     return name, found
 
 
-def fields_text(files: Sequence[str], provider: str, version: Version | None = None) -> str:
-    """Every field with what becomes of it, the worst first, and a line that counts them."""
-    fields = [field for document in load(files).items for field in document.fields()]
+def field_table(fields: Iterable[SetField], provider: str, version: Version | None = None) -> FieldTable:
+    """Every field with what becomes of it."""
     accounts = sorted(
         account_fields(fields, provider, version), key=lambda account: (ORDER.index(account.handling), account.origin)
     )
-    width = max((len(account.path) for account in accounts), default=0)
-    counts = [(handling, sum(account.handling is handling for account in accounts)) for handling in ORDER]
-    head = ", ".join(f"{number} {handling}" for handling, number in counts if number)
-    name = f"{provider} {version}" if version else provider
-    lines = ["", f"On {name}: {plural(len(accounts), 'field')}{f' ({head})' if head else ''}"]
-    return "\n".join([*lines, *(_line(account, width) for account in accounts)])
+    return FieldTable(provider, str(version or ""), tuple(accounts))
+
+
+def table_text(table: FieldTable) -> str:
+    """A line that counts the fields, and one for each."""
+    width = max((len(account.path) for account in table.accounts), default=0)
+    head = ", ".join(f"{number} {handling}" for handling, number in table.counts().items())
+    lines = ["", f"On {table.name}: {plural(len(table.accounts), 'field')}{f' ({head})' if head else ''}"]
+    return "\n".join([*lines, *(_line(account, width) for account in table.accounts)])
 
 
 def _line(account: FieldAccount, width: int) -> str:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from commands.options import connect_option, files_argument
+from commands.findings import FORMS
+from commands.options import connect_option, files_argument, format_option_of, reports_option_of
 from commands.output import Terminal
 from hostcheck.exits import Exit
 
@@ -12,6 +13,8 @@ from hostcheck.exits import Exit
 @click.command()
 @files_argument
 @connect_option
+@format_option_of(FORMS)
+@reports_option_of(FORMS)
 @click.option("--fail-on", type=click.Choice(["fail", "warn"]), default="fail", show_default=True,
               help="With warn, warnings exit with 4.")  # fmt: skip
 @click.option("--provider", "providers", multiple=True, metavar="TYPE[@VERSION]",
@@ -21,8 +24,9 @@ from hostcheck.exits import Exit
               help="Waivers of warnings and notes, as nestproof check takes them.  [default: nestproof.toml in "
               "$XDG_CONFIG_HOME/nestproof]")  # fmt: skip
 def lint(
-    files: tuple[str, ...], connect: str | None, fail_on: str, providers: tuple[str, ...], policy_file: Path | None
-) -> int:
+    files: tuple[str, ...], connect: str | None, form: str, reports: tuple[tuple[str, Path], ...], fail_on: str,
+    providers: tuple[str, ...], policy_file: Path | None,
+) -> int:  # fmt: skip
     """Check the documents of FILE... one by one and together, without reaching any hypervisor.
 
     Each line names file, line and column, what is wrong, what was expected, and for warnings why it matters.
@@ -32,22 +36,37 @@ def lint(
     
     nestproof lint examples/
     nestproof lint vm.yaml --provider vsphere --provider proxmox@8    before moving to another hypervisor
+    nestproof lint . --report sarif=lint.sarif --report junit=lint.xml    for a code host and for a CI system
     """
-    from commands.fields import fields_text, provider_type
-    from commands.manifests import count, plural, read, with_waivers
+    from commands.fields import field_table, provider_type
+    from commands.findings import Findings, render, text
+    from commands.manifests import documents_in, plural, with_waivers
+    from provision.manifests.resolve import resolve
     from provision.model import Severity
 
     types = [provider_type(word) for word in providers]
     terminal = Terminal()
-    problems = with_waivers(read(files, connect)[1], policy_file)
-    for problem in problems:
-        terminal.result(str(problem))
-    for provider, version in types:
-        terminal.result(fields_text(files, provider, version))
-    errors, warnings, notes = (count(problems, severity) for severity in Severity)
-    waived = sum(bool(problem.waived) for problem in problems)
+    documents = documents_in(files, connect)
+    problems = with_waivers(resolve(documents, connect)[1], policy_file)
+    fields = [field for document in documents.items for field in document.fields()] if types else []
+    read = [document.origin.file for document in documents.items] + [problem.origin.file for problem in problems]
+    tables = tuple(field_table(fields, provider, version) for provider, version in types)
+    findings = Findings(tuple(dict.fromkeys(read)), tuple(problems), tables)
+    if form != "text" or reports:
+        from commands.written import provenance, write
+
+        made = provenance()
+        printed = render(form, findings, made)
+        for other, path in reports:
+            write(path, render(other, findings, made))
+            terminal.note(f"{other} report: {path}")
+    else:
+        printed = text(findings)
+    if printed:
+        terminal.result(printed)
+    errors, warnings, notes = (findings.count(severity) for severity in Severity)
     counted = f"{plural(errors, 'error')}, {plural(warnings, 'warning')}, {plural(notes, 'note')}"
-    terminal.note(f"{counted}, {waived} waived" if waived else counted)
+    terminal.note(f"{counted}, {findings.waived} waived" if findings.waived else counted)
     if errors:
         return Exit.USAGE
     return Exit.WARN if warnings and fail_on == "warn" else Exit.OK

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from provision.manifests.documents import Documents
     from provision.model import Problem, Severity, VmSpec
 
 
@@ -58,16 +59,22 @@ def _wanted(vms: list[VmSpec], problems: list[Problem], files: tuple[str, ...], 
 
 def read(files: tuple[str, ...], connect: str | None) -> tuple[list[VmSpec], list[Problem]]:
     """The wanted VMs and everything that is wrong or doubtful, in the order of the files."""
+    from provision.manifests.resolve import resolve
+
+    return resolve(documents_in(files, connect), connect)
+
+
+def documents_in(files: tuple[str, ...], connect: str | None) -> Documents:
+    """What stands in the files. Raises Failure for a password on the command line."""
     from provision.manifests.documents import load
     from provision.manifests.leaves import hide_password
-    from provision.manifests.resolve import resolve
 
     if connect is not None and hide_password(connect) != connect:
         raise Failure(
             "--connect holds a password, which every user of this machine can see",
             hint="leave it out of the URI: a Secret document, GOVC_PASSWORD or PROXMOX_TOKEN_SECRET can give it",
         )
-    return resolve(load(files), connect)
+    return load(files)
 
 
 def with_waivers(problems: list[Problem], policy_file: Path | None = None) -> list[Problem]:

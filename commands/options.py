@@ -1,6 +1,6 @@
 """Options that several sub-commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +17,36 @@ class ReportTarget(click.ParamType[tuple[str, Path]]):
 
     name = "FORMAT=PATH"
 
+    def __init__(self, forms: Collection[str]) -> None:
+        self._forms = forms
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Path]:
         form, separator, path = str(value).partition("=")
         if not separator or not path:
             self.fail(f"{value!r} is not FORMAT=PATH, such as html=matrix.html", param, ctx)
-        if form not in FORMATS:
-            self.fail(f"there is no format {form!r}; there are {', '.join(FORMATS)}", param, ctx)
+        if form not in self._forms:
+            self.fail(f"there is no format {form!r}; there are {', '.join(self._forms)}", param, ctx)
         return form, Path(path)
 
 
-def reports_option(function: Callable[..., Any]) -> Callable[..., Any]:
+def reports_option_of(forms: Collection[str]) -> Callable[..., Any]:
     """`--report FORMAT=PATH`, repeatable."""
     return click.option(
-        "--report", "reports", type=ReportTarget(), multiple=True, metavar="FORMAT=PATH",
-        help=f"Also write the result there; repeatable. FORMAT: {', '.join(FORMATS)}.",
-    )(function)  # fmt: skip
+        "--report", "reports", type=ReportTarget(forms), multiple=True, metavar="FORMAT=PATH",
+        help=f"Also write the result there; repeatable. FORMAT: {', '.join(forms)}.",
+    )  # fmt: skip
 
 
-def format_option(function: Callable[..., Any]) -> Callable[..., Any]:
+def format_option_of(forms: Collection[str]) -> Callable[..., Any]:
     """`--format FORMAT`: of what goes to stdout."""
     return click.option(
-        "--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True,
+        "--format", "form", type=click.Choice(list(forms)), default="text", show_default=True,
         help="What to print on stdout.",
-    )(function)  # fmt: skip
+    )  # fmt: skip
+
+
+reports_option, format_option = reports_option_of(FORMATS), format_option_of(FORMATS)
+"""Of what prints a matrix."""
 
 
 def store_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,26 +1,23 @@
 """Keeping what was learnt: the store, the page of everything known, and the reports asked for."""
 
 import contextlib
-import shlex
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
-from agent import VERSION
 from commands.failures import Failure, complain
 from commands.judging import chains as judge_entries
 from commands.options import STORE
 from commands.output import Terminal
 from commands.policies import policy_in
+from commands.written import provenance, write
 from hostcheck.clock import now
-from hostcheck.files import write_whole
 from hostcheck.model import Arrival, Chain, HostView, VmView
 from hostcheck.paths import state_dir
 from hostcheck.report import Report, encode
 from reports.formats import FormatError, render
-from reports.matrix import Matrix, Provenance, build
+from reports.matrix import Matrix, build
 from reports.store import Entry, Store, StoreError
 
 PAGED = 1000
@@ -88,7 +85,7 @@ class Recorder:
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
-        self.provenance = Provenance(VERSION, shlex.join(["nestproof", *sys.argv[1:]]), now())
+        self.provenance = provenance()
 
     def keep(self, entries: Sequence[Entry]) -> None:
         """Put the entries on disk. A store that cannot be used is said aloud and does not stop the command."""
@@ -106,7 +103,7 @@ class Recorder:
     def write(self, matrix: Matrix, targets: Sequence[tuple[str, Path]]) -> None:
         """Write the reports that were asked for. Raises Failure naming the file."""
         for form, path in targets:
-            _write(path, printed(form, matrix))
+            write(path, printed(form, matrix))
             self._terminal.note(f"{form} report: {path}")
 
     def page(self) -> Path | None:
@@ -124,7 +121,7 @@ class Recorder:
                     )
                     return None
                 matrix = self.matrix(judge_entries(store.latest(), policy_in()))
-            _write(path, printed("html", matrix))
+            write(path, printed("html", matrix))
         except (StoreError, Failure) as e:
             complain(f"no page was written: {e}")
             return None
@@ -137,10 +134,3 @@ def printed(form: str, matrix: Matrix) -> str:
         return render(form, matrix)
     except FormatError as e:
         raise Failure(str(e)) from e
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        write_whole(path, text.encode("utf-8"))
-    except OSError as e:
-        raise Failure(f"cannot write {path}: {e.strerror}") from e

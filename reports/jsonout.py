@@ -43,18 +43,24 @@ def matrix_json(matrix: Matrix) -> str:
     counts = {count.outcome: Subjects(count.hosts, count.vms) for count in matrix.counts}
     chains = tuple(row.chain for row in matrix.rows)
     said = (matrix.sentence, matrix.outcome, counts, matrix.provenance, chains, matrix.comparison)
-    return _dump(msgspec.to_builtins(Document(SCHEMA, *said)))
+    return dump(Document(SCHEMA, *said))
 
 
 def matrix_schema() -> str:
     """The JSON Schema (2020-12) of a Document."""
-    (root,), definitions = msgspec.json.schema_components((Document,), ref_template="#/$defs/{name}")
-    schema: dict[str, Any] = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "urn:nestproof:matrix:1",
-        **root,
-    }
-    return json.dumps(_dedented({**schema, "$defs": definitions}), indent=2, sort_keys=True) + "\n"
+    return schema_of(Document, "urn:nestproof:matrix:1")
+
+
+def schema_of(document: type[msgspec.Struct], urn: str) -> str:
+    """The JSON Schema (2020-12) of what `dump` prints of a class."""
+    (root,), definitions = msgspec.json.schema_components((document,), ref_template="#/$defs/{name}")
+    schema: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": urn, **root}
+    return _dumped(_dedented({**schema, "$defs": definitions}))
+
+
+def dump(document: msgspec.Struct) -> str:
+    """A document as it is printed."""
+    return _dumped(msgspec.to_builtins(document))
 
 
 def _dedented(part: Any) -> Any:
@@ -64,5 +70,5 @@ def _dedented(part: Any) -> Any:
     return [_dedented(each) for each in part] if isinstance(part, list) else part
 
 
-def _dump(value: object) -> str:
+def _dumped(value: object) -> str:
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=True) + "\n"

@@ -6,13 +6,14 @@ GitLab and Maven Surefire know are used; time is 0 because the check was not tim
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
 from hostcheck.model import Evidence, Remedy, Status
 from reports.changes import by_anchor
 from reports.comparison import Difference
-from reports.matrix import Matrix
+from reports.matrix import Matrix, Provenance
 from reports.observations import Observation, observations
 from reports.rows import Row
 from reports.sanitize import MAX_NAME, sanitize
@@ -23,9 +24,18 @@ RESULT = {Status.FAIL: "failure", Status.UNKNOWN: "error", Status.SKIP: "skipped
 
 def matrix_junit(matrix: Matrix) -> str:
     """The matrix as one JUnit document. `sanitize` has replaced every character that XML 1.0 forbids."""
-    made = datetime.fromtimestamp(matrix.provenance.time, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    made = timestamp(matrix.provenance)
     changes = by_anchor(matrix.comparison)
-    suites = [_suite(row, made, changes.get(row.anchor)) for row in matrix.rows]
+    return document([_suite(row, made, changes.get(row.anchor)) for row in matrix.rows])
+
+
+def timestamp(provenance: Provenance) -> str:
+    """When it was made, as suites say it."""
+    return datetime.fromtimestamp(provenance.time, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def document(suites: Sequence[ET.Element]) -> str:
+    """A whole document with these suites, counted together."""
     totals = {key: str(sum(int(suite.get(key, 0)) for suite in suites)) for key in ("tests", "failures", "errors")}
     root = ET.Element("testsuites", {"name": "nestproof", **totals, "time": "0"})
     root.extend(suites)

@@ -5,12 +5,9 @@ the physical one. Source: OASIS SARIF 2.1.0 with errata 01; the sections in the 
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 from hostcheck.checks import Check, catalogue
 from hostcheck.model import Remedy, Status
@@ -20,8 +17,8 @@ from reports.matrix import Matrix
 from reports.observations import Observation, observations
 from reports.rows import Row
 from reports.sanitize import MAX_NAME, sanitize
+from reports.sarif_log import inert, log, physical
 
-SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVEL = {Status.FAIL: ("fail", "error"), Status.WARN: ("fail", "warning"), Status.UNKNOWN: ("open", "none")}
 """Kind and level (3.27.9, 3.27.10): open says that there was too little to decide, and then the level must be none."""
 PLACE = re.compile(r"(?P<path>[^\s():][^():]*\.(?:ya?ml|json)):(?P<line>[1-9]\d{0,8})(?::(?P<column>[1-9]\d{0,8}))?")
@@ -35,7 +32,6 @@ def matrix_sarif(matrix: Matrix) -> str:
     found = [(row, seen) for row in matrix.rows for seen in observations(row) if seen.status in LEVEL]
     changes = by_anchor(matrix.comparison)
     known = {check.id: check for check in catalogue()}
-    made = datetime.fromtimestamp(matrix.provenance.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     baseline = _baseline(matrix)
     now = {_identity(row, seen) for row, seen in found}
     gone = [each for identity, each in (baseline or {}).items() if identity not in now]
@@ -45,22 +41,9 @@ def matrix_sarif(matrix: Matrix) -> str:
         for row, seen in found
     ]
     results += [_result(row, seen, ids.index(seen.check), None) | {"baselineState": "absent"} for row, seen in gone]
-    driver = {
-        "name": "nestproof",
-        "version": sanitize(matrix.provenance.version),
-        "rules": [_rule(i, known.get(i), [seen for _, seen in (*found, *gone) if seen.check == i]) for i in ids],
-    }
-    run = {
-        "tool": {"driver": driver},
-        "invocations": [
-            {"executionSuccessful": True, "commandLine": sanitize(matrix.provenance.command), "endTimeUtc": made}
-        ],
-        "results": results,
-        "columnKind": "unicodeCodePoints",
-        "properties": {"sentence": sanitize(matrix.sentence), "outcome": matrix.outcome.value} | _compared(matrix),
-    }
-    log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
-    return json.dumps(log, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
+    rules = [_rule(i, known.get(i), [seen for _, seen in (*found, *gone) if seen.check == i]) for i in ids]
+    properties = {"sentence": sanitize(matrix.sentence), "outcome": matrix.outcome.value} | _compared(matrix)
+    return log(matrix.provenance, rules, results, properties)
 
 
 def _rule(check_id: str, check: Check | None, found: Iterable[Observation]) -> dict[str, Any]:
@@ -72,7 +55,7 @@ def _rule(check_id: str, check: Check | None, found: Iterable[Observation]) -> d
     rule: dict[str, Any] = {
         "id": name,
         "shortDescription": {"text": question},
-        "help": {"text": _inert("\n".join(lines))},
+        "help": {"text": inert("\n".join(lines))},
     }
     return rule | ({"fullDescription": {"text": check.why}} if check else {})
 
@@ -95,7 +78,7 @@ def _result(row: Row, seen: Observation, index: int, change: Difference | None) 
         "ruleIndex": index,
         "kind": kind,
         "level": level,
-        "message": {"text": _inert("\n".join([f"{row.label}: {sanitize(seen.summary)}", *evidence]))},
+        "message": {"text": inert("\n".join([f"{row.label}: {sanitize(seen.summary)}", *evidence]))},
         "locations": [{"logicalLocations": _logical(row, seen)} | _physical(seen)],
         "partialFingerprints": {"nestproof/v1": _fingerprint(row, seen)},
         "properties": properties | ({"follows": sanitize(seen.follows)} if seen.follows else {}),
@@ -146,12 +129,8 @@ def _physical(seen: Observation) -> dict[str, Any]:
     """The manifest's line that decided, from the evidence or from the sentence that names it."""
     for text in (*(item.source for item in seen.evidence), seen.summary):
         if place := PLACE.search(sanitize(text)):
-            region = {"startLine": int(place["line"])}
-            if place["column"]:
-                region["startColumn"] = int(place["column"])
-            path = quote(place["path"].strip())
-            uri = f"file://{path}" if path.startswith("/") else path
-            return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": region}}
+            column = int(place["column"]) if place["column"] else None
+            return {"physicalLocation": physical(place["path"].strip(), int(place["line"]), column)}
     return {}
 
 
@@ -159,8 +138,3 @@ def _fingerprint(row: Row, seen: Observation) -> str:
     """The same for the same check on the same subject, whatever the wording, the order and the other results."""
     identity = "\0".join(_identity(row, seen))
     return hashlib.sha256(identity.encode("utf-8", "backslashreplace")).hexdigest()[:32]
-
-
-def _inert(text: str) -> str:
-    """No embedded link (3.11.6) and no placeholder (3.11.5) in what a machine said."""
-    return re.sub(r"\{(\d+)\}", r"{{\1}}", re.sub(r"\[(?=[^\]\n]*\]\()", r"\\[", text))

@@ -18,7 +18,7 @@ def dotted(loc: Loc) -> str:
     """`("spec", "networks", 0, "name")` -> `spec.networks[0].name`."""
     text = ""
     for part in loc:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else shown(part)
+        text += f"[{part}]" if isinstance(part, int) else f".{shown(part)}" if text else shown(part)
     return text
 
 

@@ -7,22 +7,29 @@ import pytest
 from click.testing import CliRunner
 
 from commands.failures import Failure
-from commands.fields import fields_text, provider_type
+from commands.fields import field_table, provider_type, table_text
 from hostcheck.checks import catalogue
 from hostcheck.told import TOLD, Told
 from nestproof import cli
 from provision.accounting import TABLES
+from provision.accounting_rules import RULES as OF_ACCOUNTS
 from provision.accounting_versions import Version
 from provision.manifests import structure
+from provision.manifests.documents import load
 from provision.manifests.rulebook import RULES
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = str(ROOT / "examples/nested-vm.yaml")
 
 
+def fields_text(file: str, provider: str, version: Version | None = None) -> str:
+    fields = [field for document in load([file]).items for field in document.fields()]
+    return table_text(field_table(fields, provider, version))
+
+
 @pytest.mark.parametrize("provider", TABLES)
 def test_every_field_that_is_set_has_a_line_the_worst_first(provider: str) -> None:
-    head, *lines = fields_text([EXAMPLE], provider).strip().splitlines()
+    head, *lines = fields_text(EXAMPLE, provider).strip().splitlines()
     assert head.startswith(f"On {provider}: {len(lines)} fields")
     assert any("nestedVirtualization" in line for line in lines)
     order = ["refused", "unsupported", "approximated", "honoured", "informative"]
@@ -31,7 +38,7 @@ def test_every_field_that_is_set_has_a_line_the_worst_first(provider: str) -> No
 
 
 def test_user_data_is_not_shown() -> None:
-    assert "cloud-config" not in fields_text([EXAMPLE], "libvirt")
+    assert "cloud-config" not in fields_text(EXAMPLE, "libvirt")
 
 
 @pytest.mark.parametrize(
@@ -57,13 +64,13 @@ def test_providers_may_be_of_a_version() -> None:
 
 def test_an_older_version_is_told_apart() -> None:
     example = str(ROOT / "examples/hypervisor.yaml")
-    old, new = (fields_text([example], "proxmox", Version((8, minor))) for minor in (1, 2))
+    old, new = (fields_text(example, "proxmox", Version((8, minor))) for minor in (1, 2))
     assert old.startswith("\nOn proxmox 8.1: ") and new.startswith("\nOn proxmox 8.2: ")
     assert re.search(r"refused +VMClass spec.securityProfile.vtdEnabled +true: a virtual IOMMU needs 8.2 or newer", old)
     assert "needs 8.2" not in new
 
 
-@pytest.mark.parametrize("rule", structure.RULES | RULES)
+@pytest.mark.parametrize("rule", [*structure.RULES, *RULES, *(rule.id for rule in OF_ACCOUNTS.values())])
 def test_every_rule_is_explained(rule: str) -> None:
     result = CliRunner().invoke(cli, ["explain", rule], standalone_mode=False)
     assert result.exception is None

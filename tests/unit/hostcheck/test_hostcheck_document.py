@@ -13,6 +13,7 @@ from hostcheck.checks.document import markdown
 from hostcheck.policy import THRESHOLDS
 from hostcheck.remedies.book import book
 from hostcheck.told import TOLD
+from provision.accounting_rules import RULES as OF_ACCOUNTS
 from provision.manifests import structure
 from provision.manifests.rulebook import RULES
 
@@ -50,5 +51,6 @@ def test_explain(check: Check) -> None:
 
 def test_explain_lists_all() -> None:
     lines = CliRunner().invoke(explain, []).output.splitlines()
-    ids = [*(check.id for check in catalogue()), *(told.id for told in TOLD), *structure.RULES, *RULES]
+    rules = [*structure.RULES, *RULES, *(rule.id for rule in OF_ACCOUNTS.values())]
+    ids = [*(check.id for check in catalogue()), *(told.id for told in TOLD), *rules]
     assert [line.split()[0] for line in lines] == ids
