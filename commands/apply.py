@@ -59,6 +59,7 @@ def apply(
     from commands.failures import Failure
     from commands.manifests import Reading, typed
     from commands.planfile import hold_to, load
+    from commands.together import added_up
     from provision.provider import is_unchanged
 
     terminal = Terminal()
@@ -72,25 +73,29 @@ def apply(
     again = typed(files, connect)
     herald = Herald(verbose=verbose)
     words: list[str] = []
-    begun: set[str] = set()
+    plans: dict[str, Plan] = {}
     up: set[str] = set()
 
-    def half_way(vm: VmSpec, error: ProviderError) -> str:
-        if vm.key not in begun:
-            return ""
+    def half_way(_: VmSpec, error: ProviderError) -> str:
         if is_unchanged(error):
             return f"nothing of it was made or changed: `nestproof apply {again}` tries again"
         return f"stopped half way: `nestproof apply {again}` goes on, `destroy` undoes"
 
-    def bring_up(endpoint: Endpoint, vm: VmSpec, progress: Progress, say: Progress) -> Plan:
+    def look(endpoint: Endpoint, vm: VmSpec, _: Progress, say: Progress) -> Plan:
         planned = endpoint.provider.plan(vm, endpoint.deciding(vm))
         if saved is not None:
             hold_to(saved.expected(vm.key), planned)
         for line in herald.lines(planned):
             say(line)
-        begun.add(vm.key)
-        endpoint.provider.apply(planned, progress)
         return planned
+
+    def looked(_: Endpoint, vm: VmSpec, planned: Plan) -> Exit:
+        plans[vm.key] = planned
+        return Exit.OK
+
+    def bring_up(endpoint: Endpoint, vm: VmSpec, progress: Progress, _: Progress) -> Plan:
+        endpoint.provider.apply(plans[vm.key], progress)
+        return plans[vm.key]
 
     def applied(_: Endpoint, vm: VmSpec, planned: Plan) -> Exit:
         up.add(vm.key)
@@ -100,10 +105,14 @@ def apply(
         return Exit.OK
 
     with opened(vms, terminal, here) as endpoints:
+        endpoints.each(Errand("plan", look, looked, parallel, doing="planning", past="planned"))
+        together = added_up(endpoints, plans)
+        for note in together.notes:
+            terminal.note(note)
         endpoints.each(
             Errand(
-                "apply", bring_up, applied, parallel, doing="planning", past="applied",
-                half_way=half_way,
+                "apply", bring_up, applied, parallel, past="applied", half_way=half_way,
+                wants=lambda vm: vm.key in plans and vm.key not in together.refused,
                 meanwhile=lambda: import_module("commands.proofs"),  # it takes as long as a VM takes to start
                 next_steps=(f"nestproof apply {again}      goes on", f"nestproof destroy {again}    undoes all of it"),
             )

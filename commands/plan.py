@@ -48,6 +48,7 @@ def plan(
     """
     from commands.manifests import Reading
     from commands.planfile import plan_file, save, text
+    from commands.together import added_up
 
     terminal = Terminal()
     reading, here = Reading(files, connect), begin_look(connect)
@@ -63,21 +64,25 @@ def plan(
 
     with opened(vms, terminal, here) as endpoints:
         endpoints.each(Errand("plan", look, looked, parallel, doing="planning"))
+        together = added_up(endpoints, plans)
         code = endpoints.code
     ordered = [plans[vm.key] for vm in vms if vm.key in plans]
     herald = Herald(verbose=verbose)
     for line in [line for each in ordered for line in herald.lines(each)] + herald.rest():
         terminal.note(line)
+    for note in together.notes:
+        terminal.note(note)
     if form == "json":
-        terminal.result(text(plan_file(ordered, files, connect)))
+        terminal.result(text(plan_file(ordered, files, connect, together.notes)))
     else:
         for said in plan_texts(ordered, native=show_native):
             terminal.result(said)
-    if output is not None and len(ordered) == len(vms):
-        save(plan_file(ordered, files, connect), output)
+    if output is not None and len(ordered) == len(vms) and not together.refused:
+        save(plan_file(ordered, files, connect, together.notes), output)
         terminal.note(f"saved: `nestproof apply {shlex.quote(str(output))}` carries it out")
     elif output is not None:
-        terminal.note(f"{output} was not written: not every VM could be planned")
+        why = "not all of it fits" if together.refused else "not every VM could be planned"
+        terminal.note(f"{output} was not written: {why}")
     if len(vms) > 1:
         terminal.note(tally([intent(each) for each in ordered], len(vms)))
     return code

@@ -69,18 +69,22 @@ class PlanFile(msgspec.Struct, frozen=True):
     sources: tuple[Source, ...]
     connect: str | None
     vms: tuple[PlannedVm, ...]
+    notes: tuple[str, ...] = ()
+    """What is true of the VMs together."""
 
     def expected(self, vm: str) -> PlannedVm | None:
         return next((planned for planned in self.vms if planned.vm == vm), None)
 
 
-def plan_file(plans: Sequence[Plan], files: Sequence[str], connect: str | None) -> PlanFile:
+def plan_file(
+    plans: Sequence[Plan], files: Sequence[str], connect: str | None, notes: tuple[str, ...] = ()
+) -> PlanFile:
     """The plans of the VMs in these manifests. Raises Failure where they could not be read a second time."""
     for name in files:
         if name == "-" or Path(name).is_fifo():
             what = "standard input" if name == "-" else f"{name}, a pipe,"
             raise Failure(f"a plan of {what} cannot be carried out later", hint="save the manifests in files")
-    return PlanFile(SCHEMA, VERSION, now(), _sources(files), connect, tuple(map(_planned, plans)))
+    return PlanFile(SCHEMA, VERSION, now(), _sources(files), connect, tuple(map(_planned, plans)), notes)
 
 
 def text(plan: PlanFile) -> str:

@@ -21,6 +21,8 @@ BLOCK = 1 << 16
 """Bytes; what has come of a block that is not whole is lost when a connection breaks."""
 TIMEOUT = (15.0, 60.0)
 """Seconds to connect, and between two blocks."""
+ASKING = (5.0, 10.0)
+"""The same, to be told how large a file is."""
 BROKEN_OFF = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 
 
@@ -73,6 +75,20 @@ def fetch(
                 )
         part.replace(path)
     return path
+
+
+def length(url: str, request: HttpRequest | None) -> int | None:
+    """Bytes that `fetch` would have to download, as the server or mirror tells; None where it does not."""
+    try:
+        source = mirrored(url, os.environ)
+        with (
+            session(request if source == url else None) as http,
+            http.head(source, headers={"Accept-Encoding": "identity"}, timeout=ASKING, allow_redirects=True) as answer,
+        ):
+            said = answer.headers.get("Content-Length", "")
+            return int(said) if answer.status_code == requests.codes.ok and said.isdecimal() else None
+    except (requests.RequestException, ValueError, OSError):  # said by whoever downloads it
+        return None
 
 
 def _place(url: str, checksum: Checksum | None) -> Path:

@@ -1,16 +1,22 @@
 """An image that is not here is brought here: downloaded, or waited for until somebody has put it where it is to be."""
 
+import shutil
 import threading
 from pathlib import Path
 
+from hostcheck.paths import cache_dir
 from provision import download
 from provision.budget import POLL, Budget, TimeUp, duration
 from provision.images import WAIT, WAITING, check_import
 from provision.model import ImageSpec, Preparation
 from provision.provider import Progress, ProviderError
 from provision.registry_name import kept
+from provision.room import Need, Place
 from provision.urls import shown
 
+_asking = threading.Lock()
+_lengths: dict[str, int | None] = {}
+"""Bytes of what servers have been asked for in this process: many VMs start from one image."""
 _forcing = threading.Lock()
 _fetched: set[tuple[str, str]] = set()
 """What was fetched again in this process: many VMs of one apply start from one image."""
@@ -35,6 +41,22 @@ def brought(image: ImageSpec, progress: Progress) -> Path:
                 _pause(budget, str(e))
     except (ValueError, OSError) as e:
         raise ProviderError(f"{image.origin}: image {image.name}: {e}") from e
+
+
+def coming(image: ImageSpec) -> Need | None:
+    """What the download of an image that is not here takes of the cache; None where its server does not tell."""
+    if image.url is None:
+        return None
+    with _asking:
+        if image.url not in _lengths:
+            _lengths[image.url] = download.length(image.url, image.request)
+        length = _lengths[image.url]
+    if length is None:
+        return None
+    there = next(each for each in (cache_dir(), *cache_dir().parents) if each.exists())
+    hint = "make room there, or set NESTPROOF_CACHE to another place"
+    place = Place(f"device {there.stat().st_dev}", str(cache_dir()), shutil.disk_usage(there).free, hint)
+    return Need(place, f"the download of {image.name}", length, shared=image.url)
 
 
 def _fetched_once(image: ImageSpec, progress: Progress, budget: Budget) -> Path:

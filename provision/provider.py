@@ -4,15 +4,20 @@ Everything is idempotent on (namespace, name); state lives with the VM, not on t
 for many VMs at once from several threads, never twice at once for the same VM; `progress` may raise to stop one.
 """
 
-from collections.abc import Callable, Iterator
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import msgspec
 
 from hostcheck.model import Evidence, HostView, Judgement, Silence, VmView
 from provision.model import FieldAccount, VmSpec
+
+if TYPE_CHECKING:
+    from provision.room import Sums
 
 
 class ProviderError(Exception):
@@ -158,6 +163,14 @@ class Seeing(Protocol):
 
     def host_view(self, name: str) -> HostView | None:
         """What it says of the host of this name; None when there is none. Raises ProviderError."""
+
+
+@runtime_checkable
+class Adding(Protocol):
+    """A provider that can add up what many plans need together. One that cannot has no such method."""
+
+    def sums(self, plans: Sequence[Plan]) -> Sums:
+        """What plans of this provider need, and what its hosts have, in one look. Raises ProviderError."""
 
 
 class Estate(Protocol):

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -154,6 +155,35 @@ def test_a_vm_that_nothing_was_done_for_is_not_half_way(manifests: Callable[[int
     _, said = process.communicate(timeout=LIMIT)
     assert process.returncode == 2, said
     assert "/no/such/image.raw" in said and "half way" not in said
+
+
+def test_twenty_that_do_not_fit_together_are_refused_before_anything_is_made(
+    manifests: Callable[[int], str], state: Path
+) -> None:
+    """Each alone would fit."""
+    whole = Path(manifests(20))
+    each = shutil.disk_usage(state).free // 10 >> 30
+    thick = whole.with_name("thick.yaml")
+    thick.write_text(whole.read_text().replace("{size: 1Gi}", f"{{size: {each}Gi, type: thick}}"))
+    saved = whole.with_name("thick.json")
+    said = f" GiB are needed: the disk of the image, 20 times, {20 * each}.0 GiB"
+    code, out, err = run(state, "plan", str(thick), "-o", str(saved))
+    assert (code, said in err, "20 VMs alike" in out, saved.exists()) == (3, True, True, False), err
+    assert f"{saved} was not written: not all of it fits" in err
+    code, _, err = run(state, "apply", str(thick))
+    assert (code, said in err, "nothing was done there" in err) == (3, True, True), err
+    assert (machines(state), disks(state)) == (set(), [])
+
+
+def test_more_memory_than_there_is_is_a_warning_with_numbers(manifests: Callable[[int], str], state: Path) -> None:
+    whole = Path(manifests(20))
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
+    large = whole.with_name("large.yaml")
+    large.write_text(whole.read_text().replace("memory: 128Mi", f"memory: {total // 10}Mi"))
+    code, out, err = run(state, "plan", str(large), "--format", "json")
+    said = f"20 VMs to be started have {total // 10 * 20} MiB of memory; the host has "
+    assert (code, said in err) == (0, True), err
+    assert any(said in note for note in json.loads(out)["notes"])
 
 
 @pytest.mark.usefixtures("own_cache")

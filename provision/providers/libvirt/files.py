@@ -17,7 +17,8 @@ from provision.images import LocalImage
 from provision.provider import Progress, ProviderError
 from provision.providers.libvirt.fitting import PREALLOCATION, TAKING
 from provision.providers.libvirt.places import Places, domain_uuid
-from provision.providers.libvirt.storage import SMALL, Layout, VmKey, check_space
+from provision.providers.libvirt.storage import Layout, Stock, VmKey
+from provision.room import SMALL, Need, Place
 
 AGENT = ".ga"
 EXTRA = "extra_{}.qcow2"
@@ -49,18 +50,21 @@ class FileStorage:
         place = self._place(key)
         return all((place / name).is_file() for name in ("disk.qcow2", "seed.iso"))
 
-    def check(self, key: VmKey, layout: Layout, image: LocalImage | None) -> None:
-        needs, place = {"seed": SMALL}, self._place(key)
-        for disk in layout.extras:
-            if disk.type in PREALLOCATION and not (place / EXTRA.format(disk.name)).exists():
-                needs[f"disk {disk.name}"] = disk.size_gib << 30
-        if image is not None and layout.preallocation in TAKING:
-            needs["the disk of the image"] = layout.disk_gib << 30
-        elif image is not None and not self._base_of(image).exists():
-            needs[f"the image {image.path.name}"] = image.path.stat().st_size
+    def needs(self, key: VmKey, layout: Layout, stock: Stock | None) -> tuple[Need, ...]:
         there = next(each for each in (self._root, *self._root.parents) if each.exists())
         hint = "make room there, or set NESTPROOF_STATE to another place"
-        check_space(str(self._root), needs, shutil.disk_usage(there).free, hint)
+        root = Place(f"device {there.stat().st_dev}", str(self._root), shutil.disk_usage(there).free, hint)
+        place = self._place(key)
+        needs = [Need(root, "seed", SMALL)]
+        for disk in layout.extras:
+            if not (place / EXTRA.format(disk.name)).exists():
+                whole, what = disk.size_gib << 30, f"disk {disk.name}"
+                needs.append(Need(root, what, whole) if disk.type in PREALLOCATION else Need(root, what, 0, whole))
+        if stock is not None:
+            needs += _disk_needs(root, layout, stock, _allocated(place / "disk.qcow2"))
+            if not layout.preallocation and not (stock.image and self._base_of(stock.image).exists()):
+                needs.append(Need(root, f"the image {stock.name}", stock.size, shared=stock.key))
+        return tuple(needs)
 
     def create(self, key: VmKey, image: LocalImage, layout: Layout, seed: bytes, progress: Progress) -> None:
         """In an order in which a directory under its own name is always whole."""
@@ -151,6 +155,20 @@ class FileStorage:
 
     def _socket(self, key: VmKey) -> Path:
         return self._root / "sockets" / domain_uuid(key.namespace, key.name)[-12:]
+
+
+def _disk_needs(root: Place, layout: Layout, stock: Stock, before: int) -> list[Need]:
+    """`before` is what the disk has that it replaces, which is removed first."""
+    whole = layout.disk_gib << 30
+    if layout.preallocation in TAKING:
+        return [Need(root, "the disk of the image", max(0, whole - before))]
+    now = stock.size if layout.preallocation else 0
+    return [Need(root, "the disk of the image", max(0, now - before), whole - now)]
+
+
+def _allocated(path: Path) -> int:
+    """Bytes that a file takes; 0 where there is none. See stat(2)."""
+    return path.stat().st_blocks * 512 if path.is_file() else 0
 
 
 def _adjust_extras(place: Path, layout: Layout) -> None:

@@ -17,7 +17,8 @@ from provision.providers.libvirt.fitting import DEFAULT_POOL, PREALLOCATION
 from provision.providers.libvirt.places import Places
 from provision.providers.libvirt.pools import Pools
 from provision.providers.libvirt.site import Site
-from provision.providers.libvirt.storage import SMALL, Layout, VmKey, check_space
+from provision.providers.libvirt.storage import Layout, Stock, VmKey
+from provision.room import SMALL, Need, Place
 
 OURS = "nestproof."
 BASE = "nestproof.base."
@@ -43,21 +44,22 @@ class PoolStorage:
     def complete(self, key: VmKey) -> bool:
         return all(self._volume(name) is not None for name in (self._disk(key), _seed(key)))
 
-    def check(self, key: VmKey, layout: Layout, image: LocalImage | None) -> None:
-        here = {"seed": SMALL}
+    def needs(self, key: VmKey, layout: Layout, stock: Stock | None) -> tuple[Need, ...]:
+        here, whole = self._place(self._name, self._pool()), layout.disk_gib << 30
+        needs = [Need(here, "seed", SMALL)]
         for disk in layout.extras:
-            if disk.name in self._site.raw and self._volume(_extra(key, disk.name, ".raw")) is None:
-                here[f"disk {disk.name}"] = disk.size_gib << 30
-        there: dict[str, int] = {}
-        if image is not None and self._site.thick:
-            here["the disk of the image"] = layout.disk_gib << 30
-        elif image is not None and not self._has_base(image):
-            there[f"the image {image.path.name}"] = image.path.stat().st_size
-        if self._image_name == self._name:
-            here |= there
-        elif there:
-            self._check_space(self._image_name, there, self._image_pool())
-        self._check_space(self._name, here, self._pool())
+            most, what, raw = disk.size_gib << 30, f"disk {disk.name}", disk.name in self._site.raw
+            if self._volume(self._extra(key, disk.name)) is None:
+                needs.append(Need(here, what, most) if raw else Need(here, what, 0, most))
+        if stock is not None and self._site.thick:
+            before = self._volume(self._disk(key))  # which is removed first
+            needs.append(Need(here, "the disk of the image", max(0, whole - (before.info()[2] if before else 0))))
+        elif stock is not None:
+            needs.append(Need(here, "the disk of the image", 0, whole))
+            if not (stock.image and self._has_base(stock.image)):
+                there = here if self._image_name == self._name else self._place(self._image_name, self._image_pool())
+                needs.append(Need(there, f"the image {stock.name}", stock.size, shared=stock.key))
+        return tuple(needs)
 
     def create(self, key: VmKey, image: LocalImage, layout: Layout, seed: bytes, progress: Progress) -> None:
         self._clear((_disk(key, ".qcow2"), _disk(key, ".raw"), _seed(key)))
@@ -155,9 +157,9 @@ class PoolStorage:
         volumes.make(pool, name + COMPLETE, "raw", 0)
         return volume
 
-    def _check_space(self, name: str, needs: dict[str, int], pool: "libvirt.virStoragePool") -> None:
+    def _place(self, name: str, pool: "libvirt.virStoragePool") -> Place:
         hint = f"make room there, or name another pool; {self._pools.virsh} pool-info {name}"
-        check_space(self._pools.place(name), needs, pool.info()[3], hint)
+        return Place(self._pools.space(name), self._pools.place(name), pool.info()[3], hint)
 
     def _volume(self, name: str) -> "libvirt.virStorageVol | None":
         return volumes.find(self._pool(), name)

@@ -2,7 +2,7 @@
 
 import shlex
 import threading
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import libvirt
 
@@ -22,10 +22,11 @@ LISTED = (
 class Pools:
     """Of one connection. Making pools is the administrator's; threads may share this."""
 
-    def __init__(self, connection: "libvirt.virConnect", shown: str) -> None:
+    def __init__(self, connection: "libvirt.virConnect", shown: str, *, local: bool) -> None:
         self.connection = connection
         self.virsh = f"virsh -c {shlex.quote(shown)}"
         self._shown = shown
+        self._local = local
         self._opened: dict[str, libvirt.virStoragePool] = {}
         self._opening = threading.Lock()
         #: held while a base image is made or taken into use, and while those that nobody uses are removed
@@ -54,6 +55,11 @@ class Pools:
             path = parse_xml(pool.XMLDesc()).findtext("target/path", "")
             found.setdefault(path, set()).add(pool.name())
         return found
+
+    def space(self, name: str) -> str:
+        """The same for pools that share their space, as far as that can be told: here, but not on another machine."""
+        directory = Path(self.directory(name))
+        return f"device {directory.stat().st_dev}" if self._local and directory.is_dir() else f"pool {name}"
 
     def place(self, name: str) -> str:
         """For people."""

@@ -1,7 +1,7 @@
 """The libvirt provider: plan, apply, observe, fetch the report, destroy."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -36,9 +36,10 @@ from provision.providers.libvirt.pools import Pools
 from provision.providers.libvirt.record import Record, Settings
 from provision.providers.libvirt.room import check_room
 from provision.providers.libvirt.site import Site, site_of
-from provision.providers.libvirt.storage import Storage, VmKey
+from provision.providers.libvirt.storage import Stock, Storage, VmKey, stock_of
 from provision.providers.libvirt.tpm import own_authority
 from provision.providers.libvirt.xmltext import parse_xml
+from provision.room import Need, Sums, check_space
 
 LOGIN = "Provider spec.credentialSecretRef"
 
@@ -48,6 +49,8 @@ class LibvirtPlan(Plan, frozen=True, kw_only=True):
 
     choice: Choice
     fitting: Fitting
+    needs: tuple[Need, ...]
+    """Of what is to be made."""
 
 
 def open_endpoint(spec: ProviderSpec) -> "LibvirtProvider":
@@ -67,7 +70,7 @@ class LibvirtProvider:
         self._connection = connection
         self._machine = machine
         self._files = FileStorage(endpoint.root) if endpoint.root else None
-        self._pools = Pools(connection, endpoint.written)
+        self._pools = Pools(connection, endpoint.written, local=endpoint.local)
 
     def plan(self, vm: VmSpec, host: Judgement | None = None) -> LibvirtPlan:
         """What apply will do, without side effects. `host` is this machine's judgement, if the VM will run on it."""
@@ -91,7 +94,7 @@ class LibvirtProvider:
             present = compared(present, aim.wanted, vm, native)
             aim = aim_at(vm, choice, fitting, image, present)
             wanted, change = aim.wanted, aim.change
-            self._check_storage(vm, key, fitting, aim, image)
+            needs = self._check_storage(vm, key, fitting, aim, image)
             return LibvirtPlan(
                 vm=vm,
                 steps=steps(change, present, wanted, power_on=vm.power_on, fetch=images.missing(vm.image, image)),
@@ -101,6 +104,7 @@ class LibvirtProvider:
                 native=native,
                 choice=choice,
                 fitting=fitting,
+                needs=needs,
                 differences=present.differences(wanted),
                 power=power(change, present, power_on=vm.power_on),
                 loses_disk=change is Change.REBUILD,
@@ -206,6 +210,15 @@ class LibvirtProvider:
             console = self._files.places(key).console if self._files else None
             return artefacts(self._connection, key, logs, str(console) if console else None)
 
+    def sums(self, plans: Sequence[Plan]) -> Sums:
+        """See `provision.provider.Adding`."""
+        from provision.providers.libvirt.crowd import host_of  # late: only for what changes
+
+        ours = [plan for plan in plans if isinstance(plan, LibvirtPlan)]
+        with errors(self._endpoint):
+            host = host_of(self._connection, self._endpoint, self._machine, ours)
+        return Sums((host,) if host else (), tuple(need for plan in ours for need in plan.needs))
+
     def close(self) -> None:
         """Let go of the connection; VMs go on."""
         with contextlib.suppress(libvirt.libvirtError):
@@ -235,13 +248,22 @@ class LibvirtProvider:
         site = site_of(settings, pooled=self._machine.pooled, vm=vm) if settings else Site()
         return PoolStorage(self._pools, site)
 
-    def _check_storage(self, vm: VmSpec, key: VmKey, fitting: Fitting, aim: Aim, image: LocalImage | None) -> None:
-        if aim.new_disk or aim.change is Change.RECONFIGURE:
-            storage = self._storage(aim.wanted, vm)
-            if aim.new_disk:
-                images.check_import(vm.image, here=image is not None)
-                storage.reach()
-            storage.check(key, layout_of(vm, fitting), image if aim.new_disk else None)
+    def _check_storage(
+        self, vm: VmSpec, key: VmKey, fitting: Fitting, aim: Aim, image: LocalImage | None
+    ) -> tuple[Need, ...]:
+        """What is to be made can be made, and takes so much."""
+        if not (aim.new_disk or aim.change is Change.RECONFIGURE):
+            return ()
+        storage = self._storage(aim.wanted, vm)
+        stock: Stock | None = None
+        downloads: tuple[Need, ...] = ()
+        if aim.new_disk:
+            images.check_import(vm.image, here=image is not None)
+            storage.reach()
+            stock, downloads = stock_of(vm.image, image)
+        needs = (*storage.needs(key, layout_of(vm, fitting), stock), *downloads)
+        check_space(needs)
+        return needs
 
     def _xml(self, vm: VmSpec, key: VmKey, choice: Choice, fitting: Fitting, settings: Settings) -> str:
         record = Record(vm.namespace, vm.name, VERSION, settings)

@@ -10,15 +10,13 @@ from typing import Protocol
 import msgspec
 
 from provision.images import LocalImage
-from provision.model import ExtraDisk
+from provision.model import ExtraDisk, ImageSpec
 from provision.provider import Progress, ProviderError
 from provision.providers.libvirt.places import Places, domain_name
+from provision.room import Need
 
 SAFE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 """Kubernetes names (DNS labels, dots in between): what may become part of a path."""
-MIB = 1 << 20
-SMALL = 4 * MIB
-"""What a seed and a thin disk take at first, and more."""
 
 
 class VmKey(msgspec.Struct, frozen=True):
@@ -56,6 +54,31 @@ class Layout(msgspec.Struct, frozen=True):
                 )
 
 
+class Stock(msgspec.Struct, frozen=True):
+    """The image that a disk is to be made from, as far as it is known."""
+
+    name: str
+    """For people."""
+    key: str
+    """The same for all VMs that start from it."""
+    size: int
+    """Bytes of its file; 0 while it is not here and nobody tells."""
+    image: LocalImage | None
+    """None while it is not here."""
+
+
+def stock_of(image: ImageSpec, found: LocalImage | None) -> tuple[Stock, tuple[Need, ...]]:
+    """`found` is the image where it is here; else its server is asked how large it is, and the download takes that."""
+    if found is not None:
+        return Stock(found.path.name, found.sha256, found.path.stat().st_size, found), ()
+    from provision.fetching import coming  # late: most images are here
+
+    download = coming(image)
+    if download is None:
+        return Stock(image.name, image.name, 0, None), ()
+    return Stock(image.name, f"disk of {download.shared}", download.now, None), (download,)
+
+
 class Storage(Protocol):
     """Where one VM's disks and seed live. Errors are ProviderError or libvirtError."""
 
@@ -65,10 +88,10 @@ class Storage(Protocol):
     def complete(self, key: VmKey) -> bool:
         """The VM's disk and seed are there."""
 
-    def check(self, key: VmKey, layout: Layout, image: LocalImage | None) -> None:
-        """What is to be made can be made there, and what takes its space at once finds it. Raises ProviderError.
+    def needs(self, key: VmKey, layout: Layout, stock: Stock | None) -> tuple[Need, ...]:
+        """What is to be made takes so much there. Raises ProviderError where it cannot be made.
 
-        `image` is None where no disk is made from it, and while it is not downloaded.
+        `stock` is None where no disk is made from an image.
         """
 
     def create(self, key: VmKey, image: LocalImage, layout: Layout, seed: bytes, progress: Progress) -> None:
@@ -82,16 +105,3 @@ class Storage(Protocol):
 
     def remove(self, key: VmKey) -> tuple[str, ...]:
         """Remove all that belongs to the VM and every base image that nobody uses; what was removed, for people."""
-
-
-def check_space(place: str, needs: dict[str, int], free: int, hint: str) -> None:
-    """`needs` are bytes that are taken at once, by what takes them. Raises ProviderError when they are not there."""
-    total = sum(needs.values())
-    if total <= free:
-        return
-    parts = ", ".join(f"{what} {_mib(size)}" for what, size in needs.items() if size > SMALL)
-    raise ProviderError(f"{place} has {_mib(free)} left, {_mib(total)} are needed: {parts}", hint=hint, refused=True)
-
-
-def _mib(size: int) -> str:
-    return f"{-(-size // MIB)} MiB"

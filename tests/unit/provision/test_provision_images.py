@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from vm_factory import image, tiny_image
 
 from provision import budget, download
+from provision.fetching import coming
 from provision.http_session import MIRRORS
 from provision.images import locate, resolve
 from provision.model import Checksum, HttpRequest, ImageSpec, Preparation
@@ -120,6 +121,8 @@ class Served:
     trickle: float = 0.0
     """Seconds between two blocks."""
     redirect: str = ""
+    asked: int = 0
+    """How often without wanting the body."""
 
 
 @pytest.fixture
@@ -165,6 +168,14 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
             for start in range(0, len(body), step):
                 self.wfile.write(body[start : start + step])
                 time.sleep(state.trickle)
+
+        def do_HEAD(self) -> None:
+            state.asked += 1
+            state.headers.append(dict(self.headers))
+            self.send_response(302 if state.redirect and "elsewhere" not in self.path else state.status)
+            self.send_header("Location", state.redirect)
+            self.send_header("Content-Length", str(len(state.body)))
+            self.end_headers()
 
         def log_message(self, *_: object) -> None:
             return
@@ -372,3 +383,24 @@ def test_what_no_header_can_say_is_refused_and_not_shown(served: Served, request
     with pytest.raises(ProviderError, match="line break") as caught:
         resolve(replace(remote(served), request=request_), quiet)
     assert "hid" not in str(caught.value)
+
+
+def test_what_is_to_come_is_known_before_it_comes(served: Served, tmp_path: Path) -> None:
+    """Asked once for all VMs of the image, with the manifest's credentials, wherever the server sends us."""
+    spec = replace(remote(served), request=HttpRequest(token="word"))
+    need = coming(spec)
+    assert need is not None and coming(spec) == need
+    assert (need.now, need.place.name, served.asked) == (len(DATA), str(tmp_path / "cache"), 1)
+    assert served.headers[0]["Authorization"] == "Bearer word"
+    assert need.place.free > 0 and "NESTPROOF_CACHE" in need.place.hint
+    served.redirect = served.url.replace("/images/", "/elsewhere/")
+    moved = coming(replace(spec, url=f"{served.url}&moved"))
+    assert moved is not None and moved.now == len(DATA)
+    assert cache(tmp_path) == [], "nothing was fetched"
+
+
+def test_what_a_server_does_not_tell_is_not_known(served: Served) -> None:
+    served.status = 403
+    assert coming(remote(served)) is None
+    assert coming(replace(remote(served), url="http://127.0.0.1:1/nobody.img")) is None
+    assert coming(image(Path("/local.img"))) is None

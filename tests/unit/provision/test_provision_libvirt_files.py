@@ -15,8 +15,9 @@ from provision.images import LocalImage, resolve
 from provision.model import ExtraDisk
 from provision.provider import ProviderError
 from provision.providers.libvirt.files import FileStorage
-from provision.providers.libvirt.storage import Layout, VmKey
+from provision.providers.libvirt.storage import Layout, Stock, VmKey
 from provision.qemu_img import virtual_size
+from provision.room import check_space
 
 ONE, TWO = VmKey("default", "one"), VmKey("default", "two")
 
@@ -150,8 +151,9 @@ def test_what_takes_its_space_at_once_has_to_find_it(
     tmp_path: Path, local: LocalImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage = FileStorage(tmp_path / "root")
+    stock = Stock("tiny.img", local.sha256, local.path.stat().st_size, local)
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=100 << 20))
-    storage.check(ONE, Layout(40), local)
+    check_space(storage.needs(ONE, Layout(40), stock))
     thick = ExtraDisk("log", 1, "thick")
     for layout, says in (
         (Layout(1, "falloc"), "the disk of the image 1024 MiB"),
@@ -160,10 +162,32 @@ def test_what_takes_its_space_at_once_has_to_find_it(
         with pytest.raises(
             ProviderError, match=rf"^{tmp_path}/root has 100 MiB left, 10\d\d MiB are needed: {says}$"
         ) as e:
-            storage.check(ONE, layout, local)
+            check_space(storage.needs(ONE, layout, stock))
         assert e.value.refused
         assert "NESTPROOF_STATE" in e.value.hint
     monkeypatch.undo()
     storage.create(ONE, local, Layout(1, extras=(thick,)), b"1", quiet)
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=5 << 20))
-    storage.check(ONE, Layout(1, extras=(thick,)), local)
+    check_space(storage.needs(ONE, Layout(1, extras=(thick,)), stock))
+
+
+def test_a_disk_that_replaces_one_has_its_room(tmp_path: Path, local: LocalImage) -> None:
+    """The old one is removed first: a disk of half the pool can be made anew."""
+    storage = FileStorage(tmp_path / "root")
+    stock = Stock("tiny.img", local.sha256, local.path.stat().st_size, local)
+    thick = Layout(1, "falloc")
+    assert [need.now >> 20 for need in storage.needs(ONE, thick, stock)] == [4, 1024]
+    storage.create(ONE, local, thick, b"1", quiet)
+    seed, disk = storage.needs(ONE, thick, stock)
+    assert (seed.now, disk.now) == (4 << 20, 0)
+
+
+def test_what_grows_later_and_what_is_shared_is_told(tmp_path: Path, local: LocalImage) -> None:
+    storage = FileStorage(tmp_path / "root")
+    layout = Layout(40, extras=(ExtraDisk("data", 10, "thin"),))
+    to_come = Stock("there", "disk of http://there", 7 << 20, None)
+    _, extra, disk, image = storage.needs(ONE, layout, to_come)
+    assert [(need.now, need.later >> 30) for need in (extra, disk)] == [(0, 10), (0, 40)]
+    assert (image.what, image.now, image.later, image.shared) == ("the image there", 7 << 20, 0, "disk of http://there")
+    assert len({need.place.key for need in (extra, disk, image)}) == 1
+    assert [need.later for need in storage.needs(ONE, layout, None)][1:] == [10 << 30], "no disk is made"
