@@ -8,36 +8,30 @@ from collections.abc import Iterable
 import msgspec
 
 from hostcheck.judge import VERDICT_OF
+from hostcheck.links import (
+    GUEST_CHECKS,
+    HOST_CHECKS,
+    LINK_OF_CHECK,
+    OWN_CHECKS,
+    asks,
+    got,
+    host_link,
+    of_finding,
+    shown,
+)
 from hostcheck.model import (
     Accelerator,
     Answer,
-    Asked,
     Chain,
     ChainLink,
-    Finding,
     Judgement,
     Link,
     Question,
-    Remedy,
     Status,
     Verdict,
     VmView,
-    Where,
 )
 
-HOST_CHECKS = {
-    Link.CPU: "cpu.virtualization",
-    Link.FIRMWARE: "firmware.virtualization",
-    Link.MODULE: "kvm.module",
-    Link.NESTED_PARAMETER: "nested.parameter",
-    Link.OFFERED: "nested.offered",
-}
-OWN_CHECKS = {Link.DEVICE: "kvm.device", Link.ACCESS: "kvm.access", Link.GUEST_RAN: "kvm.run"}
-GUEST_CHECKS = {Link.GUEST_CPU: "cpu.virtualization", Link.GUEST_MODULE: "kvm.module", **OWN_CHECKS}
-LINK_OF_CHECK = {check: link for link, check in (HOST_CHECKS | OWN_CHECKS).items()} | {
-    "machine.confidential": Link.CPU,
-    "nested.run": Link.GUEST_RAN,
-}
 ABILITY = {Question.RUNS_GUESTS: "run VMs", Question.GUESTS_NEST: "run VMs that run VMs"}
 NOT_RUN = (Status.SKIP, Status.UNKNOWN)
 
@@ -47,12 +41,12 @@ def host_chain(host: Judgement, question: Question = Question.GUESTS_NEST) -> Ch
     links = []
     for link in Link:
         if link in HOST_CHECKS or link in OWN_CHECKS:
-            links.append(_of_finding(link, _shown(host, (HOST_CHECKS | OWN_CHECKS)[link])))
+            links.append(of_finding(link, shown(host, (HOST_CHECKS | OWN_CHECKS)[link])))
         else:
             links.append(ChainLink(link, Status.SKIP, "a question about a VM"))
     nested = host.finding("nested.run")
     if question is Question.GUESTS_NEST and nested is not None and nested.status not in NOT_RUN:
-        links[-1] = _of_finding(Link.GUEST_RAN, nested)
+        links[-1] = of_finding(Link.GUEST_RAN, nested)
     answer = host.answer(question)
     return Chain(
         subject=host.name,
@@ -115,14 +109,14 @@ def vm_chain(
         fault = detail or "it does not exist"
         nothing = _nothing_known(view.name, "vm", fault, "the VM does not exist", Question.RUNS_GUESTS)
         return msgspec.structs.replace(nothing, provider=view.provider)
-    links = [_host_link(link, host, view) for link in HOST_CHECKS]
-    links.append(_asks(view))
-    links.append(_got(view))
+    links = [host_link(link, host, view) for link in HOST_CHECKS]
+    links.append(asks(view))
+    links.append(got(view))
     for link, check in GUEST_CHECKS.items():
         if guest is None:
             links.append(ChainLink(link, Status.UNKNOWN, detail or "the VM sent no report"))
         else:
-            links.append(_of_finding(link, _shown(guest, check)))
+            links.append(of_finding(link, shown(guest, check)))
     runs, nests = _answers(guest, detail)
     emulated = view.accelerator is Accelerator.TCG or (guest is not None and guest.emulated_cpu)
     below = host is not None and host.emulated_cpu
@@ -167,84 +161,6 @@ def _answers(guest: Judgement | None, detail: str) -> tuple[Answer, Answer]:
         return guest.runs_guests, guest.guests_nest
     nothing = Answer(Verdict.UNKNOWN, detail or "the VM sent no report")
     return nothing, nothing
-
-
-def _shown(machine: Judgement, check: str) -> Finding | None:
-    """What a link shows: its check, or another check of the same link that failed and is the root of it."""
-    usual = machine.finding(check)
-    if usual is None:
-        return None
-    roots = (f for f in machine.findings if f.link is usual.link and f.status is Status.FAIL and not f.follows)
-    return next(roots, usual)
-
-
-def _of_finding(link: Link, finding: Finding | None) -> ChainLink:
-    if finding is None:
-        return ChainLink(link, Status.UNKNOWN, "not judged")
-    return ChainLink(link, finding.status, finding.headline, finding.check, finding.evidence, finding.remedies)
-
-
-def _host_link(link: Link, host: Judgement | None, view: VmView) -> ChainLink:
-    if view.accelerator is Accelerator.TCG:
-        return ChainLink(link, Status.SKIP, "not used: QEMU TCG emulates this VM's CPU")
-    if host is None:
-        return ChainLink(link, Status.UNKNOWN, "the host was not examined")
-    finding = _shown(host, HOST_CHECKS[link])
-    if view.asked is Asked.OFF and finding and finding.status is Status.FAIL:
-        return ChainLink(link, Status.SKIP, f"not asked of the host, which could not: {finding.summary}", finding.check)
-    return _of_finding(link, finding)
-
-
-def _asks(view: VmView) -> ChainLink:
-    where = f" ({view.asked_where})" if view.asked_where else ""
-    match view.asked:
-        case Asked.ON:
-            feature = f", as {view.feature}" if view.feature else ""
-            return ChainLink(
-                Link.VM_ASKS, Status.PASS, f"nested virtualization is asked for{feature}{where}", "vm.asks"
-            )
-        case Asked.OFF:
-            again = "" if view.remedies else " and apply again"
-            summary = f"nested virtualization is off in the VM's configuration{where}: switch it on{again}"
-            remedies = view.remedies or (
-                Remedy(
-                    f"set performanceProfile.nestedVirtualization: true in the VMClass{where}, then apply again",
-                    Where.MANIFEST,
-                    ("nestproof apply FILE --wait",),
-                    "apply power-cycles the VM: a running one keeps its CPU",
-                ),
-            )
-            return ChainLink(Link.VM_ASKS, Status.FAIL, summary, "vm.asks", view.evidence, remedies)
-        case Asked.UNSTATED:
-            return ChainLink(Link.VM_ASKS, Status.UNKNOWN, "the provider does not say", "vm.asks", view.evidence)
-
-
-def _got(view: VmView) -> ChainLink:
-    if view.asked is Asked.OFF and not view.got:
-        return ChainLink(Link.VM_GOT, Status.SKIP, "not asked for", "vm.got", view.evidence)
-    if not view.running:
-        return ChainLink(Link.VM_GOT, Status.UNKNOWN, "the VM is not running", "vm.got", view.evidence)
-    match view.got:
-        case True:
-            by = f" under {view.accelerator.value.upper()}" if view.accelerator else ""
-            if view.asked is Asked.OFF:
-                summary = (
-                    f"the live VM has {view.feature or 'vmx or svm'}{by}, though its configuration does not ask for it"
-                )
-                return ChainLink(Link.VM_GOT, Status.WARN, summary, "vm.got", view.evidence)
-            return ChainLink(Link.VM_GOT, Status.PASS, f"the live VM has {view.feature}{by}", "vm.got", view.evidence)
-        case False:
-            summary = f"the live VM does not have {view.feature or 'vmx or svm'}, whatever its configuration asks"
-            remedies = view.remedies or (
-                Remedy(
-                    "power the VM off and apply again: a running VM keeps the CPU that it was started with",
-                    Where.HOST_SHELL,
-                    ("nestproof destroy FILE", "nestproof apply FILE --wait"),
-                ),
-            )
-            return ChainLink(Link.VM_GOT, Status.FAIL, summary, "vm.got", view.evidence, remedies)
-        case None:
-            return ChainLink(Link.VM_GOT, Status.UNKNOWN, "the provider cannot tell", "vm.got", view.evidence)
 
 
 def _broken_of_vm(links: list[ChainLink]) -> Link | None:

@@ -6,9 +6,10 @@ report of a VM that runs there proves more, or the host's own where ssh fetched 
 
 import msgspec
 
-from hostcheck.chain import HOST_CHECKS, OWN_CHECKS, host_chain
+from hostcheck.chain import host_chain
 from hostcheck.checks.prerequisites import product_finding
 from hostcheck.judge import TO_NEST, TO_RUN, VERDICT_OF
+from hostcheck.links import HOST_CHECKS, OWN_CHECKS
 from hostcheck.model import (
     Answer,
     Chain,

@@ -4,8 +4,9 @@ A problem keeps its identity by its subject and the key of its observation, what
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from hostcheck.model import Status, Verdict
 from reports.observations import observations
@@ -31,8 +32,7 @@ class Change(StrEnum):
     """It is in the run before only."""
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(msgspec.Struct, frozen=True):
     """One subject, before and now."""
 
     change: Change
@@ -50,8 +50,7 @@ class Difference:
     """Keys of those that failed and now hold. One that could not be looked at is neither fixed nor failing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(msgspec.Struct, frozen=True):
     """Two runs, subject by subject: first what got worse."""
 
     sentence: str

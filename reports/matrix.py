@@ -6,7 +6,8 @@ Pure: the same chains give the same matrix. Every format prints this one model a
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from hostcheck.model import Chain, Link, Remedy
 from reports.comparison import Comparison, differences
@@ -14,8 +15,7 @@ from reports.comparison import sentence as compared
 from reports.rows import WORKING, Outcome, Row, row_of
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
+class Provenance(msgspec.Struct, frozen=True):
     """Where a matrix comes from."""
 
     version: str
@@ -26,8 +26,7 @@ class Provenance:
     """Unix time in seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(msgspec.Struct, frozen=True):
     """How many subjects came to one outcome."""
 
     outcome: Outcome
@@ -45,8 +44,7 @@ class Count:
         return ", ".join(parts) or "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """One cause with what there is to do about it, and everyone who has it."""
 
     outcome: Outcome
@@ -59,8 +57,7 @@ class Problem:
     rows: tuple[Row, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Matrix:
+class Matrix(msgspec.Struct, frozen=True):
     """All that a format prints."""
 
     sentence: str
@@ -129,7 +126,7 @@ def _rows(chains: Iterable[Chain]) -> tuple[Row, ...]:
         anchor, number = row.anchor, 2
         while anchor in rows:
             anchor, number = f"{row.anchor}~{number}", number + 1
-        rows[anchor] = replace(row, anchor=anchor)
+        rows[anchor] = msgspec.structs.replace(row, anchor=anchor)
     return tuple(rows.values())
 
 

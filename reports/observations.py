@@ -4,9 +4,10 @@ For the formats that speak of results one by one. Pure.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from hostcheck.chain import GUEST_CHECKS, HOST_CHECKS
+import msgspec
+
+from hostcheck.links import GUEST_CHECKS, HOST_CHECKS
 from hostcheck.model import ChainLink, Evidence, Finding, Link, Remedy, Status
 from reports.rows import VM_ONLY, Row
 
@@ -14,8 +15,7 @@ CHECKS = HOST_CHECKS | GUEST_CHECKS | {Link.VM_ASKS: "vm.asks", Link.VM_GOT: "vm
 """The check that a link stands for, also where it could not be judged: a result's identity must not change with it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(msgspec.Struct, frozen=True):
     """One result about one subject."""
 
     key: str

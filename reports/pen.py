@@ -5,8 +5,9 @@ Pure: what the terminal can show is the caller's to find out.
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from hostcheck.model import Status
 from reports.rows import Outcome
@@ -41,8 +42,7 @@ OUTCOME_STATUS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Pen:
+class Pen(msgspec.Struct, frozen=True):
     """How to write on this terminal."""
 
     color: bool

@@ -6,9 +6,10 @@ Pure. A row never decides what is true, only what of the chain is shown first.
 import re
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import quote
+
+import msgspec
 
 from hostcheck.model import Answer, Chain, ChainLink, Finding, Link, Question, Remedy, Setting, Status, Verdict
 from reports.sanitize import MAX_NAME, sanitize
@@ -26,8 +27,7 @@ class Outcome(StrEnum):
 WORKING = (Outcome.WORKS, Outcome.DEGRADED)
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(msgspec.Struct, frozen=True):
     """Neighbouring columns that are asked on the same level."""
 
     title: str
@@ -43,8 +43,7 @@ VM_ONLY = frozenset({Link.VM_ASKS, Link.VM_GOT, Link.GUEST_CPU, Link.GUEST_MODUL
 """Links that no host has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(msgspec.Struct, frozen=True):
     """One link on one subject, with the one or two words that stand in the table."""
 
     link: ChainLink
@@ -53,8 +52,7 @@ class Cell:
     """The first broken link of its chain: the cause, not a consequence."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(msgspec.Struct, frozen=True):
     """One thing that has to be mended before a question has a good answer."""
 
     question: Question
@@ -67,8 +65,7 @@ class Cause:
     """Alternatives, the likeliest first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One subject with all that is said of it."""
 
     chain: Chain

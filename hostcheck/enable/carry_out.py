@@ -10,8 +10,9 @@ from enum import StrEnum
 import msgspec
 
 from hostcheck.enable.host import Host, HostError
-from hostcheck.enable.plan import Path, Plan, Situation
+from hostcheck.enable.plan import Path, Plan
 from hostcheck.enable.restore import REMOVE_RECORD, Left, differing, module_of, put_back
+from hostcheck.enable.situation import Situation
 from hostcheck.enable.state import CONF, RECORD, SCHEMA, Phase, Record, StateError, decode_record, encode_record
 from hostcheck.enable.steps import WriteFile
 from hostcheck.facts import Facts

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hostcheck.checks.modules import is_on
 from hostcheck.enable.host import Host, HostError
-from hostcheck.enable.plan import Situation
+from hostcheck.enable.situation import Situation
 from hostcheck.enable.state import CONF, RECORD, Before, Survey, Use
 from hostcheck.enable.steps import Load, RemoveFile, SetNode, Step, Unload, UpdateInitramfs, WriteFile
 from hostcheck.facts import Facts

@@ -1,7 +1,8 @@
 """The plan and its outcome in words, as lines of text. Pure; what a host says is made harmless by who prints it."""
 
 from hostcheck.enable.carry_out import End, Outcome
-from hostcheck.enable.plan import Path, Plan, Situation, in_use, outranks
+from hostcheck.enable.plan import Path, Plan
+from hostcheck.enable.situation import Situation, in_use, outranks
 from hostcheck.enable.state import CONF, RECORD
 from hostcheck.enable.steps import WriteFile, command
 from hostcheck.model import Remedy

@@ -18,7 +18,6 @@ from markupsafe import Markup
 
 from hostcheck.checks import catalogue
 from hostcheck.model import (
-    LINK_LABELS,
     ChainLink,
     Evidence,
     Finding,
@@ -203,7 +202,7 @@ def page_data(matrix: Matrix, peers: Sequence[Peers]) -> tuple[dict[str, Any], d
         "changes": CHANGES,
         "verdicts": list(Verdict),
         "links": LINKS,
-        "labels": [LINK_LABELS[link] for link in LINKS],
+        "labels": [link.label for link in LINKS],
         "groups": [[group.title, len(group.links)] for group in GROUPS],
         "strings": block.strings.items,
         "said": block.links.items,

@@ -6,7 +6,8 @@ import machines
 import pytest
 from machines import FactDict
 
-from hostcheck.enable.plan import Path, Plan, Situation, means_on, outranks, plan
+from hostcheck.enable.plan import Path, Plan, plan
+from hostcheck.enable.situation import Situation, means_on, outranks
 from hostcheck.enable.state import ABSENT, CONF, FileState, Survey, Use, User
 from hostcheck.enable.steps import Load, SetNode, Unload, UpdateInitramfs, WriteFile
 from hostcheck.enable.words import plan_lines

@@ -4,10 +4,10 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
 
+import msgspec
 import pytest
 from chain_factory import (
     PROVENANCE,
@@ -176,7 +176,7 @@ def test_what_is_typed_is_set_as_code_and_stays_text() -> None:
 
 def test_the_large_numbers_of_a_sentence_are_set_as_the_others(fleet_of: Callable[[int], list[Chain]]) -> None:
     sentence = "10354 of 11288 VMs ran their own guests; 934 cannot"
-    large = replace(build(fleet_of(12), PROVENANCE), sentence=sentence)
+    large = msgspec.structs.replace(build(fleet_of(12), PROVENANCE), sentence=sentence)
     assert "<span>10\u2009354 of 11\u2009288 VMs ran their own guests; 934 cannot</span></h1>" in render(large)
     assert "<span>kvm10354 can run VMs" in render(build([host("kvm10354")], PROVENANCE))
 
