@@ -66,7 +66,7 @@ def kvm_hyperv(facts: Facts) -> Outcome:
 
 @check(
     "kvm.tsc-scaling",
-    question="Can a VM keep its clock rate when it moves to a host of another?",
+    question="Can a VM keep its clock rate when it moves to a host that has another?",
     why="Without TSC scaling a VM whose TSC frequency is fixed, as Hyper-V and hypervisors in VMs like it, moves only "
     "between hosts of the same frequency.",
     judged="KVM_CAP_TSC_CONTROL. Warns when KVM does not have it.",

@@ -68,7 +68,7 @@ def markdown() -> str:
         parts += ["", f"# {doc.strip()}"]
         for entry in catalogue():
             parts += _section(entry) if entry.topic == topic else []
-    parts += ["", "# What providers tell", "", "No check of a report, and no link to one: read back from a provider."]
+    parts += ["", "# What providers tell", "", "Nothing that a report says: read back from a provider."]
     for told in TOLD:
         parts += ["", f"## {told.id}", "", f"**{told.question}** {told.why}", "", f"- Judged: {told.judged}"]
     parts += ["", "# Remedies", "", "Words in capitals are filled in for the machine."]
