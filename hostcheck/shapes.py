@@ -11,7 +11,6 @@ class CpuIdentity(msgspec.Struct, frozen=True):
     arch: str = ""
     vendor: str = ""
     model_name: str = ""
-    microcode: str = ""
     cpus: int = 0
 
 
@@ -281,7 +280,6 @@ class Cost(msgspec.Struct, frozen=True):
     """What leaving a guest costs, by kind; None where this machine has no such exit or the guest failed."""
 
     cpuid_exit: Spread | None = None
-    port_exit: Spread | None = None
     inner_cpuid_exit: Spread | None = None
     inner_cpuid_exit_paging: Spread | None = None
 

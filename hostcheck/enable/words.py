@@ -45,12 +45,13 @@ def plan_lines(name: str, now: Situation, plan: Plan) -> list[str]:
                 lines += [" " * (LABEL + 4) + text for text in step.content.decode("utf-8", "replace").splitlines()]
         if plan.path in STOPS:
             lines += _row("would stop", STOPS[plan.path])
-    return lines + [line for remedy in plan.remedies for line in remedy_lines(remedy)] + _next(now, plan)
+    for number, remedy in enumerate(plan.remedies):
+        lines += _remedy("Or instead" if number else "To mend it", remedy)
+    return lines + _next(now, plan)
 
 
-def remedy_lines(remedy: Remedy) -> list[str]:
-    """What a person has to do."""
-    lines = ["", f"  To mend it ({remedy.where.value}): {remedy.title}", *(f"    {text}" for text in remedy.commands)]
+def _remedy(head: str, remedy: Remedy) -> list[str]:
+    lines = ["", f"  {head} ({remedy.where.value}): {remedy.title}", *(f"    {text}" for text in remedy.commands)]
     return [*lines, f"  Then: {remedy.then}"] if remedy.then else lines
 
 
