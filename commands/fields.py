@@ -1,7 +1,7 @@
 """What a type of provider makes of every field that the manifests set, as a table."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import msgspec
 
@@ -9,7 +9,9 @@ from commands.failures import Failure
 from commands.manifests import plural
 from provision.accounting import TABLES, account_fields
 from provision.accounting_versions import OLDEST, Version
-from provision.model import FieldAccount, Handling, SetField
+from provision.manifests.documents import Document, Documents
+from provision.manifests.schemas import Provider, Resource
+from provision.model import FieldAccount, Handling
 
 ORDER = (Handling.REFUSED, Handling.UNSUPPORTED, Handling.APPROXIMATED, Handling.HONOURED, Handling.INFORMATIVE)
 """What a reader has to know first."""
@@ -52,12 +54,23 @@ def provider_type(word: str) -> tuple[str, Version | None]:
     return name, found
 
 
-def field_table(fields: Iterable[SetField], provider: str, version: Version | None = None) -> FieldTable:
-    """Every field with what becomes of it."""
-    accounts = sorted(
-        account_fields(fields, provider, version), key=lambda account: (ORDER.index(account.handling), account.origin)
-    )
-    return FieldTable(provider, str(version or ""), tuple(accounts))
+def field_table(documents: Documents, provider: str, version: Version | None = None) -> FieldTable:
+    """Every field that the documents set with what becomes of it."""
+    found = [account for document in documents.items for account in _accounts(document, provider, version)]
+    found.sort(key=lambda account: (ORDER.index(account.handling), account.origin))
+    return FieldTable(provider, str(version or ""), tuple(found))
+
+
+def _accounts(document: Document[Resource], provider: str, version: Version | None) -> Iterator[FieldAccount]:
+    """A Provider of another type is not this one: what would be said of its fields is of the one in its place."""
+    model = document.model
+    other = model.spec.type if isinstance(model, Provider) and model.spec.type != provider else ""
+    for account in account_fields(document.fields(), provider, version):
+        if other and account.path.startswith("Provider spec."):
+            how = f"of a {other} provider: a {provider} one takes its place"
+            yield msgspec.structs.replace(account, handling=Handling.INFORMATIVE, how=how)
+        else:
+            yield account
 
 
 def table_text(table: FieldTable) -> str:

@@ -48,9 +48,8 @@ def lint(
     terminal = Terminal()
     documents = documents_in(files, connect)
     problems = with_waivers(resolve(documents, connect)[1], policy_file)
-    fields = [field for document in documents.items for field in document.fields()] if types else []
     read = [document.origin.file for document in documents.items] + [problem.origin.file for problem in problems]
-    tables = tuple(field_table(fields, provider, version) for provider, version in types)
+    tables = tuple(field_table(documents, provider, version) for provider, version in types)
     findings = Findings(tuple(dict.fromkeys(read)), tuple(problems), tables)
     if form != "text" or reports:
         from commands.written import provenance, write

@@ -18,6 +18,6 @@ def policy_in(path: Path | None = None) -> Policy:
 
 def _rules() -> Iterable[str]:
     """Those of lint can be waived too; they are looked up only for a name that is no check's."""
-    from provision.manifests.rulebook import RULES
+    from provision.manifests import rulebook, structure
 
-    return RULES
+    return structure.RULES | rulebook.RULES

@@ -40,12 +40,20 @@ FETCHING: Mapping[str, tuple[Handling, str]] = {
 }
 """Of providers whose images are fetched by us."""
 
+
+def refused_formats(field: str) -> Mapping[str, tuple[Handling, str]]:
+    """The values of a field for the format of an image that no disk can be made from."""
+    entry = (_REFUSED, "disks are made from qcow2 and raw, and images are not converted")
+    return {f"{field}={name}": entry for name in ("vmdk", "vhd", "vhdx", "iso", "ova", "ovf")}
+
+
 PULLED: Mapping[str, tuple[Handling, str]] = {
     "VMImage spec.source.registry.image": (
         _HONOURED,
         "where no other source is set: the disk of a containerDisk, or an artifact of one file, pulled once",
     ),
     "VMImage spec.source.registry.format": (_HONOURED, "qcow2 or raw; a disk of another format is refused"),
+    **refused_formats("VMImage spec.source.registry.format"),
     "VMImage spec.source.registry.pullSecretRef.**": (
         _HONOURED,
         "the login for that registry and its server of tokens",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from provision.accounting_common import AS_PUBLISHED, CHECKED, COMMON, FETCHING, FOR_PEOPLE, PULLED
+from provision.accounting_common import AS_PUBLISHED, CHECKED, COMMON, FETCHING, FOR_PEOPLE, PULLED, refused_formats
 from provision.model import Handling
 
 _HONOURED, _APPROXIMATED = Handling.HONOURED, Handling.APPROXIMATED
@@ -99,6 +99,7 @@ _IMAGE: dict[str, tuple[Handling, str]] = {
     "VMImage spec.source.libvirt.path": (_HONOURED, "the backing file of the VM's disk, never written to"),
     "VMImage spec.source.libvirt.url": (_HONOURED, "downloaded once, then the backing file of the VM's disk"),
     "VMImage spec.source.libvirt.format": (_HONOURED, "qcow2 or raw; a file of another format is refused"),
+    **refused_formats("VMImage spec.source.libvirt.format"),
     "VMImage spec.source.libvirt.checksum": (_HONOURED, "the image is refused unless it has this digest"),
     "VMImage spec.source.libvirt.checksumType": (_HONOURED, "the algorithm of the checksum"),
     "VMImage spec.source.libvirt.storagePool": _IMAGE_POOL,
@@ -115,7 +116,10 @@ _IMAGE: dict[str, tuple[Handling, str]] = {
     "VMImage spec.prepare.validateChecksum=false": (_UNSUPPORTED, CHECKED),
     **FETCHING,
     "VMImage spec.prepare.storage.vsphere.**": _OTHER_PROVIDER,
-    "VMImage spec.prepare.storage.libvirt.storagePool": _IMAGE_POOL,
+    "VMImage spec.prepare.storage.libvirt.storagePool": (
+        _HONOURED,
+        "the storage pool of this name has the image, where source.libvirt.storagePool names no other",
+    ),
     "VMImage spec.prepare.storage.libvirt.preallocation": (
         _HONOURED,
         "the VM's disk is a copy of the image that takes this beforehand: metadata, or all of its space",
@@ -139,7 +143,7 @@ _VM: dict[str, tuple[Handling, str]] = {
     "VirtualMachine metadata.annotations.nestproof.org/cpu": (_HONOURED, "<cpu mode>, proven by QEMU's own CPU object"),
     "VirtualMachine spec.networks[].name": (
         _APPROXIMATED,
-        "taken as the name of a libvirt network; with no network at all: user-mode networking",
+        "where networkRef names no other, the name of a libvirt network; with no network at all: user-mode networking",
     ),
     "VirtualMachine spec.networks[].macAddress": (_HONOURED, "<mac> of the interface"),
     "VirtualMachine spec.networks[].**": _ADDRESS,

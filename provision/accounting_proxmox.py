@@ -109,6 +109,10 @@ _IMAGE: dict[str, tuple[Handling, str]] = {
     ),
     "VMImage spec.source.proxmox.node": (_HONOURED, "the node that has the template, or imports the image"),
     "VMImage spec.source.proxmox.format": (_HONOURED, "of the file behind source.http.url: qcow2 or raw"),
+    "VMImage spec.source.proxmox.format=vmdk": (
+        _UNSUPPORTED,
+        "of a file behind source.http.url, which has to be qcow2 or raw; a template needs none",
+    ),
     "VMImage spec.source.proxmox.fullClone": (_HONOURED, "full=1 or a linked clone"),
     "VMImage spec.source.http.url": (
         _HONOURED,

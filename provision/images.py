@@ -8,11 +8,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from provision import qemu_img
-from provision.model import Checksum, ImageSpec
+from provision.model import DISK_FORMATS, Checksum, ImageSpec
 from provision.provider import Progress, ProviderError, Step
 from provision.urls import shown
 
-FORMATS = ("qcow2", "raw")
 ALGORITHMS = ("md5", "sha1", "sha256", "sha512")
 PACKED = {".xz": b"\xfd7zXZ\0", ".gz": b"\x1f\x8b", ".bz2": b"BZh", ".zst": b"\x28\xb5\x2f\xfd"}
 """How images are published packed: the ending of the name, and the first bytes."""
@@ -117,7 +116,7 @@ def _remote(image: ImageSpec) -> str:
 
 
 def _check_spec(image: ImageSpec) -> None:
-    if image.format not in FORMATS:
+    if image.format not in DISK_FORMATS:
         raise ProviderError(
             f"{image.origin}: image {image.name}: format {image.format} is not supported",
             hint="convert it: qemu-img convert -O qcow2 FILE FILE.qcow2",

@@ -61,8 +61,11 @@ class Field(msgspec.Struct, frozen=True):
 Check = Callable[[Any, Loc, list[Violation]], object]
 """Takes a value and its place, adds what is wrong with it, and returns what the schema makes of it."""
 
-_BOOLEANS = {"on": True, "yes": True, "off": False, "no": False}
+BOOLEANS = {"on": True, "yes": True, "y": True, "off": False, "no": False, "n": False}
 """kubectl reads an unquoted yes or on as true; so do we where a boolean belongs (the linter says so)."""
+
+_EXACT = 1 << 53
+"""Up to here a float is the number that was written."""
 
 
 def checked(schema: type[S], value: Mapping[str, object]) -> tuple[S | None, list[Violation]]:
@@ -146,11 +149,22 @@ def _scalar(types: tuple[type, ...]) -> Check:
 
 
 def _boolean(value: Any, loc: Loc, found: list[Violation]) -> object:
-    meant = _BOOLEANS.get(value.lower(), value) if isinstance(value, str) else value
+    meant = BOOLEANS.get(value.lower(), value) if isinstance(value, str) else value
     return meant if isinstance(meant, bool) else _wrong(found, Fault.TYPE, loc, value, bool)
 
 
+def _integer(value: Any, loc: Loc, found: list[Violation]) -> object:
+    number = _whole(value)
+    return number if type(number) is int else _wrong(found, Fault.TYPE, loc, value, int)
+
+
+def _whole(value: Any) -> Any:
+    """4.0 and 8e9 are whole numbers, for JSON Schema and for kubectl."""
+    return int(value) if type(value) is float and value.is_integer() and abs(value) < _EXACT else value
+
+
 def _quantity(value: Any, loc: Loc, found: list[Violation]) -> object:
+    value = _whole(value)
     if isinstance(value, bool) or not isinstance(value, str | int):
         return _wrong(found, Fault.QUANTITY, loc, value, "expected a quantity such as 8Gi, 512Mi or 10G")
     try:
@@ -167,7 +181,7 @@ def _anything(value: Any, _loc: Loc, _found: list[Violation]) -> object:
     return value
 
 
-_PLAIN: Mapping[Any, Check] = {Any: _anything, bool: _boolean, Fraction: _quantity, Hidden: _hidden}
+_PLAIN: Mapping[Any, Check] = {Any: _anything, bool: _boolean, int: _integer, Fraction: _quantity, Hidden: _hidden}
 
 
 def _optional(inner: Check) -> Check:
@@ -212,7 +226,11 @@ def _bounded(inner: Check, bounds: msgspec.Meta, *, many: bool) -> Check:
             return _wrong(found, Fault.TOO_MANY, loc, value, bounds.max_length)
         before = len(found)
         taken: Any = inner(value, loc, found)
-        if len(found) == before and (violation := _out_of_bounds(value, loc, bounds)):
+        if bounds.pattern is not None and isinstance(value, bool | int | float) and len(found) > before:
+            # Quotes alone would not make `timeout: 30` a duration.
+            if _compiled(bounds.pattern).search(str(value)) is None:
+                found[-1] = Violation(Fault.PATTERN, loc, value, bounds.pattern)
+        elif len(found) == before and (violation := _out_of_bounds(value, loc, bounds)):
             found.append(violation)
         return taken
 

@@ -34,7 +34,7 @@ def check(document: Document[VMClass]) -> Iterator[Problem]:
         *_security(document, spec),
         *_tpm(spec),
         *_performance(spec),
-        *_sizes(spec),
+        *_sizes(document, spec),
         *_limits(spec),
         *_extra_config(spec),
     ):
@@ -90,7 +90,11 @@ def _performance(spec: VMClassSpec) -> Found:
     if profile.cpu_hot_add_enabled:
         yield rulebook.NESTED_HOT_ADD, _HOT_ADD, "CPU hot-add and nested virtualization are both on"
     if spec.cpu < 8:
-        yield rulebook.NESTED_CPU, ("spec", "cpu"), f"{spec.cpu} CPUs for a VM that runs VMs"
+        yield (
+            rulebook.NESTED_CPU,
+            ("spec", "cpu"),
+            f"{spec.cpu} CPU{'' if spec.cpu == 1 else 's'} for a VM that runs VMs",
+        )
     if spec.memory < 16 * quantity.GIB:
         what = f"{quantity.show(spec.memory)} of memory for a VM that runs VMs"
         yield rulebook.NESTED_MEMORY, ("spec", "memory"), what
@@ -98,7 +102,7 @@ def _performance(spec: VMClassSpec) -> Found:
         yield rulebook.NESTED_LIMITS, NESTED, "it runs VMs, and nothing limits its CPU time"
 
 
-def _sizes(spec: VMClassSpec) -> Found:
+def _sizes(document: Document[VMClass], spec: VMClassSpec) -> Found:
     for loc, size, smallest, unit, unit_name in (
         (("spec", "memory"), spec.memory, SMALLEST_MEMORY, quantity.MIB, "MiB"),
         (("spec", "diskDefaults", "size"), spec.disk_defaults.size, SMALLEST_DISK, quantity.GIB, "GiB"),
@@ -107,7 +111,8 @@ def _sizes(spec: VMClassSpec) -> Found:
         if size <= 0:
             yield rulebook.NOT_POSITIVE, loc, f"{what}not a size"
         elif size < smallest:
-            yield rulebook.UNIT_FORGOTTEN, loc, f"{what}{size} bytes"
+            given = shown(str(document.places.value_at(loc)))
+            yield rulebook.UNIT_FORGOTTEN, loc, f"{given} means {float(size):.15g} bytes"
         elif size % unit:
             rounded = f"{quantity.ceil(size, unit)} {unit_name}"
             yield rulebook.ROUNDED, loc, f"{what}not a whole number of {unit_name} and becomes {rounded}"

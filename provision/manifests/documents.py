@@ -10,9 +10,9 @@ import msgspec
 
 from provision.guarded import Guarded
 from provision.manifests import sources, syntax
-from provision.manifests.checking import checked
+from provision.manifests.checking import BOOLEANS, checked
 from provision.manifests.leaves import Leaf, set_leaves
-from provision.manifests.schemas import KINDS, PASSED_OVER, Resource
+from provision.manifests.schemas import KINDS, PASSED_OVER, VIRTRIGAUD, Resource
 from provision.manifests.sources import Source
 from provision.manifests.text import listed, near, shown
 from provision.manifests.tree import Loc, Tree, dotted
@@ -114,14 +114,24 @@ def _documents(source: Source) -> Iterator[Document[Resource] | Problem]:
     empty, faults = True, 0
     for parsed in syntax.parse(source):
         empty = False
-        for item in [parsed] if isinstance(parsed, Problem) else _document(source, parsed):
+        for item in [parsed] if isinstance(parsed, Problem) else _objects(source, parsed):
             yield item
             faults += isinstance(item, Problem)
-        if faults > PROBLEM_LIMIT:
-            yield sources.problem(source.name, f"has more than {PROBLEM_LIMIT} problems; the rest was not read")
-            return
+            if faults > PROBLEM_LIMIT:
+                yield sources.problem(source.name, f"has more than {PROBLEM_LIMIT} problems; the rest was not read")
+                return
     if empty:
         yield sources.problem(source.name, "holds no document")
+
+
+def _objects(source: Source, places: Tree) -> Iterator[Document[Resource] | Problem]:
+    """A document, or those of a List, as `kubectl get -o yaml` prints several objects."""
+    value = places.value
+    if isinstance(value, dict) and value.get("kind") == "List" and isinstance(value.get("items"), list):
+        for entry in places.entries("items"):
+            yield from _document(source, entry)
+    else:
+        yield from _document(source, places)
 
 
 def _document(source: Source, places: Tree) -> Iterator[Document[Resource] | Problem]:
@@ -131,12 +141,16 @@ def _document(source: Source, places: Tree) -> Iterator[Document[Resource] | Pro
         yield Problem(places.start, Severity.ERROR, "", message, "document")
         return
     kind = value.get("kind")
+    given = value.get("apiVersion")
+    if _is_foreign(kind, given):
+        yield _passed_over(places, f"{shown(str(kind))} of {shown(str(given))}")
+        return
     if not isinstance(kind, str) or kind not in KINDS:
         yield _plan(places) if str(value.get("schema")).startswith(PLAN) else _unknown_kind(places, kind)
         return
     version, schema = KINDS[kind]
-    if value.get("apiVersion") != version:
-        yield _wrong_version(places, kind, value.get("apiVersion"), version)
+    if given != version:
+        yield _wrong_version(places, kind, given, version)
         return
     model, violations = checked(schema, value)
     if violations:
@@ -149,7 +163,7 @@ def _document(source: Source, places: Tree) -> Iterator[Document[Resource] | Pro
     if isinstance(name, str) and isinstance(namespace, str):
         yield Document(kind, namespace, name, model, source.directory, places)
     if model is not None:
-        yield from _kubectl_booleans(kind, model, places)
+        yield from _kubectl_words(kind, model, places)
 
 
 def _plan(places: Tree) -> Problem:
@@ -164,10 +178,24 @@ def _unknown_kind(places: Tree, kind: object) -> Problem:
     origin = places.at(("kind",))
     text = shown(str(kind))
     if text in PASSED_OVER:
-        message = f"{text} is passed over: nestproof reads {known}"
-        return Problem(origin, Severity.WARNING, "kind", message, "kind-passed-over")
+        return _passed_over(places, text)
     message = f"unknown kind {text}{near(text, KINDS)}; the known kinds are {known}"
     return Problem(origin, Severity.ERROR, "kind", message, "unknown-kind")
+
+
+def _is_foreign(kind: object, version: object) -> bool:
+    """Of another API group, such as a Deployment or a VirtualMachine of KubeVirt, or a kind of Kubernetes' own."""
+    if not isinstance(kind, str) or not isinstance(version, str):
+        return False
+    group, slash, _ = version.partition("/")
+    if slash:
+        return not near(group, [VIRTRIGAUD.partition("/")[0]])
+    return version == "v1" and kind not in KINDS and not near(kind, KINDS)
+
+
+def _passed_over(places: Tree, what: str) -> Problem:
+    message = f"{what} is passed over: nestproof reads {listed(KINDS, 'and')}"
+    return Problem(places.at(("kind",)), Severity.WARNING, "kind", message, "kind-passed-over")
 
 
 def _wrong_version(places: Tree, kind: str, given: object, version: str) -> Problem:
@@ -178,18 +206,27 @@ def _wrong_version(places: Tree, kind: str, given: object, version: str) -> Prob
     return Problem(places.at(("apiVersion",)), Severity.ERROR, "apiVersion", message, "unknown-kind")
 
 
-def _kubectl_booleans(kind: str, model: Resource, places: Tree) -> Iterator[Problem]:
-    """Unquoted On, Off, yes and no: YAML 1.2 keeps the string, kubectl's YAML 1.1 makes it a boolean."""
+def _kubectl_words(kind: str, model: Resource, places: Tree) -> Iterator[Problem]:
+    """What kubectl, which reads YAML 1.1, makes something else of: unquoted words for booleans, and 010."""
     for leaf in set_leaves(model, places.value):
-        word = places.plain_words.get(leaf.loc)
+        word, path = places.plain_words.get(leaf.loc), f"{kind} {dotted(leaf.loc)}"
+        given = places.value_at(leaf.loc)
         if word is None:
+            if isinstance(given, str) and given != leaf.value in ("true", "false") and given.lower() in BOOLEANS:
+                message = f'kubectl reads "{given}" in quotes as a string and refuses it; write {leaf.value}'
+                yield Problem(places.at(leaf.loc), Severity.ERROR, path, message, "field-value")
             continue
-        boolean = "true" if word.lower() in ("on", "yes") else "false"
+        if not isinstance(given, str):
+            octal = int(word.replace("_", ""), 8)
+            message = f"kubectl reads {word} as the octal number {octal}, newer YAML readers as {given}; write {given}"
+            yield Problem(places.at(leaf.loc), Severity.WARNING, path, message, "kubectl-octal")
+            continue
+        boolean = str(BOOLEANS[word.lower()]).lower()
         if leaf.value == boolean:
             message = f"{word} is a boolean for kubectl and a string for newer YAML readers; write {boolean}"
         else:
             message = f'kubectl reads the unquoted {word} as {boolean} and refuses it; write "{word}" in quotes'
-        yield Problem(places.at(leaf.loc), Severity.WARNING, f"{kind} {dotted(leaf.loc)}", message, "kubectl-boolean")
+        yield Problem(places.at(leaf.loc), Severity.WARNING, path, message, "kubectl-boolean")
 
 
 def _duplicates(documents: Iterable[Document[Resource]]) -> Iterator[Problem]:

@@ -11,10 +11,10 @@ from provision.manifests import checksum, rulebook
 from provision.manifests.documents import Document
 from provision.manifests.leaves import hide_password
 from provision.manifests.schemas import VMImage
-from provision.manifests.schemas.vmimage import ProxmoxSource
+from provision.manifests.schemas.vmimage import ImageSource, ProxmoxSource
 from provision.manifests.text import listed, shown
 from provision.manifests.tree import Loc
-from provision.model import Checksum, ImageSpec, LibraryItem, Problem
+from provision.model import DISK_FORMATS, Checksum, ImageSpec, LibraryItem, Problem
 
 NEEDED = {
     "libvirt": "libvirt.path, libvirt.url, http.url or registry.image",
@@ -22,6 +22,12 @@ NEEDED = {
     "proxmox": "proxmox.templateID, proxmox.templateName, http.url or registry.image",
 }
 """What a provider can start from."""
+
+_TWO_WAYS = {
+    "vsphere": ("templateName", "contentLibrary", "ovaURL"),
+    "proxmox": ("templateID", "templateName"),
+}
+"""Fields of a part of spec.source that each name the image, the one that counts first."""
 
 _ROLLING = re.compile(r"/(release|current|latest|daily)/|[-_./]latest\b|/latest[-_.]")
 
@@ -64,9 +70,41 @@ def check(document: Document[VMImage]) -> Iterator[Problem]:
         what = f"the image is for {architecture}"
         yield rulebook.IMAGE_ARCHITECTURE.broken(document.at(*loc), document.path(*loc), what)
     source = document.model.spec.source
+    if is_empty(source):
+        loc = ("spec", "source")
+        yield rulebook.IMAGE_EMPTY.broken(document.places.place(loc), document.path(*loc), "spec.source names no image")
+    for part, keys in _TWO_WAYS.items():
+        given = [key for key in keys if document.has("spec", "source", part, key)]
+        for key in given[1:]:
+            loc = ("spec", "source", part, key)
+            what = f"{given[0]} and {key} are both set, and {given[0]} counts"
+            yield rulebook.IMAGE_TWO_WAYS.broken(document.places.place(loc), document.path(*loc), what)
     if source.libvirt and source.libvirt.path is not None and source.libvirt.url is not None:
         loc = ("spec", "source", "libvirt", "url")
         yield rulebook.IMAGE_AMBIGUOUS.broken(document.at(*loc), document.path(*loc), "path and url are both set")
+
+
+def is_empty(source: ImageSource) -> bool:
+    """There is no image in any part of it."""
+    libvirt, vsphere, proxmox = source.libvirt, source.vsphere, source.proxmox
+    return not (
+        source.http
+        or source.registry
+        or source.data_volume
+        or (libvirt and (libvirt.path or libvirt.url))
+        or (vsphere and (vsphere.template_name or vsphere.content_library or vsphere.ova_url))
+        or (proxmox and (proxmox.template_id or proxmox.template_name))
+    )
+
+
+def check_format(document: Document[VMImage], image: ImageSpec) -> Problem | None:
+    """A disk that a provider is to make from the image, and cannot."""
+    if image.format in ("", *DISK_FORMATS):
+        return None
+    part = "proxmox" if image.url and document.has("spec", "source", "proxmox", "format") else None
+    part = part or ("registry" if image.registry else "libvirt")
+    loc = ("spec", "source", part, "format")
+    return rulebook.IMAGE_FORMAT.broken(document.at(*loc), document.path(*loc), f"the format is {image.format}")
 
 
 def _check_checksum(document: Document[VMImage], download: Download) -> Iterator[Problem]:

@@ -10,10 +10,12 @@ import msgspec
 
 from provision.manifests import quantity
 from provision.manifests.hidden import Hidden
-from provision.manifests.schemas import KINDS, Resource
+from provision.manifests.schemas import KINDS, PASSED_OVER, Resource
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCE = "#/$defs/{name}"
+LIST = "List"
+"""What `kubectl get -o yaml` prints of several objects."""
 
 
 def of_kind(kind: str) -> dict[str, Any]:
@@ -29,10 +31,16 @@ def every_kind() -> dict[str, Any]:
         "title": "A manifest of nestproof",
         "type": "object",
         "required": ["kind"],
-        "properties": {"kind": {"enum": list(KINDS)}},
+        "properties": {"kind": {"enum": [*KINDS, LIST, *sorted(PASSED_OVER)]}},
         "allOf": [
-            {"if": {"properties": {"kind": {"const": kind}}}, "then": {"$ref": _REFERENCE.format(name=kind)}}
-            for kind in KINDS
+            *(
+                {"if": {"properties": {"kind": {"const": kind}}}, "then": {"$ref": _REFERENCE.format(name=kind)}}
+                for kind in KINDS
+            ),
+            {
+                "if": {"properties": {"kind": {"const": LIST}}},
+                "then": {"properties": {"items": {"type": "array", "items": {"$ref": "#"}}}},
+            },
         ],
         "$defs": _definitions([schema for _, schema in KINDS.values()]),
     }
@@ -45,7 +53,17 @@ def _definitions(schemas: list[type[Resource]]) -> dict[str, Any]:
         kind = schema.__name__
         definitions[kind]["properties"]["kind"] = {"const": kind}
         definitions[kind]["properties"]["apiVersion"] = {"const": KINDS[kind][0]}
-    return definitions
+    return {name: _with_empty(definition) for name, definition in definitions.items()}
+
+
+def _with_empty(definition: dict[str, Any]) -> dict[str, Any]:
+    """A field that may be left out may also be empty (`performanceProfile:`), as for the API server."""
+    required = definition.get("required", ())
+    properties = {
+        name: field if name in required or not field else {"anyOf": [field, {"type": "null"}]}
+        for name, field in definition.get("properties", {}).items()
+    }
+    return {**definition, "properties": properties}
 
 
 def _own_types(a_type: type) -> dict[str, Any]:

@@ -97,4 +97,4 @@ def _show(value: object, hidden: bool) -> str:
 
 def hide_password(text: str) -> str:
     """`https://user:secret@host/` -> `https://user:***@host/`."""
-    return re.sub(r"(://[^/@:\s]*):[^/@\s]*@", r"\1:***@", text)
+    return re.sub(r"(://[^/@:\s]*):[^/\s]*@", r"\1:***@", text)

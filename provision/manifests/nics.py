@@ -4,6 +4,7 @@ import msgspec
 
 from provision.manifests import networks, rulebook
 from provision.manifests.join import Join
+from provision.manifests.network_rules import is_outside
 from provision.manifests.schemas import Provider, VMNetworkAttachment
 from provision.manifests.schemas.virtualmachine import Network
 from provision.manifests.tree import Loc
@@ -81,5 +82,10 @@ def _nic(join: Join, provider: ProviderSpec, index: int, network: Network) -> Ne
     if network.ip_address is not None and network.prefix is None:
         join.broken(rulebook.STATIC_PREFIX, (*loc, "ipAddress"), f"{network.ip_address} has no prefix")
     address = networks.address(network, attachment)
+    if address is not None and network.ip_address is not None and is_outside(address):
+        what = f"{network.gateway} is not in the network of {address.address}"
+        join.broken(rulebook.GATEWAY_OUTSIDE, (*loc, "gateway"), what)
+    if network.mac_address is not None and int(network.mac_address[1], 16) & 1:
+        join.broken(rulebook.MAC_GROUP, (*loc, "macAddress"), f"{network.mac_address} is of a group of machines")
     mac = network.mac_address.lower().replace("-", ":") if network.mac_address else None
     return msgspec.structs.replace(nic, mac=mac, address=address)

@@ -1,9 +1,11 @@
 """YAML nodes to a tree of plain values. Nothing in a file can construct an object, and aliases expand only so far."""
 
+import re
 from collections.abc import Mapping
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from provision.manifests.checking import BOOLEANS
 from provision.manifests.text import shown
 from provision.manifests.tree import Loc, Tree, Value
 from provision.model import Origin
@@ -17,6 +19,8 @@ LONGEST_NUMBER = 40
 """Digits. Python refuses to print what is much longer."""
 
 _TAG = "tag:yaml.org,2002:"
+_OCTAL = re.compile(r"[-+]?0[0-7_]*[1-7][0-7_]*")
+"""What YAML 1.1 reads as octal, and YAML 1.2 does not."""
 
 
 class Refused(Exception):
@@ -106,7 +110,7 @@ class _Builder:
         if not _is_text(text):
             raise Refused(node, "holds a NUL or half a character; no hypervisor takes that")
         if tag == "str":
-            if node.style is None and text.lower() in ("on", "off", "yes", "no"):
+            if node.style is None and text.lower() in BOOLEANS:
                 self.tree.plain_words[loc] = text
             if node.style == "|":
                 self.tree.block_scalars.add(loc)
@@ -115,6 +119,8 @@ class _Builder:
             return text
         try:
             if tag == "int":
+                if _OCTAL.fullmatch(text):
+                    self.tree.plain_words[loc] = text
                 return _integer(text)
             if tag == "float":
                 return float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan").replace(".Inf", "inf"))

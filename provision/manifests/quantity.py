@@ -16,7 +16,7 @@ PATTERN = (
 )
 """What the API server accepts as a string."""
 
-_NUMBER = re.compile(r"([+-]?(?:[0-9]{1,32}(?:\.[0-9]{0,32})?|\.[0-9]{1,32}))([a-zA-Z]{0,2}|[eE][+-]?[0-9]{1,2})")
+_NUMBER = re.compile(r"([+-]?(?:[0-9]{1,32}(?:\.[0-9]{0,32})?|\.[0-9]{1,32}))([a-zA-Z]{0,3}|[eE][+-]?[0-9]{1,2})")
 
 _SUFFIXES: dict[str, Fraction] = {
     "": Fraction(1),
@@ -35,7 +35,9 @@ def parse(text: str | int) -> Fraction:
         return Fraction(text)
     match = _NUMBER.fullmatch(text)
     if match is None:
-        raise ValueError("expected a quantity such as 8Gi, 512Mi or 10G")
+        close = text.replace(" ", "")
+        fix = f"; write {close}" if close != text and _NUMBER.fullmatch(close) else ""
+        raise ValueError(f"expected a quantity such as 8Gi, 512Mi or 10G{fix}")
     number, suffix = match.groups()
     if suffix in _SUFFIXES:
         return Fraction(number) * _SUFFIXES[suffix]
@@ -47,13 +49,12 @@ def parse(text: str | int) -> Fraction:
 
 
 def show(quantity: Fraction) -> str:
-    """The shortest exact form: 1610612736 -> `1536Mi`."""
+    """The shortest exact form: 1610612736 -> `1536Mi`, 50000000000 -> `50G`."""
     if quantity.denominator != 1:
         return str(float(quantity))
-    for suffix in ("Ei", "Pi", "Ti", "Gi", "Mi", "Ki"):
-        if quantity and quantity % _SUFFIXES[suffix] == 0:
-            return f"{quantity / _SUFFIXES[suffix]}{suffix}"
-    return str(quantity)
+    units = ("Ei", "Pi", "Ti", "Gi", "Mi", "Ki", "", *("EPTGMk" if quantity else ""))
+    exact = (f"{quantity / _SUFFIXES[unit]}{unit}" for unit in units if quantity and quantity % _SUFFIXES[unit] == 0)
+    return min(exact, key=len, default="0")
 
 
 def ceil(quantity: Fraction, unit: int) -> int:

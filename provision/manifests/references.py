@@ -27,9 +27,8 @@ def follow(
     if elsewhere:
         other = elsewhere[0]
         what = f"{kind} {shown(ref.name)} is in namespace {other.namespace} ({other.origin}), not in {namespace}"
-        problem = rulebook.OTHER_NAMESPACE.broken(origin, path, what)
-        if isinstance(ref, Ref):
-            return problem
+        if isinstance(ref, Ref) and ref.namespace is None:
+            return rulebook.OTHER_NAMESPACE.broken(origin, path, what)
         return rulebook.NOT_FOUND.broken(origin, path, what)
     known = [d.name for d in documents.of(schema)]
     guess = near(ref.name, known)

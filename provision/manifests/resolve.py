@@ -3,10 +3,10 @@
 import os
 from collections.abc import Iterator, Mapping
 
-from provision.manifests import annotations, class_rules, image_rules, provider_rules
+from provision.manifests import annotations, class_rules, image_rules, network_rules, provider_rules
 from provision.manifests.documents import Documents
 from provision.manifests.join import Join
-from provision.manifests.schemas import Provider, VirtualMachine, VMClass, VMImage
+from provision.manifests.schemas import Provider, VirtualMachine, VMClass, VMImage, VMNetworkAttachment
 from provision.manifests.wanted import wanted_vm
 from provision.model import Problem, VmSpec
 
@@ -31,6 +31,7 @@ def resolve(
             problems.extend(join.problems)
             if vm is not None:
                 vms.append(vm)
+    problems.extend(network_rules.check_neighbours(vms))
     # Two VMs may break the same rule of a document that they share.
     return vms, sorted(dict.fromkeys(problems), key=lambda p: (p.origin, p.severity, p.path, p.message))
 
@@ -47,4 +48,6 @@ def _check_documents(documents: Documents) -> Iterator[Problem]:
         yield from image_rules.check(image)
     for provider in documents.of(Provider):
         yield from provider_rules.check(provider)
+    for network in documents.of(VMNetworkAttachment):
+        yield from network_rules.check(network)
     yield from annotations.check(documents)

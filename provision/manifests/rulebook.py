@@ -108,7 +108,12 @@ LIMIT_BELOW = Rule(
 RESERVATION_ABOVE = Rule(
     "reservation-above-memory", _ERROR, "a VM cannot reserve memory that it does not have", "lower memoryReservation"
 )
-UNIT_FORGOTTEN = Rule("unit-forgotten", _ERROR, "a number without a unit counts bytes", "add the unit")
+UNIT_FORGOTTEN = Rule(
+    "unit-forgotten",
+    _ERROR,
+    "a number without a unit counts bytes, and m is a thousandth",
+    "add the unit that is meant, such as Mi or Gi",
+)
 NOT_POSITIVE = Rule("size-not-positive", _ERROR, "no machine is that small", "give the size wanted")
 ROUNDED = Rule("size-rounded", _NOTE, "hypervisors take whole units", "write the rounded size to silence this")
 IMAGE_SOURCE = Rule(
@@ -123,8 +128,23 @@ IMAGE_ARCHITECTURE = Rule(
     "nestproof makes x86_64 VMs, and such an image does not boot in one",
     "take an amd64 image",
 )
+IMAGE_EMPTY = Rule(
+    "image-empty",
+    _ERROR,
+    "no provider has anything to start from",
+    "set one, such as libvirt.url or vsphere.templateName",
+)
+IMAGE_FORMAT = Rule(
+    "image-format",
+    _ERROR,
+    "disks are made from qcow2 and raw, and images are not converted",
+    "take the image in one of these, or convert it before: qemu-img convert -O qcow2",
+)
+IMAGE_TWO_WAYS = Rule(
+    "image-two-ways", _WARNING, "only one of them can be the image, and the other is not looked at", "remove that one"
+)
 IMAGE_AMBIGUOUS = Rule("image-ambiguous", _ERROR, "only one of them can be the image", "remove path or url")
-CHECKSUM = Rule("checksum", _ERROR, "no image can match it", "take the digest from the publisher's list again")
+CHECKSUM = Rule("checksum", _ERROR, "no image can match it", "take the digest of the file from its publisher's list")
 CHECKSUM_SHAPE = Rule(
     "checksum-shape",
     _WARNING,
@@ -171,6 +191,9 @@ NOT_FOUND = Rule("reference", _ERROR, "no document given has this name there", "
 OTHER_NAMESPACE = Rule(
     "reference-namespace", _ERROR, "a reference without namespace looks in the VM's own", "add the namespace"
 )
+SECRET_KEY = Rule(
+    "secret-key", _ERROR, "a value is looked for by its key", "rename the key, or name the Secret that has it"
+)
 NO_IMAGE = Rule("no-image", _ERROR, "the VM has no disk to start from", "add imageRef")
 IMPORTED_DISK = Rule(
     "imported-disk", _ERROR, "nestproof starts VMs from images only", "use imageRef with a VMImage of that disk"
@@ -180,6 +203,36 @@ NO_NETWORKS = Rule(
     _NOTE,
     "libvirt gives the VM user-mode networking: it reaches out, nothing reaches it",
     "add networks if others must reach it; the report needs none",
+)
+STATIC_CONFIG = Rule(
+    "static-config",
+    _WARNING,
+    "a NIC has an address of its own only where both say so, and else takes one by DHCP",
+    "set type: Static and staticConfig, or neither",
+)
+GATEWAY_OUTSIDE = Rule(
+    "gateway-outside",
+    _WARNING,
+    "the guest has no way to it, and reaches nothing beyond its own network",
+    "correct the gateway, the address or its prefix",
+)
+ADDRESS_TWICE = Rule(
+    "address-twice",
+    _WARNING,
+    "two machines with one address on one network cut each other off",
+    "give each its own, or leave it out: a MAC is then the hypervisor's choice, an IP address that of DHCP",
+)
+MAC_GROUP = Rule(
+    "mac-of-a-group",
+    _ERROR,
+    "an odd first byte is that of a multicast address, and no hypervisor gives a NIC such a one",
+    "use an even first byte, or leave macAddress out",
+)
+DISK_TWICE = Rule(
+    "disk-name-twice",
+    _ERROR,
+    "a disk is told from the others of its VM by its name",
+    "give each disk a name of its own",
 )
 NETWORK_BRIDGE = Rule(
     "network-without-name",

@@ -75,7 +75,7 @@ def entries(
 def missing(source: Document[Any], loc: Loc, found: Entries, keys: tuple[str, ...]) -> Problem:
     """None of the keys is in the Secret."""
     what = f"{found.source} has none of the keys {listed(keys)}"
-    return rulebook.NOT_FOUND.broken(source.at(*loc), source.path(*loc), what)
+    return rulebook.SECRET_KEY.broken(source.at(*loc), source.path(*loc), what)
 
 
 def _of_document(document: Document[Secret], secret: Secret) -> dict[str, Text | Problem]:

@@ -87,9 +87,9 @@ def _decode(name: str, directory: Path, content: bytes) -> Source | Problem:
     try:
         return Source(shown(name, 4096), directory, content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        before = content[: error.start]
-        line = before.count(b"\n") + 1
-        column = len(before) - (before.rfind(b"\n") + 1) + 1
+        before = content[: error.start].decode("utf-8-sig")
+        line = before.count("\n") + 1
+        column = len(before) - (before.rfind("\n") + 1) + 1
         return problem(name, "is not UTF-8 text here; save the file as UTF-8", line, column)
 
 

@@ -26,7 +26,7 @@ RULES: dict[str, Rule] = {
         Rule(
             "kind-passed-over",
             _WARNING,
-            "VirtRigaud knows this kind, nestproof has no use for it",
+            "it is of another program, or VirtRigaud knows it and nestproof has no use for it",
             "nothing, or keep it in another file",
         ),
         Rule("duplicate-object", _ERROR, "the later document would replace the earlier", "rename or remove one"),
@@ -37,8 +37,14 @@ RULES: dict[str, Rule] = {
         Rule(
             "kubectl-boolean",
             _WARNING,
-            "kubectl reads YAML 1.1, where unquoted on, off, yes and no are booleans; newer readers see words",
+            "kubectl reads YAML 1.1, where unquoted on, off, yes, no, y and n are booleans; newer readers see words",
             "put the word in quotes, or write true or false",
+        ),
+        Rule(
+            "kubectl-octal",
+            _WARNING,
+            "kubectl reads YAML 1.1, where a number that begins with 0 is octal; for newer readers it is decimal",
+            "write the number that is meant, without the 0 in front",
         ),
     )
 }

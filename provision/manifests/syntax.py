@@ -41,7 +41,8 @@ def _build(file: str, lines: list[str], node: Node) -> Tree | Problem:
     try:
         return build(file, lines, node)
     except Refused as refused:
-        return _problem(origin(file, refused.node), str(refused), "yaml-value")
+        place = origin(file, refused.node)
+        return _problem(place, f"{refused}{_of_a_template(lines[place.line - 1])}", "yaml-value")
 
 
 def _position(source: Source, index: int) -> Origin:
@@ -59,8 +60,12 @@ def _syntax_problem(source: Source, error: MarkedYAMLError) -> Problem:
         place = Origin(source.name, mark.line + 1, indent.index("\t") + 1)
         return _problem(place, "a tab indents this line; YAML takes only spaces")
     context = f" {shown(str(error.context))}" if error.context else ""
-    message = f"is not YAML: {shown(str(error.problem))}{context}"
+    message = f"is not YAML: {shown(str(error.problem))}{context}{_of_a_template(line)}"
     return _problem(Origin(source.name, mark.line + 1, mark.column + 1), message)
+
+
+def _of_a_template(line: str) -> str:
+    return "; {{ belongs to a template: give what it renders, as of `helm template`" if "{{" in line else ""
 
 
 def _code(character: object) -> str:

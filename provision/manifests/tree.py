@@ -43,6 +43,28 @@ class Tree(msgspec.Struct):
             loc = loc[:-1]
         return self.values.get(loc) or self.keys.get(loc) or self.start
 
+    def value_at(self, loc: Loc) -> Value:
+        """The value at `loc`, which is there."""
+        value = self.value
+        for part in loc:
+            value = value[part]
+        return value
+
+    def entries(self, key: str) -> list["Tree"]:
+        """The entries of a list below a key as documents of their own, with their places in the file."""
+        found = [
+            Tree(self.file, self.lines, value, self.values[(key, number)])
+            for number, value in enumerate(self.value[key])
+        ]
+        for name in ("keys", "values", "plain_words"):
+            for loc, place in getattr(self, name).items():
+                if loc[:1] == (key,) and len(loc) > 1:
+                    getattr(found[loc[1]], name)[loc[2:]] = place
+        for loc in self.block_scalars:
+            if loc[:1] == (key,) and len(loc) > 1:
+                found[int(loc[1])].block_scalars.add(loc[2:])
+        return found
+
     def key_at(self, loc: Loc) -> Origin:
         """Where the key at `loc` stands, or the nearest key around it."""
         while loc and loc not in self.keys:

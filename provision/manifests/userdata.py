@@ -51,7 +51,9 @@ def _cloud_config(text: str) -> Iterator[tuple[Rule, int, str]]:
         # Repeated keys and foreign tags are refused in manifests only: cloud-init decides on its own.
         if isinstance(document, Problem):
             if document.rule == "yaml":
-                yield rulebook.USERDATA_YAML, document.origin.line, f"the cloud-config {document.message}"
+                # What is left open ends where the text ends, a line below its last.
+                line = min(document.origin.line, len(text.splitlines()))
+                yield rulebook.USERDATA_YAML, line, f"the cloud-config {document.message}"
                 return
         elif not isinstance(document.value, dict):
             yield rulebook.USERDATA_YAML, document.start.line, "the cloud-config is not a mapping"

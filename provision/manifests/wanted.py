@@ -41,6 +41,10 @@ def wanted_vm(join: Join) -> VmSpec | None:
         join.problems.extend(cloudinit.check_ignition(ignition))
         if user_data is not None:
             join.broken(rulebook.IGNITION_TWICE, ("spec", "userData"), "ignition and cloudInit are both set")
+    disks = [disk.name for disk in join.spec.disks]
+    for number, name in enumerate(disks):
+        if name in disks[:number]:
+            join.broken(rulebook.DISK_TWICE, ("spec", "disks", number, "name"), f"there are two disks {name}")
     if a_class is None or a_class.model is None or provider is None or image is None:
         return None
     shape = a_class.model.spec
@@ -105,8 +109,8 @@ def _image(join: Join, provider: ProviderSpec | None) -> ImageSpec | None:
             join.broken(rulebook.NO_IMAGE, ("spec",), "imageRef is not set")
         return None
     found = join.follow(("spec", "imageRef"), join.spec.image_ref, VMImage)
-    if found is None or found.model is None or provider is None:
-        return None
+    if found is None or found.model is None or provider is None or image_rules.is_empty(found.model.spec.source):
+        return None  # also said with the image itself
     if provider.type not in image_rules.NEEDED:
         return None  # said with the Provider itself
     try:
@@ -116,6 +120,8 @@ def _image(join: Join, provider: ProviderSpec | None) -> ImageSpec | None:
         return None
     if image is None:
         return None
+    if fault := image_rules.check_format(found, image):
+        join.problems.append(fault)
     http, registry = found.model.spec.source.http, found.model.spec.source.registry
     by_http = http is not None and image.url == http.url
     image = msgspec.structs.replace(image, prepare=preparing.preparation(found, by_http=by_http))

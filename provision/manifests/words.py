@@ -33,7 +33,7 @@ def problems(kind: str, schema: type[Resource], tree: Tree, violations: Sequence
         yield Problem(origin, Severity.ERROR, f"{kind} {shown(dotted(loc), 200)}", message, rule)
     if len(violations) > LIMIT:
         more = f"and {len(violations) - LIMIT} more problems like these"
-        yield Problem(tree.start, Severity.ERROR, kind, more, "more")
+        yield Problem(tree.key_at(violations[LIMIT].loc), Severity.ERROR, kind, more, "more")
 
 
 def _message(violation: Violation, schema: type[Resource], tree: Tree, *, secret: bool) -> str:
@@ -48,9 +48,10 @@ def _message(violation: Violation, schema: type[Resource], tree: Tree, *, secret
         case Fault.UNKNOWN:
             return _unknown_field(loc, schema)
         case Fault.TYPE:
-            return f"expected {_TYPES[limit]}{given}{_quoting_advice(limit, value, secret)}"
+            advice = _quoting_advice(limit, value, secret) or _naming_advice(loc, value, schema)
+            return f"expected {_TYPES[limit]}{given}{advice}"
         case Fault.LITERAL:
-            guess = near(value, limit) if isinstance(value, str) else _quoting_advice(str, value, secret)
+            guess = near(value, limit) if isinstance(value, str) else _word_advice(limit, value)
             return f"expected {listed(limit)}{given}{guess}"
         case Fault.TOO_SMALL:
             return f"must be at least {limit}{given}"
@@ -65,7 +66,7 @@ def _message(violation: Violation, schema: type[Resource], tree: Tree, *, secret
         case Fault.TOO_MANY:
             return f"must have at most {limit} entries, has {len(value) if isinstance(value, list | dict) else 0}"
         case Fault.TOO_FEW:
-            return f"must have at least {limit} entries"
+            return f"must have at least {limit} {'entry' if limit == 1 else 'entries'}"
         case Fault.QUANTITY:
             return f"{limit}{given}"
 
@@ -83,7 +84,7 @@ def _unknown_field(loc: Loc, schema: type[Resource]) -> str:
 
 
 def _siblings(loc: Loc, schema: type[Schema]) -> set[str]:
-    """The fields that are known where `loc` is not."""
+    """The fields that are known beside the last part of `loc`."""
     parent = "".join(".[]" if isinstance(p, int) else f".{p}" for p in loc[:-1]).lstrip(".")
     known: set[str] = {"apiVersion", "kind", "status"} if not parent else set()
     for leaf in schema_leaves(schema):
@@ -98,6 +99,8 @@ def _siblings(loc: Loc, schema: type[Schema]) -> set[str]:
 def _given(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if value is None:
+        return "an empty value"
     if isinstance(value, str):
         return f'"{shown(hide_password(value))}"' if value else "an empty string"
     if isinstance(value, dict):
@@ -108,10 +111,28 @@ def _given(value: object) -> str:
 
 
 def _quoting_advice(wanted: object, value: object, secret: bool) -> str:
-    if secret:
-        return ""
     if wanted is str and isinstance(value, bool | int | float):
         return ": put it in quotes"
-    if wanted in (int, bool) and isinstance(value, str) and (value.isdigit() or value in ("true", "false")):
+    if (
+        not secret
+        and wanted in (int, bool)
+        and isinstance(value, str)
+        and (value.isdigit() or value in ("true", "false"))
+    ):
         return ": remove the quotes"
     return ""
+
+
+def _word_advice(words: Sequence[str], value: object) -> str:
+    """For a value that YAML 1.1 or a person made a boolean or a number of."""
+    if isinstance(value, bool):
+        meant = "On" if value else "Off"
+        return f' (did you mean "{meant}", in quotes?)' if meant in words else ""
+    return ": put it in quotes" if str(value) in words else ""
+
+
+def _naming_advice(loc: Loc, value: object, schema: type[Schema]) -> str:
+    """For a name where a mapping that has one belongs: `imageRef: debian`."""
+    if not isinstance(value, str) or "name" not in _siblings((*loc, "name"), schema):
+        return ""
+    return f": write {{name: {shown(value)}}}"

@@ -5,7 +5,7 @@ nothing to define; those that hold secrets are `Guarded`.
 """
 
 from provision.model.account import FieldAccount, Handling, SetField
-from provision.model.image import Checksum, HttpRequest, ImageSpec, LibraryItem, Preparation
+from provision.model.image import DISK_FORMATS, Checksum, HttpRequest, ImageSpec, LibraryItem, Preparation
 from provision.model.network import GuestAddress, NetworkKind, NetworkSpec
 from provision.model.origin import Origin
 from provision.model.problem import Problem, Severity
@@ -13,6 +13,7 @@ from provision.model.reach import Credentials, Placement, ProviderSpec
 from provision.model.vm import AccelPolicy, Collector, CpuPolicy, ExtraDisk, Firmware, Gpus, Limits, VmSpec
 
 __all__ = [
+    "DISK_FORMATS",
     "AccelPolicy",
     "Checksum",
     "Collector",

@@ -8,6 +8,9 @@ import msgspec
 from provision.guarded import Guarded
 from provision.model.origin import Origin
 
+DISK_FORMATS = ("qcow2", "raw")
+"""Of images that disks are made from."""
+
 
 class Checksum(msgspec.Struct, frozen=True):
     """A digest to hold a downloaded or local image against."""

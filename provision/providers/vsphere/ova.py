@@ -53,7 +53,7 @@ def import_ova(
     assert image.url is not None
     with unchanged():
         try:
-            path = fetch(image.url, image.checksum, progress, None, Budget(image.prepare))
+            path = fetch(image.url, image.checksum, progress, image.request, Budget(image.prepare))
         except (ValueError, OSError) as e:
             raise ProviderError(f"{at}: {e}") from e
     try:

@@ -23,8 +23,7 @@ EXAMPLE = str(ROOT / "examples/nested-vm.yaml")
 
 
 def fields_text(file: str, provider: str, version: Version | None = None) -> str:
-    fields = [field for document in load([file]).items for field in document.fields()]
-    return table_text(field_table(fields, provider, version))
+    return table_text(field_table(load([file]), provider, version))
 
 
 @pytest.mark.parametrize("provider", TABLES)
@@ -68,6 +67,36 @@ def test_an_older_version_is_told_apart() -> None:
     assert old.startswith("\nOn proxmox 8.1: ") and new.startswith("\nOn proxmox 8.2: ")
     assert re.search(r"refused +VMClass spec.securityProfile.vtdEnabled +true: a virtual IOMMU needs 8.2 or newer", old)
     assert "needs 8.2" not in new
+
+
+def test_a_provider_of_another_type_is_not_the_one_that_is_asked_about(tmp_path: Path) -> None:
+    """Its endpoint used to be honoured as `any node of the cluster`."""
+    table = fields_text(EXAMPLE, "proxmox")
+    said = [line.split()[0] for line in table.splitlines() if "Provider spec." in line]
+    assert said and set(said) == {"informative"}
+    assert re.search(
+        r"informative +Provider spec.endpoint .*of a libvirt provider: a proxmox one takes its place", table
+    )
+    assert re.search(r"honoured +Provider spec.endpoint ", fields_text(EXAMPLE, "libvirt"))
+
+
+@pytest.mark.parametrize(
+    ("provider", "source", "handling"),
+    [
+        ("libvirt", "libvirt: {path: a, format: vmdk}", "refused"),
+        ("libvirt", "libvirt: {path: a, format: raw}", "honoured"),
+        ("libvirt", "registry: {image: 'a:b', format: iso}", "refused"),
+        ("proxmox", "registry: {image: 'a:b', format: vhdx}", "refused"),
+        ("proxmox", "proxmox: {templateID: 100, format: vmdk}", "unsupported"),
+    ],
+)
+def test_a_format_that_no_disk_is_made_from_is_not_honoured(
+    provider: str, source: str, handling: str, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "image.yaml"
+    head = "apiVersion: infra.virtrigaud.io/v1beta1\nkind: VMImage\nmetadata: {name: i}\n"
+    manifest.write_text(f"{head}spec: {{source: {{{source}}}}}\n")
+    assert re.search(rf"^  {handling} +VMImage spec.source.[a-z]+.format ", fields_text(str(manifest), provider), re.M)
 
 
 @pytest.mark.parametrize("rule", [*structure.RULES, *RULES, *(rule.id for rule in OF_ACCOUNTS.values())])

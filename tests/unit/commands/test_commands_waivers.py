@@ -30,6 +30,16 @@ def test_a_waived_warning_is_shown_and_not_counted(rule: str, expires: str, code
     assert result.return_value == code
 
 
+def test_a_rule_of_form_can_be_waived_too(tmp_path: Path) -> None:
+    """It used to be `no check or rule`."""
+    policy, manifest = tmp_path / "policy.toml", tmp_path / "vm.yaml"
+    policy.write_text(WAIVER.format("kubectl-boolean", "2999-01-31"))
+    manifest.write_text(Path(EXAMPLE).read_text().replace('powerState: "On"', "powerState: On"))
+    arguments = ["lint", str(manifest), "--fail-on", "warn", "--policy", str(policy)]
+    result = CliRunner().invoke(cli, arguments, standalone_mode=False)
+    assert result.return_value == 0 and ", 1 waived" in result.stderr
+
+
 def test_an_error_is_not_waived(tmp_path: Path) -> None:
     policy, manifest = tmp_path / "policy.toml", tmp_path / "vm.yaml"
     policy.write_text(WAIVER.format("vbs-needs-uefi", "2999-01-31"))

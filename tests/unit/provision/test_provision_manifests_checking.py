@@ -47,7 +47,10 @@ def test_all_at_once_and_each_at_its_place() -> None:
         ("networks", [{"name": ["a"] * 64}], ("spec.networks.0.name", Fault.TYPE)),
         ("networks", [{}], ("spec.networks.0.name", Fault.MISSING)),
         ("resources", {"cpu": True}, ("spec.resources.cpu", Fault.TYPE)),
-        ("resources", {"cpu": 2.0}, ("spec.resources.cpu", Fault.TYPE)),
+        ("resources", {"cpu": 2.5}, ("spec.resources.cpu", Fault.TYPE)),
+        ("resources", {"cpu": float("inf")}, ("spec.resources.cpu", Fault.TYPE)),
+        ("lifecycle", {"gracefulShutdownTimeout": 60}, ("spec.lifecycle.gracefulShutdownTimeout", Fault.PATTERN)),
+        ("networks", [{"name": 7}], ("spec.networks.0.name", Fault.TYPE)),
         ("resources", {"cpu": 10**30}, ("spec.resources.cpu", Fault.TOO_LARGE)),
         ("lifecycle", {"preStop": {"exec": {"command": []}}}, ("spec.lifecycle.preStop.exec.command", Fault.TOO_FEW)),
     ],
@@ -58,12 +61,21 @@ def test_one_violation(field: str, value: object, fault: tuple[str, Fault]) -> N
     assert faults(VirtualMachine, {"spec": spec | {field: value}}) == [fault]
 
 
-@pytest.mark.parametrize(("word", "meant"), [("On", True), ("yes", True), ("off", False), ("No", False)])
+@pytest.mark.parametrize(("word", "meant"), [("On", True), ("yes", True), ("off", False), ("No", False), ("y", True)])
 def test_words_for_booleans_mean_what_kubectl_reads(word: str, meant: bool) -> None:
     profile = {"nestedVirtualization": word}
     model, _ = checked(VMClass, HEAD | {"spec": {"cpu": 4, "memory": "8Gi", "performanceProfile": profile}})
     assert model is not None
     assert model.spec.performance_profile.nested_virtualization is meant
+
+
+@pytest.mark.parametrize(("cpu", "memory"), [(4.0, 8e9), (4, 8_000_000_000)])
+def test_a_whole_number_may_be_written_as_a_float(cpu: float, memory: float) -> None:
+    """kubectl sends `cpu: 4.0` as 4 and `memory: 8e9` as 8000000000."""
+    model, _ = checked(VMClass, HEAD | {"spec": {"cpu": cpu, "memory": memory}})
+    assert model is not None
+    assert (model.spec.cpu, model.spec.memory) == (4, 8 * 10**9)
+    assert type(model.spec.cpu) is int
 
 
 def test_a_secret_is_in_no_repr() -> None:

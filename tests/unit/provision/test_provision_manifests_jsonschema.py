@@ -1,10 +1,12 @@
 """The exported JSON Schema takes what we take and refuses what we refuse."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from manifest_texts import outcome
 from ruamel.yaml import YAML
 
 from provision.manifests.jsonschema import every_kind, of_kind
@@ -55,3 +57,35 @@ def test_what_is_misspelt_is_refused(change: dict[str, object], says: str) -> No
     spec = {"cpu": 4, "memory": "8Gi", "firmware": "UEFI"} | change
     document = {"kind": "VMClass", "apiVersion": KINDS["VMClass"][0], "metadata": {"name": "x"}, "spec": spec}
     assert says in " ".join(faults(document, every_kind()))
+
+
+@pytest.mark.parametrize(
+    ("change", "good"),
+    [
+        ({"performanceProfile": None, "firmware": None, "extraConfig": None}, True),
+        ({"diskDefaults": {"size": None}}, True),
+        ({"cpu": 4.0, "memory": 8e9}, True),
+        ({"cpu": None}, False),
+        ({"memory": 1.5}, False),
+        ({"firmware": "uefi"}, False),
+    ],
+)
+def test_an_editor_marks_what_lint_refuses(change: dict[str, object], good: bool) -> None:
+    """A field that may be left out may be empty; 4.0 is a whole number."""
+    document = {
+        "kind": "VMClass",
+        "apiVersion": KINDS["VMClass"][0],
+        "metadata": {"name": "x", "labels": None},
+        "spec": {"cpu": 4, "memory": "8Gi"} | change,
+    }
+    assert (faults(document, every_kind()) == []) is good
+    assert (faults(document, of_kind("VMClass")) == []) is good
+    assert any(problem.rule != "size-rounded" for problem in outcome(json.dumps(document))[1]) is not good
+
+
+def test_what_kubectl_prints_of_several_objects_is_a_list_of_documents() -> None:
+    entry = {"apiVersion": KINDS["VMClass"][0], "kind": "VMClass", "metadata": {"name": "x"}}
+    good = entry | {"spec": {"cpu": 4, "memory": "8Gi"}}
+    assert faults({"apiVersion": "v1", "kind": "List", "items": [good]}, every_kind()) == []
+    assert faults({"apiVersion": "v1", "kind": "List", "items": [good, entry]}, every_kind())
+    assert faults({"apiVersion": KINDS["VMClass"][0], "kind": "VMSnapshot", "spec": {"x": 1}}, every_kind()) == []

@@ -41,9 +41,11 @@ def test_quantities_are_exact(text: str | int, expected: Fraction | int) -> None
     [
         ("8GB", "has the unknown unit GB; write 8G;"),
         ("8gi", "has the unknown unit gi; write 8Gi;"),
-        ("8GiB", "expected a quantity such as 8Gi"),
+        ("8GiB", "has the unknown unit GiB; write 8Gi; the units are"),
         ("8 Gi", "expected a quantity such as 8Gi"),
         ("", "expected a quantity such as 8Gi"),
+        ("8gib", "has the unknown unit gib; write 8Gi; the units are"),
+        ("8 Gi", "expected a quantity such as 8Gi, 512Mi or 10G; write 8Gi"),
         ("many", "expected a quantity such as 8Gi"),
         ("9" * 100, "expected a quantity such as 8Gi"),
     ],
@@ -77,6 +79,12 @@ def test_show_is_exact(value: int) -> None:
     assert quantity.parse(quantity.show(Fraction(value))) == value
 
 
+@pytest.mark.parametrize("text", ["50G", "1536Mi", "16Gi", "100k", "999", "0", "7"])
+def test_show_is_what_people_write(text: str) -> None:
+    """50G used to be shown as 48828125Ki."""
+    assert quantity.show(quantity.parse(text)) == text
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "expected"),
     [
@@ -88,6 +96,7 @@ def test_show_is_exact(value: int) -> None:
         (f"SHA256 (a b.qcow2) = {HEX}", None, Checksum("sha256", HEX)),
         (f"{HEX}  debian.qcow2", None, Checksum("sha256", HEX)),
         (f"{HEX} *debian.qcow2", None, Checksum("sha256", HEX)),
+        (f"{HEX}  my debian.qcow2\n", None, Checksum("sha256", HEX)),
         (HEX[:32], "md5", Checksum("md5", HEX[:32])),
         (f"md5:{HEX[:32]}", None, Checksum("md5", HEX[:32])),
     ],
@@ -104,8 +113,13 @@ def test_checksums_in_their_shapes(text: str, kind: str | None, expected: Checks
         (HEX[:-1] + "g", None, "is not hexadecimal"),
         (f"crc32:{HEX}", None, "has the unknown algorithm crc32; the algorithms are md5, sha1, sha256, sha512"),
         (f"sha256:{HEX}", "sha512", "says sha256, but checksumType says sha512"),
-        ("", None, "expected a hexadecimal digest"),
-        ("three different words", None, "expected a hexadecimal digest"),
+        (f"sha512:{HEX}", None, "that is the length of sha256: write sha256 in front"),
+        ("", None, 'is no digest; write its hexadecimal digits, alone or with the algorithm in front, as "sha256:…"'),
+        ("three different words", None, "is not hexadecimal"),
+        (f"uncompressed-sha256:{HEX}", None, "is of the image unpacked; write that of the file as it is published"),
+        ("https://example.org/SHA256SUMS", None, "is a URL; write the digest itself: in a list of them it stands in"),
+        (f"file:https://example.org/{HEX}", None, "is a URL; write the digest itself"),
+        (f"{HEX}  a.img\n{HEX}  b.img\n", None, "has several lines; keep the one of the image's file"),
     ],
 )
 def test_wrong_checksums_are_said_in_words(text: str, kind: str | None, words: str) -> None:

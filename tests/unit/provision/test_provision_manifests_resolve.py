@@ -128,6 +128,19 @@ def test_a_relative_image_path_starts_at_its_manifest(tmp_path: Path) -> None:
             "error: VirtualMachine spec.classRef.name: there is no VMClass default/clas (did you mean class?): "
             "no document given has this name there; add its file, or correct the name [reference]",
         ),
+        (
+            (PROVIDER, CLASS, IMAGE, VM.replace("{name: i}", "{name: i, namespace: other}")),
+            "VMImage i is in namespace default (<stdin>:13:1), not in other: no document given has this name there; "
+            "add its file, or correct the name [reference]",
+        ),
+        (
+            (PROVIDER, CLASS, IMAGE.replace("{path: disk.qcow2}", "{path: disk.vmdk, format: vmdk}"), VM),
+            "error: VMImage spec.source.libvirt.format: the format is vmdk: disks are made from qcow2 and raw, and",
+        ),
+        (
+            (PROVIDER, CLASS, IMAGE.replace("libvirt: {path: disk.qcow2}", ""), VM),
+            "error: VMImage spec.source: spec.source names no image: no provider has anything to start from; set one",
+        ),
         ((CLASS, IMAGE, VM), "error: VirtualMachine spec.providerRef.name: there is no Provider default/p: "),
         ((PROVIDER, CLASS, VM), "error: VirtualMachine spec.imageRef.name: there is no VMImage default/i: "),
         (
@@ -228,7 +241,7 @@ def test_images_of_the_other_providers(kind: str, source: str, expected: dict[st
 def test_an_image_without_a_start_is_refused(kind: str, source: str) -> None:
     provider = PROVIDER.replace("libvirt", kind).replace("qemu:///embed", "https://host")
     _, problems = outcome(provider, CLASS, IMAGE.replace("libvirt: {path: disk.qcow2}", source), VM)
-    assert "image-wrong-provider" in rules(problems)
+    assert "image-empty" in rules(problems)
 
 
 def test_a_download_may_need_secrets() -> None:
@@ -312,6 +325,26 @@ def test_a_vm_that_runs_vms_on_a_shared_network_is_a_note(network: str, noted: b
     _, problems = outcome(PROVIDER, CLASS + nested, IMAGE, attachment, vm)
     assert rules(problems) == ["nested-isolation"] * noted
     assert noted is any("it runs VMs, and other machines may be on b:" in line for line in lines(problems))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ("ipAddress: 192.0.2.7, prefix: 24", "ipAddress: 192.0.2.7, prefix: 24", "192.0.2.7"),
+        ("macAddress: '52:54:00:aa:00:01'", "macAddress: 52-54-00-AA-00-01", "52:54:00:aa:00:01"),
+        ("ipAddress: 192.0.2.7, prefix: 24", "ipAddress: 192.0.2.8, prefix: 24", ""),
+        ("ipAddress: 192.0.2.7, prefix: 24", "name: other, ipAddress: 192.0.2.7, prefix: 24", ""),
+    ],
+)
+def test_an_address_of_two_machines(first: str, second: str, said: str) -> None:
+    vms = [
+        VM.replace("name: v", name).replace("{name: default}", f"{{{'' if 'name' in nic else 'name: default, '}{nic}}}")
+        for name, nic in (("name: v", first), ("name: w", second))
+    ]
+    _, problems = outcome(PROVIDER, CLASS, IMAGE, *vms)
+    assert [p.message.partition(":" if "." in said else " is")[0] for p in problems if p.rule == "address-twice"] == (
+        [f"{said} is that of default/v too"] if "." in said else [said] if said else []
+    )
 
 
 def test_no_networks_is_a_note() -> None:

@@ -7,6 +7,13 @@ from provision.manifests.rulebook import RULES
 from provision.model import Severity
 
 HEX = "0123456789abcdef" * 4
+NETWORK = """\
+apiVersion: infra.virtrigaud.io/v1beta1
+kind: VMNetworkAttachment
+metadata: {name: lan}
+spec:
+  network: {libvirt: {networkName: default}}
+"""
 SECURE = "  firmware: UEFI\n  securityProfile: {secureBoot: true, vtdEnabled: true}\n"
 VBS = "{nestedVirtualization: true, virtualizationBasedSecurity: true}"
 
@@ -71,7 +78,25 @@ CASES = [
     ("rolling-image-checksum", image(f"http: {{url: 'https://h/i-latest.img', checksum: {HEX}}}"), "4:29"),
     ("image-unverified", image("vsphere: {ovaURL: 'https://h/i.ova'}"), "4:35"),
     ("password-in-url", image(f"libvirt: {{url: 'https://u:hunter2@h/i', checksum: {HEX}}}"), "4:32"),
+    ("password-in-url", image(f"libvirt: {{url: 'https://u:hunter2@hunter2@h/i', checksum: {HEX}}}"), "4:32"),
+    ("checksum", image(f"libvirt: {{url: 'https://h/i', checksum: 'uncompressed-sha256:{HEX}'}}"), "4:57"),
+    ("image-empty", image(""), "4:8"),
+    ("image-empty", image("proxmox: {node: pve1}"), "4:8"),
+    ("image-two-ways", image("vsphere: {contentLibrary: {library: l, item: i}, templateName: t}"), "4:27"),
+    ("image-two-ways", image("proxmox: {templateID: 100, templateName: t}"), "4:44"),
+    # A network.
+    ("static-config", NETWORK + "  ipAllocation: {type: Static}\n", "6:18"),
+    ("static-config", NETWORK + "  ipAllocation: {staticConfig: {address: 192.0.2.7/24}}\n", "6:18"),
+    (
+        "gateway-outside",
+        NETWORK + "  ipAllocation: {type: Static, staticConfig: {address: 192.0.2.7/25, gateway: 192.0.2.129}}\n",
+        "6:70",
+    ),
     # A provider.
+    ("password-in-url", PROVIDER.replace("qemu:///embed", "qemu+tcp://u:hunter2@h/system"), "4:33"),
+    ("kubectl-endpoint", PROVIDER.replace("qemu:///embed", "qemu+tcp://u:hunter2@h/system"), "4:33"),
+    ("endpoint-type", PROVIDER.replace("qemu:///embed", "https://u:hunter2@h"), "4:33"),
+    ("endpoint-type", PROVIDER.replace("qemu:///embed", "tcp://host:16509"), "4:33"),
     ("kubectl-required", PROVIDER.replace(', runtime: {image: "a/b:c"}', ""), "4:1"),
     ("kubectl-required", PROVIDER.replace(", credentialSecretRef: {name: s}", ""), "4:1"),
     ("kubectl-required", PROVIDER.replace('image: "a/b:c"', "replicas: 1"), "4:82"),
@@ -99,6 +124,14 @@ VM_CASES = [
     ("reference", "  userData: {cloudInit: {secretRef: {name: s}}}\n", "9:44"),
     ("userdata-header", "  userData: {cloudInit: {inline: 'packages: []'}}\n", "9:34"),
     ("userdata-yaml", "  userData:\n    cloudInit:\n      inline: |\n        #cloud-config\n        a: b: c\n", "13:9"),
+    (
+        "userdata-yaml",  # the end of the text, not of the file
+        "  userData:\n    cloudInit:\n      inline: |\n        #cloud-config\n        a: [b\n  powerState: 'On'\n",
+        "13:9",
+    ),
+    ("gateway-outside", "  networks: [{name: a, ipAddress: 192.0.2.3, prefix: 24, gateway: 192.0.3.1}]\n", "8:58"),
+    ("mac-of-a-group", "  networks: [{name: a, macAddress: '01:00:5e:00:00:01'}]\n", "8:24"),
+    ("disk-name-twice", "  disks: [{name: a, sizeGiB: 1}, {name: b, sizeGiB: 1}, {name: a, sizeGiB: 2}]\n", "9:58"),
     ("userdata-yaml", '  userData: {cloudInit: {inline: "#cloud-config\\n- a"}}\n', "9:34"),
     ("userdata-yaml", '  userData: {cloudInit: {inline: "#cloud-config\\na: 1\\n---\\nb: 1"}}\n', "9:34"),
     ("ssh-key-invalid", '  userData: {cloudInit: {inline: "#cloud-config\\nk: ssh-rsa AAAA... me"}}\n', "9:34"),
@@ -118,7 +151,8 @@ VM_CASES = [
 def test_a_vm_breaks_the_rule(rule: str, addition: str, place: str) -> None:
     vsphere = PROVIDER.replace("libvirt", "vsphere").replace("qemu:///embed", "https://vc")
     template = image("vsphere: {templateName: t}")
-    vms, problems = outcome(VM + addition, nested(), *((vsphere, template) if "gpu" in rule else (PROVIDER, IMAGE)))
+    vm = VM.replace("  networks: [{name: default}]\n", "") if "networks" in addition else VM
+    vms, problems = outcome(vm + addition, nested(), *((vsphere, template) if "gpu" in rule else (PROVIDER, IMAGE)))
     hits = [problem for problem in problems if problem.rule == rule]
     assert [f"{p.origin.line}:{p.origin.column}" for p in hits] == [place], lines(problems)
     assert bool(vms) is (hits[0].severity is not Severity.ERROR)
@@ -200,12 +234,15 @@ def test_every_rule_is_broken_by_some_test() -> None:
         "ignition-with-cloud-init",
         "no-credentials",
         "static-address-prefix",
+        "address-twice",
+        "image-format",
         "image-wrong-provider",
         "nested-isolation",
         "network-without-name",
         "no-image",
         "no-networks",
         "reference-namespace",
+        "secret-key",
         "secret-value",
     }
     assert here | elsewhere == set(RULES)

@@ -1,5 +1,7 @@
 """Every violation of a schema at once, in words for people, at the line and column of the key or value."""
 
+import re
+
 import pytest
 from manifest_texts import CLASS, IMAGE, PROVIDER, VM, lines, read
 
@@ -40,7 +42,7 @@ spec:
             "10:5: error: VMClass spec.performanceProfile.nestedVirtualisation: unknown field "
             "(did you mean nestedVirtualization?) [unknown-field]",
             "11:25: error: VMClass spec.performanceProfile.latencySensitivity: "
-            "expected low, normal or high, got 3: put it in quotes [field-value]",
+            "expected low, normal or high, got 3 [field-value]",
             "12:23: error: VMClass spec.performanceProfile.cpuHotAddEnabled: "
             'expected true or false, got "true": remove the quotes [field-value]',
             "14:3: error: VMClass spec.bogus: unknown field; known here: cpu, diskDefaults, extraConfig, firmware, "
@@ -79,7 +81,10 @@ spec:
             "spec.cpus: unknown field",
         ),
         (VM + "  powerState: on\n", 'spec.powerState: expected On, Off or OffGraceful, got "on" (did you mean On?)'),
-        (VM + "  powerState: true\n", "spec.powerState: expected On, Off or OffGraceful, got true: put it in quotes"),
+        (
+            VM + "  powerState: true\n",
+            'spec.powerState: expected On, Off or OffGraceful, got true (did you mean "On", in',
+        ),
         (VM.replace("default", "Default"), "spec.networks[0].name: expected lower-case letters, digits and dashes"),
         (
             VM.replace("{name: default}", "{name: n, ipAddress: 300.1.1.1}"),
@@ -103,7 +108,16 @@ spec:
         ),
         (PROVIDER.replace("qemu:///embed", "/tmp"), "spec.endpoint: expected a URI such as qemu:///system"),
         (PROVIDER.replace("libvirt,", "libvirtd,"), 'or proxmox, got "libvirtd" (did you mean libvirt?)'),
-        (SECRET + "data: {a: 1}\n", "Secret data.a: expected a string"),
+        (SECRET + "data: {a: 1}\n", "Secret data.a: expected a string: put it in quotes"),
+        (VM.replace("imageRef: {name: i}", "imageRef: i"), 'imageRef: expected a mapping, got "i": write {name: i}'),
+        (VM.replace("{name: default}", "lan"), 'spec.networks[0]: expected a mapping, got "lan": write {name: lan}'),
+        (VM + "  userData: x\n", 'spec.userData: expected a mapping, got "x" [field-value]'),
+        (VM + "  tags: [null]\n", "spec.tags[0]: expected a string, got an empty value"),
+        (
+            VM + "  lifecycle: {gracefulShutdownTimeout: 60}\n",
+            "spec.lifecycle.gracefulShutdownTimeout: expected a duration such as 30s, 5m or 1h30m, got 60 [",
+        ),
+        (VM + "  lifecycle: {preStop: {exec: {command: []}}}\n", "exec.command: must have at least 1 entry ["),
     ],
 )
 def test_one_violation(text: str, expected: str) -> None:
@@ -119,7 +133,16 @@ def test_one_violation(text: str, expected: str) -> None:
             "2:7: error: kind: unknown kind VmClass (did you mean VMClass?); the known kinds are VMClass, VMImage, "
             "VirtualMachine, Provider, VMNetworkAttachment or Secret [unknown-kind]",
         ),
-        ("kind: Pod\napiVersion: v1\n", "1:7: error: kind: unknown kind Pod; the known kinds are VMClass, "),
+        ("kind: Pod\napiVersion: v1\n", "1:7: warning: kind: Pod of v1 is passed over: nestproof reads VMClass, "),
+        ("kind: Secrets\napiVersion: v1\n", "1:7: error: kind: unknown kind Secrets (did you mean Secret?); the known"),
+        (
+            VM.replace("infra.virtrigaud.io/v1beta1", "kubevirt.io/v1"),
+            "2:7: warning: kind: VirtualMachine of kubevirt.io/v1 is passed over: nestproof reads VMClass, ",
+        ),
+        (
+            VM.replace("infra.virtrigaud.io", "infra.virtigaud.io"),
+            "1:13: error: apiVersion: unknown apiVersion infra.virtigaud.io/v1beta1 for a VirtualMachine; expected ",
+        ),
         ("apiVersion: v1\n", "1:1: error: kind: is missing; the known kinds are "),
         ("kind: [1]\n", "1:7: error: kind: unknown kind [1]; the known kinds are "),
         (
@@ -212,6 +235,42 @@ def test_kubectl_booleans() -> None:
     (document,) = documents.of(schemas.VMClass)
     assert document.model is not None
     assert document.model.spec.performance_profile.nested_virtualization
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "says"),
+    [
+        (
+            CLASS + '  performanceProfile: {nestedVirtualization: "yes"}\n',
+            "7:46",
+            'error: .*kubectl reads "yes" in quo',
+        ),
+        (CLASS + "  performanceProfile: {nestedVirtualization: n}\n", "7:46", "warning: .*n is a boolean for kubectl"),
+        (VM + "  tags: [y]\n", "9:10", "warning: .*kubectl reads the unquoted y as true and refuses it"),
+        (CLASS.replace("cpu: 8", "cpu: 010"), "5:8", "warning: .*reads 010 as the octal number 8, .* as 10; write 10"),
+        (CLASS.replace("cpu: 8", "cpu: 0o10"), "", ""),
+        (CLASS.replace("cpu: 8", "cpu: 08"), "", ""),
+        (CLASS + "  extraConfig: {a: 'yes', b: \"010\"}\n", "", ""),
+    ],
+)
+def test_what_kubectl_reads_otherwise(text: str, place: str, says: str) -> None:
+    """As measured with kubectl 1.32: y and n are booleans for it as well, and 010 is octal."""
+    found = lines(read(text).problems)
+    assert len(found) == bool(says)
+    assert not found or re.match(f"<stdin>:{place}: {says}", found[0]), found
+
+
+def test_a_list_is_the_documents_in_it() -> None:
+    """So `kubectl get -o yaml` prints several objects."""
+    entries = "".join(f"- {text.rstrip().replace(chr(10), chr(10) + '  ')}\n" for text in (CLASS, VM + "  tgas: []\n"))
+    documents = read(f"apiVersion: v1\nkind: List\nmetadata: {{resourceVersion: ''}}\nitems:\n{entries}")
+    assert [(document.kind, document.origin.line, document.origin.column) for document in documents.items] == [
+        ("VMClass", 5, 3),
+        ("VirtualMachine", 11, 3),
+    ]
+    assert lines(documents.problems) == [
+        "<stdin>:19:5: error: VirtualMachine spec.tgas: unknown field (did you mean tags?) [unknown-field]"
+    ]
 
 
 def test_two_documents_of_one_name() -> None:

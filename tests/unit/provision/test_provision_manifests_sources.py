@@ -55,6 +55,7 @@ def test_the_same_file_by_two_names_is_read_once(here: Path) -> None:
     [
         ("huge.yaml", b"#" * (SIZE_LIMIT + 1), "huge.yaml:1:1: error: is larger than 1 MiB"),
         ("latin.yaml", b"a: b\nc: caf\xe9\n", "latin.yaml:2:7: error: is not UTF-8 text here"),
+        ("mixed.yaml", "a: b\nc: Grö".encode() + b"\xdfe\n", "mixed.yaml:2:7: error: is not UTF-8 text here"),
         ("empty.yaml", b"", "empty.yaml:1:1: error: holds no document"),
         ("comment.yaml", b"# nothing\n---\n---\n", "comment.yaml:1:1: error: holds no document"),
         ("e\x1b[31m.yaml", b"", "e\\x1b[31m.yaml:1:1: error: holds no document"),

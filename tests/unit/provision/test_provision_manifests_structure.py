@@ -17,6 +17,7 @@ TEXTS = {
     "missing-field": CLASS.replace("  cpu: 8\n", ""),
     "field-value": CLASS.replace("16Gi", "much"),
     "more": CLASS + "".join(f"  x{number}: 1\n" for number in range(120)),
+    "kubectl-octal": CLASS.replace("cpu: 8", "cpu: 010"),
     "kubectl-boolean": PROVIDER.replace("spec: {", "spec: {insecureSkipVerify: yes, "),
 }
 

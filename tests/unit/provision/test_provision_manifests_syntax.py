@@ -37,6 +37,8 @@ def tree(text: str) -> Tree:
         ("1: x\n", "1:1: error: the key 1 is read as int; put it in quotes"),
         ("true: x\n", "1:1: error: the key true is read as bool; put it in quotes"),
         ("? [a]\n: x\n", "1:3: error: a key must be one word"),
+        ("a: {{ .Values.a }}\n", "1:5: error: a key must be one word; {{ belongs to a template: give what it renders"),
+        ("{{- if .a }}\na: 1\n", "1:3: error: is not YAML: "),
         ("&a [*a]\n", "1:1: error: holds an alias of itself"),
         ("&a {<<: *a}\n", "1:1: error: << merges only mappings"),
         ("[" * 5000, "1:1: error: is nested deeper than 64 levels"),
@@ -83,7 +85,7 @@ def test_yaml_1_2_values() -> None:
         "day": "2026-01-01",
         "e": 1000.0,
     }
-    assert given.plain_words == {("on",): "On", ("no",): "no"}
+    assert given.plain_words == {("on",): "On", ("no",): "no", ("ten",): "010"}
 
 
 def test_an_anchor_may_be_used_again() -> None:
