@@ -26,18 +26,13 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests")]
+
+from private_libvirt import WORLD  # noqa: E402
+
 NAME = "default.bench"
-DAEMON = r"""
-for place in /run /var/lib /var/log /var/cache /etc/libvirt; do mount -t tmpfs none $place; done
-mkdir /run/lock
-cat >/etc/libvirt/qemu.conf <<END
-user = "root"
-group = "root"
-security_driver = "none"
-cgroup_controllers = []
-namespaces = []
-stdio_handler = "file"
-END
+DAEMON = (
+    WORLD
+    + r"""
 cat >"$1/libvirtd.conf" <<END
 auth_unix_rw = "none"
 unix_sock_dir = "$1/run"
@@ -45,6 +40,7 @@ log_outputs = "3:file:$1/libvirtd.log"
 END
 exec libvirtd --config "$1/libvirtd.conf" --pid-file "$1/libvirtd.pid"
 """
+)
 MANIFEST = """\
 apiVersion: infra.virtrigaud.io/v1beta1
 kind: VMClass

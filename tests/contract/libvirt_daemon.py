@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from private_libvirt import WORLD
+
 ENTER = r"""
 root=$1
 shift
@@ -21,25 +23,17 @@ mount --bind "$1" "$root$1"
 exec chroot "$root" sh -ec "$0" sh "$@"
 """
 """Into a root, where the daemon's own directory has the path that it has outside."""
-DAEMON = r"""
-for place in /run /var/lib /var/log /var/cache /etc/libvirt; do mount -t tmpfs none $place; done
-mkdir /run/lock /run/libvirt
-ln -s "$1/run/libvirt-sock" /run/libvirt/libvirt-sock  # where a client that sees the same /run looks for it
-ip link set lo up && ip link add name nestbr0 type bridge && ip link set nestbr0 up
+DAEMON = (
+    r"""
 controllers=
 for top in /sys/fs/cgroup/cpu /sys/fs/cgroup; do  # version 1, version 2
     if mkdir $top/nestproof-probe; then controllers='"cpu", "cpuacct", "cpuset"'; rmdir $top/nestproof-probe; break; fi
 done 2>/dev/null
-cat >/etc/libvirt/qemu.conf <<END
-user = "root"
-group = "root"
-security_driver = "none"
-swtpm_user = "root"
-swtpm_group = "root"
-cgroup_controllers = [$controllers]
-namespaces = []
-stdio_handler = "file"
-END
+"""
+    + WORLD
+    + r"""
+ln -s "$1/run/libvirt-sock" /run/libvirt/libvirt-sock  # where a client that sees the same /run looks for it
+ip link set lo up && ip link add name nestbr0 type bridge && ip link set nestbr0 up
 cat >"$1/libvirtd.conf" <<END
 listen_tls = 0
 auth_unix_ro = "none"
@@ -49,6 +43,7 @@ log_outputs = "3:file:$1/libvirtd.log"
 END
 exec libvirtd --config "$1/libvirtd.conf" --pid-file "$1/libvirtd.pid"
 """
+)
 """A system libvirtd with its own empty /run, /var and /etc/libvirt, and its own network, so that it leaves this
 machine's alone: there is a bridge `nestbr0`, and cgroups where this machine lets root make any."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from libvirt_lab import Lab
+from private_libvirt import WORLD
 
 sys.path.append(str(Path(__file__).parents[1] / "e2e"))
 
@@ -63,19 +64,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-TLS = r"""
-for place in /run /var/lib /var/log /var/cache /etc/libvirt; do mount -t tmpfs none $place; done
-mkdir /run/lock
-cat >/etc/libvirt/qemu.conf <<END
-user = "root"
-group = "root"
-security_driver = "none"
-cgroup_controllers = []
-namespaces = []
-stdio_handler = "file"
-END
-exec libvirtd --listen --config "$1/libvirtd.conf" --pid-file "$1/libvirtd.pid"
-"""
+TLS = WORLD + 'exec libvirtd --listen --config "$1/libvirtd.conf" --pid-file "$1/libvirtd.pid"'
 
 
 @pytest.fixture(scope="session")

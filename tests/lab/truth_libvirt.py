@@ -15,21 +15,14 @@ from pathlib import Path
 import pytest
 from lab_artefacts import kernel, needs, vmlinuz
 from lab_machines import Done, Job, Lab, initramfs
+from private_libvirt import WORLD
 from truth_session import SHELL, TIED, Broken, Session, process
 
 NAME = "NAME"  # as remedies call a VM that they cannot know
 SECONDS = 60
-DAEMON = r"""
-for place in /run /var/lib /var/log /var/cache /etc/libvirt; do mount -t tmpfs none $place; done
-mkdir /run/lock /run/libvirt
-cat >/etc/libvirt/qemu.conf <<END
-user = "root"
-group = "root"
-security_driver = "none"
-namespaces = []
-cgroup_controllers = []
-stdio_handler = "file"
-END
+DAEMON = (
+    WORLD
+    + r"""
 cat >"$1/libvirtd.conf" <<END
 listen_tls = 0
 auth_unix_ro = "none"
@@ -37,6 +30,7 @@ auth_unix_rw = "none"
 END
 exec libvirtd --config "$1/libvirtd.conf" --pid-file "$1/libvirtd.pid"
 """
+)
 # QEMU 7.2 emulates cmpxchg16b wrongly now and then: the kernel is told to do without, whatever CPU the VM is given
 DOMAIN = """<domain type='qemu'>
 <name>{name}</name><memory unit='MiB'>{megabytes}</memory><vcpu>1</vcpu>

@@ -7,6 +7,9 @@ import argparse
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1]))
 
 import pytest
 from lab_artefacts import REPOSITORY
