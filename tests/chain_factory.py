@@ -21,7 +21,7 @@ from hostcheck.model import (
 from reports.matrix import Provenance
 from reports.rows import GROUPS
 
-PROVENANCE = Provenance("0.1.0", "nestproof apply examples/nested-vm.yaml --wait --html matrix.html", 1763800000.0)
+PROVENANCE = Provenance("0.1.0", "nestproof matrix --html matrix.html", 1763800000.0)
 HOST_LINKS = GROUPS[0].links
 OWN_LINKS = (Link.DEVICE, Link.ACCESS, Link.GUEST_RAN)
 RAN = Answer(Verdict.PROVEN, "a guest ran in 0.14 ms", "kvm.run")
