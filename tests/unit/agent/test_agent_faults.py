@@ -8,20 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from seccomp_filter import filtering
 
-# ioctl(2) is 16 on x86-64; its second argument is the request (linux/filter.h, linux/seccomp.h)
-FILTER = """
-import ctypes, os, struct, sys
+# ioctl(2) is 16 on x86-64; its second argument is the request
+FILTER = filtering("""
 request, answer = int(sys.argv[1], 0), int(sys.argv[2])
 code = [(0x20, 0, 0, 0), (0x15, 0, 3, 16), (0x20, 0, 0, 24), (0x15, 0, 1, request), (0x06, 0, 0, 0x50000 | answer),
         (0x06, 0, 0, 0x7FFF0000)]
-program = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *each) for each in code))
-head = ctypes.create_string_buffer(struct.pack("<H6xQ", len(code), ctypes.addressof(program)))
-libc = ctypes.CDLL(None, use_errno=True)
-assert libc.prctl(38, 1, 0, 0, 0) == 0
-assert libc.prctl(22, 2, head, 0, 0) == 0, os.strerror(ctypes.get_errno())
-os.execv(sys.argv[3], sys.argv[3:])
-"""
+""")
 CREATE_VM, GET_SUPPORTED_CPUID, CREATE_VCPU, RUN, SET_SREGS = 0xAE01, 0xC008AE05, 0xAE41, 0xAE80, 0x4138AE84
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from seccomp_filter import filtering
 
 import agent
 from agent.facts import PROBES
@@ -288,18 +289,11 @@ def test_limits_are_not_ours_to_change() -> None:
     ]
 
 
-# Filters of Berkeley packets, as container runtimes use them: refuse one system call, or kill by it
-SECCOMP = """
-import ctypes, os, struct, sys
+# refuse one system call, or kill by it
+SECCOMP = filtering("""
 number, action = int(sys.argv[1]), int(sys.argv[2], 16)
 code = [(0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, action), (0x06, 0, 0, 0x7FFF0000)]
-program = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *each) for each in code))
-head = ctypes.create_string_buffer(struct.pack("<H6xQ", len(code), ctypes.addressof(program)))
-libc = ctypes.CDLL(None, use_errno=True)
-assert libc.prctl(38, 1, 0, 0, 0) == 0
-assert libc.prctl(22, 2, head, 0, 0) == 0, os.strerror(ctypes.get_errno())
-os.execv(sys.argv[3], sys.argv[3:])
-"""
+""")
 CALLS = {"memfd_create": 319, "execve of a memfd": 322, "sched_setaffinity": 203, "setitimer and alarm": 37, "mmap": 9}
 REFUSE, KILL = "50001", "80000000"  # SECCOMP_RET_ERRNO with EPERM, SECCOMP_RET_KILL_PROCESS
 
