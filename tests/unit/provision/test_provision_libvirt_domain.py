@@ -1,13 +1,10 @@
-"""The domain XML against goldens, the record in it, and what a change of settings leads to.
+"""The domain XML against goldens, the record in it, and what a change of settings leads to."""
 
-NESTPROOF_REGENERATE=1 writes the goldens anew.
-"""
-
-import os
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree as ET
 
 import pytest
+from golden_files import Golden
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -86,12 +83,8 @@ def made(vm: VmSpec, choice: Choice, places: Places, machine: Machine) -> str:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_domain_xml_is_the_golden_one(case: str) -> None:
-    golden = FIXTURES / f"domain-{case}.xml"
-    xml = made(*CASES[case])
-    if os.environ.get("NESTPROOF_REGENERATE"):
-        golden.write_text(xml)
-    assert xml == golden.read_text()
+def test_domain_xml_is_the_golden_one(case: str, golden: Golden) -> None:
+    golden(FIXTURES / f"domain-{case}.xml", made(*CASES[case]))
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -1,9 +1,9 @@
 """The mission's own examples: every fault of theirs named with its line; and our examples without one."""
 
-import os
 from pathlib import Path
 
 import pytest
+from golden_files import Golden
 
 from provision.manifests.documents import load
 from provision.manifests.resolve import lint_text, resolve
@@ -14,14 +14,10 @@ MISSION = ROOT / "tests" / "fixtures" / "mission"
 
 
 @pytest.mark.parametrize("name", ["class", "complete"])
-def test_the_linter_names_each_fault(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Golden: NESTPROOF_REGENERATE=1 writes it anew, to be read before it is committed."""
+def test_the_linter_names_each_fault(name: str, monkeypatch: pytest.MonkeyPatch, golden: Golden) -> None:
     monkeypatch.chdir(MISSION)
     _, problems = resolve(load([f"{name}.yaml"]))
-    golden = Path(f"{name}.lint")
-    if os.environ.get("NESTPROOF_REGENERATE") == "1":
-        golden.write_text(lint_text(problems))
-    assert lint_text(problems) == golden.read_text()
+    golden(MISSION / f"{name}.lint", lint_text(problems))
 
 
 def at(problems: list[Problem], rule: str) -> list[int]:
