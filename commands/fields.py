@@ -25,6 +25,8 @@ class FieldTable(msgspec.Struct, frozen=True):
     """Empty: the newest."""
     accounts: tuple[FieldAccount, ...]
     """The worst first, then in the order of the files."""
+    left_out: int = 0
+    """Documents that violate their schema: nothing can be said of their fields."""
 
     @property
     def name(self) -> str:
@@ -58,7 +60,8 @@ def field_table(documents: Documents, provider: str, version: Version | None = N
     """Every field that the documents set with what becomes of it."""
     found = [account for document in documents.items for account in _accounts(document, provider, version)]
     found.sort(key=lambda account: (ORDER.index(account.handling), account.origin))
-    return FieldTable(provider, str(version or ""), tuple(found))
+    left_out = sum(document.model is None for document in documents.items)
+    return FieldTable(provider, str(version or ""), tuple(found), left_out)
 
 
 def _accounts(document: Document[Resource], provider: str, version: Version | None) -> Iterator[FieldAccount]:
@@ -77,9 +80,10 @@ def table_text(table: FieldTable) -> str:
     """A line that counts the fields, and one for each."""
     width = max((len(account.path) for account in table.accounts), default=0)
     head = ", ".join(f"{number} {handling}" for handling, number in table.counts().items())
-    lines = ["", f"On {table.name}: {plural(len(table.accounts), 'field')}{f' ({head})' if head else ''}"]
+    left_out = f"; {plural(table.left_out, 'document')} with errors left out" if table.left_out else ""
+    lines = ["", f"On {table.name}: {plural(len(table.accounts), 'field')}{f' ({head})' if head else ''}{left_out}"]
     return "\n".join([*lines, *(_line(account, width) for account in table.accounts)])
 
 
 def _line(account: FieldAccount, width: int) -> str:
-    return f"  {account.handling:12} {account.path:{width}}  {account.value}: {account.how}"
+    return f"  {account.handling:12} {account.path:{width}}  {account.value}: {account.how} ({account.origin})"

@@ -63,6 +63,8 @@ class OnProvider(msgspec.Struct, frozen=True):
     counts: dict[Handling, int]
     """A handling that is not here has no field."""
     fields: tuple[FoundField, ...]
+    left_out: int
+    """Documents that violate their schema: nothing can be said of their fields."""
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -98,7 +100,8 @@ def _problem(problem: Problem) -> FoundProblem:
 
 
 def _table(table: FieldTable) -> OnProvider:
-    return OnProvider(table.provider, table.version, table.counts(), tuple(map(_field, table.accounts)))
+    fields = tuple(map(_field, table.accounts))
+    return OnProvider(table.provider, table.version, table.counts(), fields, table.left_out)
 
 
 def _field(account: FieldAccount) -> FoundField:

@@ -142,7 +142,7 @@ def of_target(target: str, environment: Mapping[str, str]) -> ProviderSpec:
 
 
 def _userinfo(endpoint: str) -> str:
-    match = re.match(r"[A-Za-z+]+://([^/@]*)@", endpoint)
+    match = re.match(r"[A-Za-z+]+://([^/]*)@", endpoint)
     return match[1] if match else ""
 
 

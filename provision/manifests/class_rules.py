@@ -123,6 +123,9 @@ def _limits(spec: VMClassSpec) -> Found:
     if limits.cpu_limit is not None and (limits.cpu_reservation or 0) > limits.cpu_limit:
         what = f"cpuReservation {limits.cpu_reservation} is above cpuLimit {limits.cpu_limit}"
         yield rulebook.LIMIT_BELOW, ("spec", "resourceLimits", "cpuReservation"), what
+    if limits.memory_limit is not None and limits.memory_limit < spec.memory:
+        what = f"memoryLimit {quantity.show(limits.memory_limit)} is below memory {quantity.show(spec.memory)}"
+        yield rulebook.LIMIT_BELOW_MEMORY, ("spec", "resourceLimits", "memoryLimit"), what
     if limits.memory_reservation is None:
         return
     loc = ("spec", "resourceLimits", "memoryReservation")

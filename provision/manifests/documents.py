@@ -190,7 +190,7 @@ def _is_foreign(kind: object, version: object) -> bool:
     group, slash, _ = version.partition("/")
     if slash:
         return not near(group, [VIRTRIGAUD.partition("/")[0]])
-    return version == "v1" and kind not in KINDS and not near(kind, KINDS)
+    return version == "v1" and kind not in KINDS and not near(kind, KINDS, 0.8)
 
 
 def _passed_over(places: Tree, what: str) -> Problem:
@@ -240,4 +240,4 @@ def _duplicates(documents: Iterable[Document[Resource]]) -> Iterator[Problem]:
 
 
 def _type_name(value: object) -> str:
-    return {str: "string", bool: "boolean", int: "number", float: "number", list: "list"}.get(type(value), "value")
+    return {str: "string", bool: "boolean", list: "list", type(None): "null"}.get(type(value), "number")

@@ -11,7 +11,7 @@ from provision.manifests import checksum, rulebook
 from provision.manifests.documents import Document
 from provision.manifests.leaves import hide_password
 from provision.manifests.schemas import VMImage
-from provision.manifests.schemas.vmimage import ImageSource, ProxmoxSource
+from provision.manifests.schemas.vmimage import HttpSource, ImageSource, ProxmoxSource
 from provision.manifests.text import listed, shown
 from provision.manifests.tree import Loc
 from provision.model import DISK_FORMATS, Checksum, ImageSpec, LibraryItem, Problem
@@ -79,9 +79,24 @@ def check(document: Document[VMImage]) -> Iterator[Problem]:
             loc = ("spec", "source", part, key)
             what = f"{given[0]} and {key} are both set, and {given[0]} counts"
             yield rulebook.IMAGE_TWO_WAYS.broken(document.places.place(loc), document.path(*loc), what)
+    if source.http:
+        yield from _check_logins(document, source.http)
     if source.libvirt and source.libvirt.path is not None and source.libvirt.url is not None:
         loc = ("spec", "source", "libvirt", "url")
         yield rulebook.IMAGE_AMBIGUOUS.broken(document.at(*loc), document.path(*loc), "path and url are both set")
+
+
+def _check_logins(document: Document[VMImage], http: HttpSource) -> Iterator[Problem]:
+    part: Loc = ("spec", "source", "http")
+    for name in http.headers:
+        if name.lower() in ("authorization", "cookie", "private-token", "x-jfrog-art-api"):
+            loc = (*part, "headers", name)
+            what = f"{shown(name)} stands there in plain text"
+            yield rulebook.LOGIN_IN_HEADERS.broken(document.places.place(loc), document.path(*loc), what)
+    if http.authentication and http.authentication.basic_auth and http.authentication.bearer:
+        loc = (*part, "authentication", "basicAuth")
+        what = "basicAuth and bearer are both set, and bearer counts"
+        yield rulebook.LOGIN_TWICE.broken(document.places.place(loc), document.path(*loc), what)
 
 
 def is_empty(source: ImageSource) -> bool:

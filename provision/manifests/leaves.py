@@ -96,5 +96,5 @@ def _show(value: object, hidden: bool) -> str:
 
 
 def hide_password(text: str) -> str:
-    """`https://user:secret@host/` -> `https://user:***@host/`."""
-    return re.sub(r"(://[^/@:\s]*):[^/\s]*@", r"\1:***@", text)
+    """`https://user:secret@host/` -> `https://user:***@host/`; users of Proxmox VE have an @ in their names."""
+    return re.sub(r"(://[^/:\s]*):[^/\s]*@", r"\1:***@", text)

@@ -7,7 +7,7 @@ from provision.manifests import rulebook
 from provision.manifests.documents import Document
 from provision.manifests.rulebook import Rule
 from provision.manifests.schemas import VMNetworkAttachment
-from provision.manifests.text import listed
+from provision.manifests.text import listed, shown
 from provision.manifests.tree import Loc
 from provision.model import GuestAddress, Problem, VmSpec
 
@@ -24,6 +24,10 @@ def check(document: Document[VMNetworkAttachment]) -> Iterator[Problem]:
     def broken(rule: Rule, loc: Loc, what: str) -> Problem:
         return rule.broken(document.places.place(loc), document.path(*loc), what)
 
+    for number, server in enumerate(allocation.dns_config.servers if allocation.dns_config else ()):
+        if not is_address(server):
+            loc: Loc = (*_ALLOCATION, "dnsConfig", "servers", number)
+            yield broken(rulebook.DNS_ADDRESS, loc, f'"{shown(server)}" is no IP address')
     static = allocation.static_config
     if allocation.type == "Static" and static is None:
         yield broken(rulebook.STATIC_CONFIG, (*_ALLOCATION, "type"), "type is Static, staticConfig is not set")
@@ -39,6 +43,17 @@ def is_outside(address: GuestAddress) -> bool:
     from ipaddress import IPv4Address, IPv4Interface  # late: few manifests have addresses
 
     return address.gateway is not None and IPv4Address(address.gateway) not in IPv4Interface(address.address).network
+
+
+def is_address(text: str) -> bool:
+    """Of either version."""
+    from ipaddress import ip_address
+
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def check_neighbours(vms: Sequence[VmSpec]) -> Iterator[Problem]:

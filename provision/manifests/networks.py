@@ -65,14 +65,19 @@ def address(network: Network, spec: VMNetworkAttachmentSpec | None) -> GuestAddr
     """The static address that the VM, else the attachment, gives; None: DHCP."""
     allocation = spec.ip_allocation if spec else None
     dns_config = allocation.dns_config if allocation else None
-    dns = tuple(re.split(r"[,\s]+", network.dns.strip())) if network.dns and network.dns.strip() else ()
-    dns = dns or (tuple(dns_config.servers) if dns_config else ())
+    dns = dns_servers(network) or (tuple(dns_config.servers) if dns_config else ())
     search = tuple(dns_config.search_domains) if dns_config else ()
     if network.ip_address is not None:
         return GuestAddress(f"{network.ip_address}/{network.prefix or 24}", network.gateway, dns, search)
     if allocation and allocation.type == "Static" and (static := allocation.static_config):
         return GuestAddress(static.address, static.gateway, dns, search)
     return None
+
+
+def dns_servers(network: Network) -> tuple[str, ...]:
+    """Those that the VM itself names."""
+    given = (network.dns or "").strip()
+    return tuple(re.split(r"[,\s]+", given)) if given else ()
 
 
 def own_mac(vm: str, index: int, provider: str) -> str:

@@ -4,9 +4,10 @@ import msgspec
 
 from provision.manifests import networks, rulebook
 from provision.manifests.join import Join
-from provision.manifests.network_rules import is_outside
+from provision.manifests.network_rules import is_address, is_outside
 from provision.manifests.schemas import Provider, VMNetworkAttachment
 from provision.manifests.schemas.virtualmachine import Network
+from provision.manifests.text import shown
 from provision.manifests.tree import Loc
 from provision.model import NetworkSpec, ProviderSpec
 
@@ -82,6 +83,9 @@ def _nic(join: Join, provider: ProviderSpec, index: int, network: Network) -> Ne
     if network.ip_address is not None and network.prefix is None:
         join.broken(rulebook.STATIC_PREFIX, (*loc, "ipAddress"), f"{network.ip_address} has no prefix")
     address = networks.address(network, attachment)
+    for server in networks.dns_servers(network):
+        if not is_address(server):
+            join.broken(rulebook.DNS_ADDRESS, (*loc, "dns"), f'"{shown(server)}" is no IP address')
     if address is not None and network.ip_address is not None and is_outside(address):
         what = f"{network.gateway} is not in the network of {address.address}"
         join.broken(rulebook.GATEWAY_OUTSIDE, (*loc, "gateway"), what)

@@ -105,6 +105,12 @@ EXTRA_CONFIG = Rule(
 LIMIT_BELOW = Rule(
     "limit-below-reservation", _ERROR, "a reservation above its limit cannot be met", "lower it, or raise the limit"
 )
+LIMIT_BELOW_MEMORY = Rule(
+    "limit-below-memory",
+    _WARNING,
+    "the host swaps what is above the limit, and VMs in it stand still",
+    "raise memoryLimit to memory, or leave it out",
+)
 RESERVATION_ABOVE = Rule(
     "reservation-above-memory", _ERROR, "a VM cannot reserve memory that it does not have", "lower memoryReservation"
 )
@@ -162,6 +168,15 @@ UNVERIFIED_IMAGE = Rule(
 )
 URL_PASSWORD = Rule(
     "password-in-url", _WARNING, "everybody who reads the manifest reads the password", "move it to a Secret"
+)
+LOGIN_IN_HEADERS = Rule(
+    "login-in-headers",
+    _WARNING,
+    "everybody who reads the manifest can log in with it",
+    "move it to a Secret that authentication names",
+)
+LOGIN_TWICE = Rule(
+    "login-twice", _WARNING, "a request has one Authorization, and the other is not sent", "keep the one that is meant"
 )
 KUBECTL_REQUIRED = Rule(
     "kubectl-required",
@@ -221,6 +236,12 @@ ADDRESS_TWICE = Rule(
     _WARNING,
     "two machines with one address on one network cut each other off",
     "give each its own, or leave it out: a MAC is then the hypervisor's choice, an IP address that of DHCP",
+)
+DNS_ADDRESS = Rule(
+    "dns-address",
+    _WARNING,
+    "a guest takes none of its network configuration when one address in it is none",
+    "write the addresses of the servers, not their names, with commas between",
 )
 MAC_GROUP = Rule(
     "mac-of-a-group",

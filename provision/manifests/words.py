@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from provision.manifests import quantity
 from provision.manifests.checking import Fault, Violation
 from provision.manifests.leaves import hide_password, schema_leaves
 from provision.manifests.schemas import Resource
@@ -10,6 +11,8 @@ from provision.manifests.text import listed, near, shown
 from provision.manifests.tree import Loc, Tree, dotted
 from provision.model import Problem, Severity
 
+ALIKE = 0.8
+"""From here on a name is another one misspelt, whatever else it could be."""
 LIMIT = 100
 """Problems shown of one document; a document with more is another kind of file."""
 
@@ -49,6 +52,7 @@ def _message(violation: Violation, schema: type[Resource], tree: Tree, *, secret
             return _unknown_field(loc, schema)
         case Fault.TYPE:
             advice = _quoting_advice(limit, value, secret) or _naming_advice(loc, value, schema)
+            advice = advice or _unit_advice(loc, value)
             return f"expected {_TYPES[limit]}{given}{advice}"
         case Fault.LITERAL:
             guess = near(value, limit) if isinstance(value, str) else _word_advice(limit, value)
@@ -74,13 +78,27 @@ def _message(violation: Violation, schema: type[Resource], tree: Tree, *, secret
 def _unknown_field(loc: Loc, schema: type[Resource]) -> str:
     name = str(loc[-1])
     siblings = _siblings(loc, schema)
-    guess = near(name, siblings)
-    if guess:
+    if guess := near(name, siblings, ALIKE):
         return f"unknown field{guess}"
-    elsewhere = [leaf for leaf in schema_leaves(schema) if leaf.rsplit(".", 1)[-1].lower() == name.lower()]
-    if elsewhere:
-        return f"unknown field here; it belongs at {elsewhere[0]}"
+    if place := _elsewhere(loc, schema):
+        return f"unknown field here; it belongs at {place}"
+    if guess := near(name, siblings):
+        return f"unknown field{guess}"
     return f"unknown field; known here: {', '.join(sorted(siblings))}"
+
+
+def _elsewhere(loc: Loc, schema: type[Schema]) -> str:
+    """The field of that name that is nearest to where it was written; empty when there is none."""
+    name, here = str(loc[-1]).lower(), [str(part) for part in loc[:-1] if not isinstance(part, int)]
+    found = dict[str, int]()
+    for leaf in schema_leaves(schema):
+        parts = leaf.split(".")
+        for depth, part in enumerate(parts):
+            if part.removesuffix("[]").lower() == name:
+                around = [each.removesuffix("[]") for each in parts[:depth]]
+                common = sum(here[:n] == around[:n] for n in range(1, depth + 1))
+                found.setdefault(".".join(parts[: depth + 1]).removesuffix("[]"), common)
+    return max(found, key=found.__getitem__, default="")
 
 
 def _siblings(loc: Loc, schema: type[Schema]) -> set[str]:
@@ -129,6 +147,16 @@ def _word_advice(words: Sequence[str], value: object) -> str:
         meant = "On" if value else "Off"
         return f' (did you mean "{meant}", in quotes?)' if meant in words else ""
     return ": put it in quotes" if str(value) in words else ""
+
+
+def _unit_advice(loc: Loc, value: object) -> str:
+    """For a size with its unit where the field has the unit in its name: `sizeGiB: 10Gi`."""
+    unit = {"GiB": quantity.GIB, "MiB": quantity.MIB}.get(str(loc[-1])[-3:])
+    try:
+        size = quantity.parse(value) if unit and isinstance(value, str) else None
+    except ValueError:
+        size = None
+    return f": write {quantity.ceil(size, unit)}" if size and unit else ""
 
 
 def _naming_advice(loc: Loc, value: object, schema: type[Schema]) -> str:

@@ -85,6 +85,23 @@ def test_json_has_the_account_of_every_field_with_its_place() -> None:
     assert (nested["file"], nested["handling"], nested["value"]) == ("good.yaml", "honoured", "true")
 
 
+def test_documents_with_errors_are_left_out_of_the_table_and_counted() -> None:
+    (table,) = as_json("broken.yaml", "--provider", "libvirt")["providers"]
+    assert table["left_out"] == 1
+    assert not any(field["path"].startswith("VMClass ") for field in table["fields"])
+    head = next(
+        line for line in lint("broken.yaml", "--provider", "libvirt").stdout.splitlines() if "On libvirt" in line
+    )
+    assert head.endswith("; 1 document with errors left out")
+
+
+def test_the_table_names_the_place_of_each_field() -> None:
+    lines = lint("good.yaml", "--provider", "libvirt").stdout.splitlines()
+    line = EXAMPLE.splitlines().index("    nestedVirtualization: true") + 1
+    (nested,) = [said for said in lines if " VMClass spec.performanceProfile.nestedVirtualization " in said]
+    assert nested.endswith(f" (good.yaml:{line}:5)")
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_standard_input_is_read_once(form: str) -> None:
     """The table of --provider used to read it a second time, and found nothing there."""

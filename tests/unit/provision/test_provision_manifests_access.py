@@ -137,6 +137,7 @@ def test_the_vms_placement_wins_over_the_providers_over_the_environments() -> No
     [
         ("vsphere://admin@vc/dc", "vsphere", "admin"),
         ("proxmox://pve:8006", "proxmox", None),
+        ("proxmox://root@pam@pve:8006", "proxmox", "root@pam"),
         ("test:///x", "libvirt", None),
     ],
 )

@@ -66,6 +66,7 @@ CASES = [
     ("size-rounded", CLASS + "  diskDefaults: {size: 1.5Gi}\n", "7:24"),
     ("limit-below-reservation", CLASS + "  resourceLimits: {cpuLimit: 1000, cpuReservation: 2000}\n", "7:52"),
     ("limit-below-reservation", CLASS + "  resourceLimits: {memoryLimit: 1Gi, memoryReservation: 2Gi}\n", "7:57"),
+    ("limit-below-memory", CLASS + "  resourceLimits: {memoryLimit: 15Gi}\n", "7:33"),
     ("reservation-above-memory", CLASS + "  resourceLimits: {memoryReservation: 17Gi}\n", "7:39"),
     ("extra-config-ignored", CLASS + '  extraConfig: {vhv.enable: "TRUE"}\n', "7:29"),
     ("unknown-annotation", CLASS.replace("{name: c}", "{name: c, annotations: {nestproof.org/accel: kvm}}"), "3:35"),
@@ -80,11 +81,21 @@ CASES = [
     ("password-in-url", image(f"libvirt: {{url: 'https://u:hunter2@h/i', checksum: {HEX}}}"), "4:32"),
     ("password-in-url", image(f"libvirt: {{url: 'https://u:hunter2@hunter2@h/i', checksum: {HEX}}}"), "4:32"),
     ("checksum", image(f"libvirt: {{url: 'https://h/i', checksum: 'uncompressed-sha256:{HEX}'}}"), "4:57"),
+    ("login-in-headers", image("http: {url: 'https://h/i', headers: {authorization: Bearer hunter2}}"), "4:54"),
+    (
+        "login-twice",
+        image(
+            "http: {url: 'https://h/i', authentication: {basicAuth: {secretRef: {name: s}}, "
+            "bearer: {secretRef: {name: s}}}}"
+        ),
+        "4:61",
+    ),
     ("image-empty", image(""), "4:8"),
     ("image-empty", image("proxmox: {node: pve1}"), "4:8"),
     ("image-two-ways", image("vsphere: {contentLibrary: {library: l, item: i}, templateName: t}"), "4:27"),
     ("image-two-ways", image("proxmox: {templateID: 100, templateName: t}"), "4:44"),
     # A network.
+    ("dns-address", NETWORK + "  ipAllocation: {dnsConfig: {servers: ['2001:db8::1', ns.example]}}\n", "6:55"),
     ("static-config", NETWORK + "  ipAllocation: {type: Static}\n", "6:18"),
     ("static-config", NETWORK + "  ipAllocation: {staticConfig: {address: 192.0.2.7/24}}\n", "6:18"),
     (
@@ -96,6 +107,7 @@ CASES = [
     ("password-in-url", PROVIDER.replace("qemu:///embed", "qemu+tcp://u:hunter2@h/system"), "4:33"),
     ("kubectl-endpoint", PROVIDER.replace("qemu:///embed", "qemu+tcp://u:hunter2@h/system"), "4:33"),
     ("endpoint-type", PROVIDER.replace("qemu:///embed", "https://u:hunter2@h"), "4:33"),
+    ("endpoint-type", PROVIDER.replace("qemu:///embed", "https://root@pam:hunter2@h"), "4:33"),
     ("endpoint-type", PROVIDER.replace("qemu:///embed", "tcp://host:16509"), "4:33"),
     ("kubectl-required", PROVIDER.replace(', runtime: {image: "a/b:c"}', ""), "4:1"),
     ("kubectl-required", PROVIDER.replace(", credentialSecretRef: {name: s}", ""), "4:1"),
@@ -130,6 +142,7 @@ VM_CASES = [
         "13:9",
     ),
     ("gateway-outside", "  networks: [{name: a, ipAddress: 192.0.2.3, prefix: 24, gateway: 192.0.3.1}]\n", "8:58"),
+    ("dns-address", "  networks: [{name: a, dns: '192.0.2.53, ns.example'}]\n", "8:24"),
     ("mac-of-a-group", "  networks: [{name: a, macAddress: '01:00:5e:00:00:01'}]\n", "8:24"),
     ("disk-name-twice", "  disks: [{name: a, sizeGiB: 1}, {name: b, sizeGiB: 1}, {name: a, sizeGiB: 2}]\n", "9:58"),
     ("userdata-yaml", '  userData: {cloudInit: {inline: "#cloud-config\\n- a"}}\n', "9:34"),

@@ -111,6 +111,15 @@ spec:
         (SECRET + "data: {a: 1}\n", "Secret data.a: expected a string: put it in quotes"),
         (VM.replace("imageRef: {name: i}", "imageRef: i"), 'imageRef: expected a mapping, got "i": write {name: i}'),
         (VM.replace("{name: default}", "lan"), 'spec.networks[0]: expected a mapping, got "lan": write {name: lan}'),
+        (VM + "  metaData: {inline: x}\n", "unknown field here; it belongs at spec.metaData.cloudInit.inline ["),
+        (VM + "  userData: {secretRef: {name: s}}\n", "it belongs at spec.userData.cloudInit.secretRef ["),
+        (VM + "  networkRef: {name: n}\n", "unknown field here; it belongs at spec.networks[].networkRef ["),
+        (VM + "  resources: {memory: 8Gi}\n", "spec.resources.memory: unknown field (did you mean memoryMiB?)"),
+        (IMAGE.replace("spec: {", "spec: {description: x, "), "it belongs at spec.metadata.description ["),
+        (IMAGE.replace("source: {", "vsphere: {templateName: x}, source: {"), "it belongs at spec.source.vsphere ["),
+        (VM + "  disks: [{name: d, sizeGiB: 10Gi}]\n", 'expected a whole number, got "10Gi": write 10 [field-value]'),
+        (VM + "  resources: {memoryMiB: 1.5Gi}\n", 'expected a whole number, got "1.5Gi": write 1536 [field-value]'),
+        (VM + "  resources: {cpu: 2 cores}\n", 'expected a whole number, got "2 cores" [field-value]'),
         (VM + "  userData: x\n", 'spec.userData: expected a mapping, got "x" [field-value]'),
         (VM + "  tags: [null]\n", "spec.tags[0]: expected a string, got an empty value"),
         (
@@ -135,6 +144,7 @@ def test_one_violation(text: str, expected: str) -> None:
         ),
         ("kind: Pod\napiVersion: v1\n", "1:7: warning: kind: Pod of v1 is passed over: nestproof reads VMClass, "),
         ("kind: Secrets\napiVersion: v1\n", "1:7: error: kind: unknown kind Secrets (did you mean Secret?); the known"),
+        ("kind: Service\napiVersion: v1\n", "1:7: warning: kind: Service of v1 is passed over: nestproof reads "),
         (
             VM.replace("infra.virtrigaud.io/v1beta1", "kubevirt.io/v1"),
             "2:7: warning: kind: VirtualMachine of kubevirt.io/v1 is passed over: nestproof reads VMClass, ",
