@@ -7,11 +7,13 @@ from pathlib import Path
 from hostcheck.paths import cache_dir
 from provision import download
 from provision.budget import POLL, Budget, TimeUp, duration
+from provision.cache import ROOM, CacheFull
 from provision.images import WAIT, WAITING, check_import
 from provision.model import ImageSpec, Preparation
 from provision.provider import Progress, ProviderError
 from provision.registry_name import kept
 from provision.room import Need, Place
+from provision.transfer import FULL, Absent
 from provision.urls import shown
 
 _asking = threading.Lock()
@@ -34,13 +36,15 @@ def brought(image: ImageSpec, progress: Progress) -> Path:
         while True:
             try:
                 return _fetched_once(image, progress, budget)
-            except download.Absent as e:
+            except Absent as e:
                 if not waits:
                     raise
                 progress(f"waiting for {shown(image.url) if image.url else image.registry}: {_bound(budget)}")
                 _pause(budget, str(e))
     except (ValueError, OSError) as e:
-        raise ProviderError(f"{image.origin}: image {image.name}: {e}") from e
+        full = isinstance(e, CacheFull) or (isinstance(e, OSError) and e.errno in FULL)
+        said = f"{cache_dir()}: {e.strerror}" if isinstance(e, OSError) and full else e
+        raise ProviderError(f"{image.origin}: image {image.name}: {said}", hint=ROOM if full else "") from e
 
 
 def coming(image: ImageSpec) -> Need | None:
@@ -54,8 +58,7 @@ def coming(image: ImageSpec) -> Need | None:
     if length is None:
         return None
     there = next(each for each in (cache_dir(), *cache_dir().parents) if each.exists())
-    hint = "make room there, or set NESTPROOF_CACHE to another place"
-    place = Place(f"device {there.stat().st_dev}", str(cache_dir()), shutil.disk_usage(there).free, hint)
+    place = Place(f"device {there.stat().st_dev}", str(cache_dir()), shutil.disk_usage(there).free, ROOM)
     return Need(place, f"the download of {image.name}", length, shared=image.url)
 
 

@@ -54,6 +54,8 @@ def locate(image: ImageSpec) -> LocalImage | None:
         from provision.download import cached  # late: it takes longer to import than most images to find
 
         path = cached(image.url, image.checksum)
+        if path is not None and not _sound(path, image.checksum):
+            return None
     elif image.registry:
         from provision import registry_name
 
@@ -156,6 +158,14 @@ def _verified(image: ImageSpec, path: Path, progress: Progress | None) -> LocalI
         raise ProviderError(f"{at}: {e.strerror}") from e
     except ValueError as e:
         raise ProviderError(f"{at}: cannot be used: {e}", refused=True) from e
+
+
+def _sound(path: Path, checksum: Checksum | None) -> bool:
+    """What is cached is still what was put there; one that cannot be read is told of by who reads it."""
+    try:
+        return checksum is None or _digests(path, checksum)[checksum.algorithm] == checksum.digest
+    except OSError:
+        return True
 
 
 def _unpacked(image: ImageSpec, path: Path, digest: str, progress: Progress | None) -> Path | None:

@@ -20,6 +20,7 @@ from provision.model import Checksum, HttpRequest
 from provision.provider import Progress
 from provision.registry_login import Login
 from provision.registry_name import Reference, kept, parse
+from provision.transfer import Absent, reason
 from provision.urls import shown
 
 LISTS = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
@@ -59,7 +60,7 @@ def pull(
     """
     reference, path = parse(name), kept(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(path, budget.pause):
+    with locked(path, lambda: progress(f"waiting for {reference}, which is being pulled already"), budget.pause):
         if anew or not path.is_file():
             _Pull(reference, request, progress, budget).into(path)
     return path
@@ -115,9 +116,9 @@ class _Pull:
         try:
             answer = self._login.get(url, ", ".join((*SINGLE, *LISTS)), LARGEST_MANIFEST, self._budget)
         except requests.RequestException as e:
-            raise ValueError(f"{self._reference}: {download.reason(e)}") from e
+            raise ValueError(f"{self._reference}: {reason(e)}") from e
         if answer.status in (404, 410):
-            raise download.Absent(f"{self._reference}: the registry has no such image")
+            raise Absent(f"{self._reference}: the registry has no such image")
         if answer.status != 200:
             raise ValueError(f"{self._reference}: the registry answers {answer.status} {answer.reason}")
         if ":" in what and f"sha256:{hashlib.sha256(answer.body).hexdigest()}" != what:

@@ -12,10 +12,10 @@ import msgspec
 import requests
 
 from provision.budget import Budget
-from provision.download import TIMEOUT
 from provision.http_session import session
 from provision.model import HttpRequest
 from provision.registry_name import is_loopback
+from provision.transfer import TIMEOUT
 
 LARGEST_TOKEN = 1 << 20
 

@@ -32,7 +32,7 @@ def unpacked(path: Path, ending: str, digest: str, progress: Progress) -> Path:
     """The image in the packed file at `path`; none is kept half unpacked. Raises ValueError, one line, or OSError."""
     place = _place(digest)
     place.parent.mkdir(parents=True, exist_ok=True)
-    with locked(place):
+    with locked(place, lambda: progress(f"waiting for {path.name}, which is being unpacked already")):
         if not place.is_file():
             part = place.with_name(place.name + ".part")
             try:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from vm_factory import image, tiny_image
 
 from hostcheck import clock
-from provision import budget, fetching, images
+from provision import budget, fetching, images, transfer
 from provision.images import check_import, locate, missing, resolve
 from provision.manifests.preparing import seconds
 from provision.model import ImageSpec, Preparation
@@ -146,7 +146,7 @@ def test_a_download_is_given_up_when_its_time_is_over(
         if line.startswith("downloading"):
             passing.now += 20.0
 
-    monkeypatch.setattr("provision.download.EVERY", 0.0)
+    monkeypatch.setattr("provision.transfer.EVERY", 0.0)
     with pytest.raises(ProviderError, match=r"not here within 30s, as prepare\.timeout has it; \d MiB of it"):
         resolve(spec, say)
 
@@ -160,9 +160,9 @@ def test_a_download_that_breaks_off_is_tried_as_often_as_was_said(
 
     def broken(*_: object) -> None:
         tried.append(1)
-        raise fetching.download.Interrupted("cut")
+        raise transfer.Interrupted("cut")
 
-    monkeypatch.setattr(fetching.download, "_attempt", broken)
+    monkeypatch.setattr(transfer.Transfer, "_attempt", broken)
     with pytest.raises(ProviderError, match="cut"):
         resolve(site.image(retries=retries), quiet)
     assert len(tried) == 1 + retries

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -11,12 +13,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from msgspec.structs import replace
 from vm_factory import image, tiny_image
 
-from provision import budget, download
+from provision import budget, download, transfer
 from provision.fetching import coming
 from provision.http_session import MIRRORS
 from provision.images import locate, resolve
@@ -123,6 +126,13 @@ class Served:
     redirect: str = ""
     asked: int = 0
     """How often without wanting the body."""
+    etag: str = ""
+    becomes: list[tuple[bytes, str]] = field(default_factory=list)
+    """After each request, what the file is from then on, and its ETag."""
+    busy: int = 0
+    """How many coming requests are turned away."""
+    length: int | None = None
+    """What the body is said to have, whatever it has."""
 
 
 @pytest.fixture
@@ -138,7 +148,14 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
             wanted = self.headers.get("Range", "")
             state.ranges.append(wanted)
             state.headers.append(dict(self.headers))
-            wanted = "" if state.ignores_range else wanted
+            if state.busy:
+                state.busy -= 1
+                self.send_response(503)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            if state.ignores_range or self.headers.get("If-Range", state.etag) != state.etag:
+                wanted = ""
             if state.redirect and "elsewhere" not in self.path:
                 self.send_response(302)
                 self.send_header("Location", state.redirect)
@@ -156,8 +173,13 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
             if wanted:
                 self.send_header("Content-Range", f"bytes {start}-{len(state.body) - 1}/{len(state.body)}")
             body = state.body[start:] if state.status == 200 else b""
-            self.send_header("Content-Length", str(len(body) + (state.lies[0] if state.lies else 0)))
+            said = len(body) if state.length is None else state.length
+            self.send_header("Content-Length", str(said + (state.lies[0] if state.lies else 0)))
+            if state.etag:
+                self.send_header("ETag", state.etag)
             self.end_headers()
+            if state.becomes:
+                state.body, state.etag = state.becomes.pop(0)
             if state.lies:
                 state.lies.pop(0)
                 self.close_connection = True
@@ -230,6 +252,93 @@ def test_a_part_that_was_whole_needs_no_more_than_a_question(served: Served) -> 
     assert resolve(spec, quiet).path.read_bytes() == DATA
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "body"),
+    [('"1"', '"2"', DATA[::-1]), ("", "", DATA[::-1] + b"more"), ('W/"1"', 'W/"1"', DATA[::-1][:-70_000])],
+    ids=["said by its ETag", "told by its size", "nothing said but its size"],
+)
+def test_a_file_that_changes_on_its_server_is_never_mixed(served: Served, before: str, after: str, body: bytes) -> None:
+    """Without a checksum nothing else would tell that its halves are of two files."""
+    served.etag, served.break_after, served.becomes = before, [300_000], [(body, after)]
+    assert resolve(remote(served), quiet).path.read_bytes() == body
+
+
+def test_a_part_that_was_of_another_file_costs_one_more_download(served: Served) -> None:
+    """One that an earlier run left is shorter, and nothing tells what it is of before the checksum does."""
+    spec = remote(served, sha(DATA))
+    found = resolve(spec, quiet).path
+    found.rename(found.with_name(found.name + ".part"))
+    found.with_name(found.name + ".part").write_bytes(b"x" * 1000)
+    said: list[str] = []
+    assert resolve(spec, said.append).path.read_bytes() == DATA
+    assert served.ranges[1:] == ["bytes=1000-", ""]
+    assert "tiny.img: what an earlier run had of it is of another file, beginning anew" in said
+
+
+def test_a_server_that_is_busy_is_asked_again(served: Served) -> None:
+    served.busy = 2
+    assert resolve(remote(served, sha(DATA)), quiet).path.read_bytes() == DATA
+    served.busy = 20
+    with pytest.raises(ProviderError, match="the server answers 503 Service Unavailable"):
+        resolve(replace(remote(served), url=f"{served.url}&other"), quiet)
+    assert served.busy == 20 - 1 - Preparation().retries
+
+
+def test_a_server_that_promises_more_than_there_is_room_for_is_refused_at_once(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.length = 201 << 30
+    with pytest.raises(ProviderError, match="larger than 200 GiB"):
+        resolve(remote(served), quiet)
+    served.length = None
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=1000))
+    with pytest.raises(ProviderError, match=r"cache/images has 1 MiB left, 1 MiB are needed") as caught:
+        resolve(remote(served), quiet)
+    assert "NESTPROOF_CACHE" in caught.value.hint
+    assert (cache(tmp_path), len(served.ranges)) == ([], 2), "not tried again, and nothing left"
+
+
+def test_a_disk_that_gets_full_is_emptied_again(served: Served, tmp_path: Path) -> None:
+    spec = remote(served, sha(DATA))
+    part = tmp_path / "cache" / "images" / f"{download._place(served.url, spec.checksum).name}.part"
+    part.parent.mkdir(parents=True)
+    part.symlink_to("/dev/full")
+    with pytest.raises(ProviderError) as caught:
+        resolve(spec, quiet)
+    assert str(caught.value).endswith(f"{part.parent}: No space left on device")
+    assert "NESTPROOF_CACHE" in caught.value.hint
+    assert not part.is_symlink(), "what fills the disk is removed"
+
+
+def test_a_cached_file_that_was_damaged_is_fetched_again(served: Served) -> None:
+    spec = remote(served, sha(DATA))
+    found = resolve(spec, quiet).path
+    found.write_bytes(DATA[:-1])
+    assert locate(spec) is None
+    assert resolve(spec, quiet).path.read_bytes() == DATA
+    assert len(served.ranges) == 2
+
+
+def test_who_waits_for_another_says_so(served: Served, tmp_path: Path) -> None:
+    """Another process fetches it, or a dead one did: only a living one is waited for."""
+    spec = remote(served, sha(DATA))
+    lock = tmp_path / "cache" / "images" / f"{download._place(served.url, spec.checksum).name}.lock"
+    lock.parent.mkdir(parents=True)
+    holder = subprocess.Popen(["flock", "-o", str(lock), "sleep", "60"], start_new_session=True)
+    said: list[str] = []
+
+    def heard(line: str) -> None:
+        said.append(line)
+        if "which is being fetched already" in line:
+            os.killpg(holder.pid, signal.SIGKILL)
+
+    while subprocess.run(["flock", "-n", str(lock), "true"], check=False).returncode == 0:
+        time.sleep(0.01)
+    assert resolve(spec, heard).path.read_bytes() == DATA
+    assert holder.wait() == -signal.SIGKILL
+    assert said[0] == "waiting for tiny.img, which is being fetched already"
+
+
 def test_a_part_of_another_file_is_thrown_away(served: Served) -> None:
     spec = remote(served, sha(DATA))
     found = resolve(spec, quiet).path
@@ -297,7 +406,7 @@ def test_a_body_shorter_than_it_was_said_to_be_is_never_used(served: Served, tmp
 
 
 def test_a_slow_server_is_waited_for_and_said(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "EVERY", 0.0)
+    monkeypatch.setattr(transfer, "EVERY", 0.0)
     served.trickle, said = 0.02, []
     assert resolve(remote(served, sha(DATA)), said.append).path.read_bytes() == DATA
     assert "downloading tiny.img: 0 of 1 MiB" in said
@@ -404,3 +513,12 @@ def test_what_a_server_does_not_tell_is_not_known(served: Served) -> None:
     assert coming(remote(served)) is None
     assert coming(replace(remote(served), url="http://127.0.0.1:1/nobody.img")) is None
     assert coming(image(Path("/local.img"))) is None
+
+
+def test_a_url_without_a_name_is_not_shown_with_its_secrets(served: Served) -> None:
+    spec = replace(
+        remote(served, sha(DATA)), url=served.url.replace("images/tiny.img", "").replace("//", "//me:hidden@")
+    )
+    said: list[str] = []
+    resolve(spec, said.append)
+    assert said == [f"verifying {served.url.partition('/images')[0]}/"]
