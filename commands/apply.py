@@ -84,7 +84,7 @@ def apply(
     def look(endpoint: Endpoint, vm: VmSpec, _: Progress, say: Progress) -> Plan:
         planned = endpoint.provider.plan(vm, endpoint.deciding(vm))
         if saved is not None:
-            hold_to(saved.expected(vm.key), planned)
+            hold_to(saved, planned)
         for line in herald.lines(planned):
             say(line)
         return planned

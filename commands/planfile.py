@@ -128,6 +128,10 @@ def load(files: Sequence[str]) -> PlanFile | None:
         raise Failure(
             f"{path}: a damaged plan: {e}", hint="`nestproof plan FILE... -o PLAN.json` makes a new one"
         ) from e
+    if changed := next((each.vm for each in plan.vms if each.digest != _digest(each)), None):
+        raise Failure(
+            f"{path}: what it says of {changed} was changed after it was made: nothing was done", hint="plan again"
+        )
     before = {source.path: source.sha256 for source in plan.sources}
     for source in _sources(list(before)):
         if before.get(source.path) != source.sha256:
@@ -135,25 +139,29 @@ def load(files: Sequence[str]) -> PlanFile | None:
     return plan
 
 
-def hold_to(saved: PlannedVm | None, planned: Plan) -> None:
+def hold_to(file: PlanFile, planned: Plan) -> None:
     """Raise ProviderError, refused, when what would be done now is not what was saved."""
+    saved = file.expected(planned.vm.key)
     if saved is None:
         raise ProviderError("it is not in the plan file: nothing was done", hint="plan again", refused=True)
     today = _planned(planned)
-    if today.digest == saved.digest:
+    if (today.digest, today.provider) == (saved.digest, saved.provider):
         return
-    if (saved.intent, saved.steps) != (today.intent, today.steps):
+    if saved.provider != today.provider:
+        why = f"it was for {saved.provider}, now it is for {today.provider}"
+    elif (saved.intent, saved.steps) != (today.intent, today.steps):
         why = f"it was {saved.intent}, now it is {today.intent} ({_steps(today.steps)})"
     else:
         why = "the same steps would lead to other settings"
+    if file.version != VERSION:
+        why += f" (it was made by nestproof {file.version[:40]}, this is {VERSION})"
     raise ProviderError(
         f"not as it was when the plan was made: {why}; nothing was done", hint="plan again, and look", refused=True
     )
 
 
 def _planned(plan: Plan) -> PlannedVm:
-    decides = (plan.steps, plan.differences, plan.power, plan.loses_disk, plan.native)
-    return PlannedVm(
+    planned = PlannedVm(
         vm=plan.vm.key,
         provider=f"{plan.vm.provider.type} {plan.vm.provider.endpoint}",
         intent=intent(plan),
@@ -164,8 +172,15 @@ def _planned(plan: Plan) -> PlannedVm:
         notes=plan.notes,
         accounts=tuple(Account(a.path, a.value, a.handling, a.how, str(a.origin)) for a in plan.accounts),
         native=plan.native,
-        digest=hashlib.sha256(msgspec.json.encode(decides)).hexdigest(),
+        digest="",
     )
+    return msgspec.structs.replace(planned, digest=_digest(planned))
+
+
+def _digest(planned: PlannedVm) -> str:
+    """Over all of it that decides what is done."""
+    decides = (planned.steps, planned.differences, planned.power, planned.loses_disk, planned.native)
+    return hashlib.sha256(msgspec.json.encode(decides)).hexdigest()
 
 
 def _steps(steps: Sequence[Step]) -> str:

@@ -45,8 +45,8 @@ def test_what_is_saved_is_loaded_and_held_to(manifest: Path, planned: Plan, tmp_
     saved = loaded.expected("default/tiny")
     assert saved is not None
     assert (saved.intent, saved.power, saved.differences) == ("to create", Power.POWER_CYCLE, planned.differences)
-    hold_to(saved, planned)
-    hold_to(saved, replace(planned, notes=("another note",), accounts=()))  # what is said decides nothing
+    hold_to(loaded, planned)
+    hold_to(loaded, replace(planned, notes=("another note",), accounts=()))  # what is said decides nothing
 
 
 @pytest.mark.parametrize(
@@ -60,16 +60,45 @@ def test_what_is_saved_is_loaded_and_held_to(manifest: Path, planned: Plan, tmp_
     ],
 )
 def test_a_world_that_moved_is_refused(manifest: Path, planned: Plan, changes: dict[str, object], says: str) -> None:
-    saved = plan_file([planned], [str(manifest)], None).vms[0]
+    saved = plan_file([planned], [str(manifest)], None)
     with pytest.raises(ProviderError, match=says) as caught:
         hold_to(saved, replace(planned, **changes))  # type: ignore[arg-type]
     assert caught.value.refused
     assert "nothing was done" in str(caught.value)
 
 
-def test_a_vm_that_was_not_planned_is_refused(planned: Plan) -> None:
+def test_a_vm_that_was_not_planned_is_refused(manifest: Path, planned: Plan) -> None:
     with pytest.raises(ProviderError, match="not in the plan file"):
-        hold_to(None, planned)
+        hold_to(plan_file([], [str(manifest)], None), planned)
+
+
+def test_a_plan_for_another_place_is_refused(manifest: Path, planned: Plan) -> None:
+    saved = plan_file([planned], [str(manifest)], None)
+    elsewhere = replace(
+        planned, vm=replace(planned.vm, provider=replace(planned.vm.provider, endpoint="qemu:///other"))
+    )
+    with pytest.raises(ProviderError, match="it was for libvirt qemu:///embed, now it is for libvirt qemu:///other"):
+        hold_to(saved, elsewhere)
+
+
+def test_a_plan_of_another_version_says_so(manifest: Path, planned: Plan) -> None:
+    saved = replace(plan_file([planned], [str(manifest)], None), version="0.0.1")
+    hold_to(saved, planned)
+    with pytest.raises(ProviderError, match=r"other settings \(it was made by nestproof 0\.0\.1, this is \d"):
+        hold_to(saved, replace(planned, native="<other/>"))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"steps": (Step("keep", "domain"),)}, {"native": ""}, {"loses_disk": True}, {"digest": "0" * 64}]
+)
+def test_a_plan_that_says_something_else_than_it_does_is_refused(
+    manifest: Path, planned: Plan, tmp_path: Path, changes: dict[str, object]
+) -> None:
+    """Who approves a plan reads its words: they are what is carried out."""
+    plan, path = plan_file([planned], [str(manifest)], None), tmp_path / "plan.json"
+    save(replace(plan, vms=(replace(plan.vms[0], **changes),)), path)  # type: ignore[arg-type]
+    with pytest.raises(Failure, match=r"what it says of default/tiny was changed after it was made"):
+        load([str(path)])
 
 
 def test_no_secret_is_written(manifest: Path, planned: Plan) -> None:
