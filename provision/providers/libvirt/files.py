@@ -21,6 +21,7 @@ from provision.providers.libvirt.storage import Layout, Stock, VmKey
 from provision.room import SMALL, Need, Place
 
 AGENT = ".ga"
+DISK, SEED, CONSOLE = "disk.qcow2", "seed.iso", "console.log"
 EXTRA = "extra_{}.qcow2"
 
 
@@ -38,17 +39,17 @@ class FileStorage:
     def places(self, key: VmKey) -> Places:
         place = self._place(key)
         return Places(
-            disk=PurePosixPath(place / "disk.qcow2"),
-            seed=PurePosixPath(place / "seed.iso"),
+            disk=PurePosixPath(place / DISK),
+            seed=PurePosixPath(place / SEED),
             extras=str(place / EXTRA.removesuffix(".qcow2")),
-            console=PurePosixPath(place / "console.log"),
+            console=PurePosixPath(place / CONSOLE),
             port=PurePosixPath(self._socket(key)),
             agent=PurePosixPath(self._socket(key).with_suffix(AGENT)),
         )
 
     def complete(self, key: VmKey) -> bool:
         place = self._place(key)
-        return all((place / name).is_file() for name in ("disk.qcow2", "seed.iso"))
+        return all((place / name).is_file() for name in (DISK, SEED))
 
     def needs(self, key: VmKey, layout: Layout, stock: Stock | None) -> tuple[Need, ...]:
         there = next(each for each in (self._root, *self._root.parents) if each.exists())
@@ -61,42 +62,46 @@ class FileStorage:
                 whole, what = disk.size_gib << 30, f"disk {disk.name}"
                 needs.append(Need(root, what, whole) if disk.type in PREALLOCATION else Need(root, what, 0, whole))
         if stock is not None:
-            needs += _disk_needs(root, layout, stock, _allocated(place / "disk.qcow2"))
+            needs += _disk_needs(root, layout, stock, _allocated(place / DISK))
             if not layout.preallocation and not (stock.image and self._base_of(stock.image).exists()):
                 needs.append(Need(root, f"the image {stock.name}", stock.size, shared=stock.key))
         return tuple(needs)
 
     def create(self, key: VmKey, image: LocalImage, layout: Layout, seed: bytes, progress: Progress) -> None:
-        """In an order in which a directory under its own name is always whole."""
+        """Extra disks stay where they are. The seed goes first and comes last: without it nothing is whole."""
         part, place = self._parts / str(key), self._place(key)
         try:
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir(parents=True)
-            for extra in place.glob(EXTRA.format("*")):
-                (part / extra.name).hardlink_to(extra)
-            self._clear(key)
+            self._clear_beside(key)
+            for name in (SEED, *(path.name for path in place.glob("*") if not path.match(EXTRA.format("*")))):
+                (place / name).unlink(missing_ok=True)
             if layout.preallocation:
                 progress(f"copying {image.path.name} and taking {layout.disk_gib} GiB")
-                disk = part / "disk.qcow2"
-                qemu_img.create_copy(disk, image.path, image.format, layout.disk_gib, layout.preallocation)
+                qemu_img.create_copy(part / DISK, image.path, image.format, layout.disk_gib, layout.preallocation)
             else:
                 with self._bases:
                     base = self._base(image, progress)
                     (part / base.name).hardlink_to(base)
-                qemu_img.create_overlay(part / "disk.qcow2", base.name, image.format, layout.disk_gib)
-            _adjust_extras(part, layout)
-            (part / "seed.iso").write_bytes(seed)
-            (part / "console.log").touch()
-            place.parent.mkdir(exist_ok=True)
-            part.rename(place)
+                qemu_img.create_overlay(part / DISK, base.name, image.format, layout.disk_gib)
+            place.mkdir(parents=True, exist_ok=True)
+            _adjust_extras(place, layout)
+            (part / CONSOLE).touch()
+            for made in part.iterdir():
+                made.rename(place / made.name)
+            (part / SEED).write_bytes(seed)
+            (part / SEED).rename(place / SEED)
             self._socket(key).parent.mkdir(exist_ok=True)
         except (OSError, ValueError) as e:
-            raise ProviderError(f"cannot make the disk: {e}") from e
+            said = e.strerror if isinstance(e, OSError) and e.strerror else e
+            raise ProviderError(f"cannot make the disk: {said}") from e
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
     def adjust(self, key: VmKey, layout: Layout) -> None:
         place = self._place(key)
         try:
-            qemu_img.grow(place / "disk.qcow2", layout.disk_gib, layout.preallocation or "off")
+            qemu_img.grow(place / DISK, layout.disk_gib, layout.preallocation or "off")
             _adjust_extras(place, layout)
         except (OSError, ValueError) as e:
             raise ProviderError(f"cannot change the disks: {e}") from e
@@ -123,13 +128,17 @@ class FileStorage:
             place.rename(trash)
             shutil.rmtree(trash)
             removed = (f"disks, seed and console log of {key}",)
+        self._clear_beside(key)
+        return removed
+
+    def _clear_beside(self, key: VmKey) -> None:
+        """What libvirt and QEMU keep of a VM outside of its directory."""
         self._socket(key).unlink(missing_ok=True)
         self._socket(key).with_suffix(AGENT).unlink(missing_ok=True)
         shutil.rmtree(self._root / "lib" / "swtpm" / domain_uuid(key.namespace, key.name), ignore_errors=True)
         for log in ((self._root / "log").glob(f"*/{name}") for name in (f"{key}.log*", f"{key}-swtpm.log*")):
             for file in log:
                 file.unlink()
-        return removed
 
     def _base(self, image: LocalImage, progress: Progress) -> Path:
         base = self._base_of(image)
@@ -145,6 +154,8 @@ class FileStorage:
             part.rename(base)
         except OSError as e:
             raise ProviderError(f"cannot copy {image.path} into {self._images}: {e.strerror}") from e
+        finally:
+            part.unlink(missing_ok=True)
         return base
 
     def _base_of(self, image: LocalImage) -> Path:

@@ -1,6 +1,7 @@
 """Storage in files: created whole, shared base images counted by the kernel, everything removed. Real qemu-img."""
 
 import os
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -191,3 +192,38 @@ def test_what_grows_later_and_what_is_shared_is_told(tmp_path: Path, local: Loca
     assert (image.what, image.now, image.later, image.shared) == ("the image there", 7 << 20, 0, "disk of http://there")
     assert len({need.place.key for need in (extra, disk, image)}) == 1
     assert [need.later for need in storage.needs(ONE, layout, None)][1:] == [10 << 30], "no disk is made"
+
+
+@pytest.mark.parametrize("layout", [Layout(1), Layout(1, "falloc")], ids=["image", "copy"])
+def test_a_disk_that_gets_full_is_not_left_full(tmp_path: Path, layout: Layout) -> None:
+    """What was begun is removed at once, and not when the next run begins."""
+    large, root = tmp_path / "large.img", tmp_path / "root"
+    large.write_bytes(b"x" * (8 << 20))
+    local, storage = resolve(image(large), quiet), FileStorage(root)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
+    try:
+        with pytest.raises(ProviderError, match="File too large") as caught:
+            storage.create(ONE, local, layout, b"1", quiet)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "Errno" not in str(caught.value)
+    assert [path for path in root.rglob("*") if path.is_file()] == []
+    storage.create(ONE, local, layout, b"1", quiet)
+    assert storage.complete(ONE)
+
+
+def test_extra_disks_outlive_a_rebuild_that_fails_or_is_killed(tmp_path: Path, local: LocalImage) -> None:
+    root, layout = tmp_path / "root", Layout(1, extras=(ExtraDisk("data", 1, "thin"),))
+    storage = FileStorage(root)
+    storage.create(ONE, local, layout, b"1", quiet)
+    extra = Path(str(storage.places(ONE).extra_disk("data")))
+    written = extra.read_bytes()
+    with pytest.raises(ProviderError):
+        storage.create(ONE, replace(local, path=tmp_path / "gone.img", sha256="0" * 64), layout, b"2", quiet)
+    storage = FileStorage(root)  # the next run sweeps what was being written
+    assert (extra.read_bytes(), storage.complete(ONE)) == (written, False)
+    storage.create(ONE, local, layout, b"3", quiet)
+    assert (extra.read_bytes(), storage.complete(ONE)) == (written, True)
+    storage.remove(ONE)
+    assert [path for path in root.rglob("*") if path.is_file()] == []
