@@ -101,6 +101,8 @@ class Silence(StrEnum):
     """It has said nothing since it was started."""
     BOOTING = "booting"
     """It speaks, and may not be done."""
+    EARLIER_BOOT = "earlier-boot"
+    """What it said is of an earlier boot: it has booted again, and not reported since."""
     NO_SEED = "no-seed"
     """It booted, and cloud-init took nothing of what was given to it."""
     NO_PYTHON = "no-python"

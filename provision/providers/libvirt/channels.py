@@ -18,7 +18,7 @@ from agent.channels.local import REPORT
 from agent.cloudinit import PORT
 from hostcheck.frame import MARKER, FrameReader
 from hostcheck.report import MAX_BYTES
-from provision.providers.libvirt.console import Console
+from provision.providers.libvirt.console import Console, this_boot
 from provision.providers.libvirt.devices import AGENT_PORT
 from provision.providers.libvirt.qemu_api import libvirt_qemu
 from provision.providers.libvirt.xmltext import XmlError, parse_xml
@@ -192,9 +192,16 @@ class ConsoleFrame:
         self._console = console
         self.fault = ""
         """What was wrong with the last report there; empty when nothing was."""
+        self.earlier = False
+        """What there is was said before the guest began to boot again."""
 
     def poll(self) -> bytes | None:
-        data = self._console.text().encode()
+        text = self._console.text()
+        report = self._last(this_boot(text).encode())
+        self.earlier = report is None and FrameReader().feed(text.encode()) is not None
+        return report
+
+    def _last(self, data: bytes) -> bytes | None:
         end = len(data)
         while (start := data.rfind(MARKER, 0, end)) >= 0:
             reader = FrameReader()

@@ -21,6 +21,12 @@ AGENT_FAILURE = re.compile(
 )
 FINISHED = re.compile(r"Cloud-init v\. \S+ finished at|Reached target [^\n]*[Cc]loud-init target")
 NO_SEED = re.compile(r"DataSourceNone|No datasource found|Did not find any data source", re.IGNORECASE)
+BOOT = re.compile(
+    r"^(\[ *0\.0+\] )?Linux version \d|^SeaBIOS \(version |^BdsDxe: |^Booting from |GNU GRUB +version "
+    r"|Cloud-init v\. \S+ running 'init-local'",
+    re.MULTILINE,
+)
+"""What firmware, boot loaders, kernels and cloud-init say once in each boot, and early."""
 
 
 class Console(Protocol):
@@ -101,6 +107,14 @@ def panic(text: str) -> str:
     """Why the guest's kernel panicked, if that is the last that it said; else empty."""
     found = PANIC.search(next((line.strip() for line in reversed(text.split("\n")) if line.strip()), ""))
     return found[1][:LINE] if found else ""
+
+
+def this_boot(text: str) -> str:
+    """What was said since the guest was last seen to begin a boot; all of it where that was not seen."""
+    begun = 0
+    for found in BOOT.finditer(text):
+        begun = found.start()
+    return text[begun:]
 
 
 def saw_no_seed(text: str) -> bool:

@@ -118,12 +118,13 @@ class Listener:
 
     def _seen(self) -> Seen:
         return Seen(
-            console=self._console.text(),
+            console=consoles.this_boot(self._console.text()),
             console_whole=self._console.whole,
             port_missing=self._port.missing,
             port_held=self._port.held_by_the_guest(),
             port_trouble=self._port.trouble,
             damaged=self._port.fault or self._frame.fault,
+            earlier=self._frame.earlier,
             agent_file=self._file.state,
             agent_installed=self._file.installed,
             seed_bus=seed_bus(parse_xml(self._domain.XMLDesc()), self._seed),

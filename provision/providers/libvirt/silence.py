@@ -19,6 +19,8 @@ class Seen(msgspec.Struct, frozen=True):
     port_held: bool | None = None
     """A process in the guest has the port open."""
     port_trouble: str = ""
+    earlier: bool = False
+    """A report is on its console, of before it booted again."""
     damaged: str = ""
     """What was wrong with what came."""
     agent_file: str = ""
@@ -96,6 +98,12 @@ def _no_agent(seen: Seen) -> tuple[Silence, str, str]:
             Silence.UNKNOWN,
             f"no agent answers on port {PORT}, and its console was silent meanwhile",
             f"{_MORE_TIME}, or look at its console: virsh console",
+        )
+    if seen.earlier:
+        return (
+            Silence.EARLIER_BOOT,
+            "it has booted again since its last report, and not reported from this boot",
+            f"{_MORE_TIME}, or see why this boot does not come to its end: virsh console",
         )
     return (
         Silence.BOOTING,

@@ -10,7 +10,7 @@ pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
 from hostcheck.model import Silence
 from provision.providers.libvirt.channels import ConsoleFrame
-from provision.providers.libvirt.console import KEPT, harmless, last_line
+from provision.providers.libvirt.console import KEPT, harmless, last_line, this_boot
 from provision.providers.libvirt.silence import Seen, silence
 
 BOOT = "[    0.0] Linux version 6.1.0\n[    9.0] systemd[1]: Reached target Basic System\n"
@@ -27,6 +27,8 @@ UNIT = "systemd[1]: nestproof-agent.service: Main process exited, code=exited, s
         (Seen("", True), Silence.NEVER_BOOTED),
         (Seen("", False), Silence.UNKNOWN),
         (Seen(BOOT, True), Silence.BOOTING),
+        (Seen(BOOT, True, earlier=True), Silence.EARLIER_BOOT),
+        (Seen(BOOT + FINISHED, True, earlier=True), Silence.AGENT_GONE),
         (Seen(BOOT + NO_SEED, True), Silence.NO_SEED),
         (Seen(BOOT + FINISHED + NO_PYTHON, True), Silence.NO_PYTHON),
         (Seen(BOOT + FAILED, True), Silence.AGENT_FAILED),
@@ -101,7 +103,7 @@ def frame(body: bytes) -> str:
 
 def test_the_last_whole_report_on_a_console_counts() -> None:
     torn = frame(b'{"third":3}').replace("3", "4", 1).replace("third", "thirt")
-    said = BOOT + frame(b'{"first":1}') + "login: \n" + frame(b'{"second":2}') + BOOT + torn
+    said = BOOT + frame(b'{"first":1}') + "login: \n" + frame(b'{"second":2}') + torn
     channel = ConsoleFrame(Text(said))
     assert channel.poll() == b'{"second":2}'
     damaged = ConsoleFrame(Text(BOOT + torn))
@@ -117,3 +119,32 @@ def test_a_report_on_the_console_is_not_what_the_guest_said_last() -> None:
 def test_a_report_is_found_behind_anything(noise: bytes) -> None:
     said = harmless(noise)[-KEPT:] + "\n" + frame(b'{"a":1}')
     assert ConsoleFrame(Text(said)).poll() == b'{"a":1}'
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        "[    0.000000] Linux version 6.1.0-18-amd64 (debian-kernel@lists.debian.org)",
+        "SeaBIOS (version 1.16.2-debian-1.16.2-1)",
+        'BdsDxe: loading Boot0001 "UEFI Misc Device"',
+        "Booting from Hard Disk...",
+        "                             GNU GRUB  version 2.06-13",
+        "[   12.1] cloud-init[300]: Cloud-init v. 22.4.2 running 'init-local' at Sun, 01 Jan 2023. Up 12.1 seconds.",
+    ],
+)
+def test_a_report_of_an_earlier_boot_proves_nothing(again: str) -> None:
+    """A guest that reported, was restarted and hangs is not proven by what it said before."""
+    report = frame(b'{"a":1}')
+    channel = ConsoleFrame(Text(f"{again}\n{FINISHED}{report}"))
+    assert (channel.poll(), channel.earlier) == (b'{"a":1}', False)
+    hangs = ConsoleFrame(Text(f"{again}\n{FINISHED}{report}{again}\n"))
+    assert (hangs.poll(), hangs.earlier) == (None, True)
+    silent = ConsoleFrame(Text(f"{report}{again}\n{FINISHED}"))
+    assert (silent.poll(), silent.earlier) == (None, True)
+    twice = ConsoleFrame(Text(frame(b'{"a":2}') + f"{again}\n{report}"))
+    assert (twice.poll(), twice.earlier) == (b'{"a":1}', False)
+
+
+def test_what_was_said_in_an_earlier_boot_is_no_evidence() -> None:
+    assert this_boot(f"{BOOT}{NO_SEED}{BOOT}{FINISHED}") == f"{BOOT}{FINISHED}"
+    assert this_boot(NO_SEED) == NO_SEED
