@@ -3,7 +3,6 @@
 import hashlib
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import requests
 
@@ -14,7 +13,7 @@ from provision.http_session import mirrored, session
 from provision.model import Checksum, HttpRequest
 from provision.provider import Progress
 from provision.transfer import Transfer, name_of
-from provision.urls import shown
+from provision.urls import shown, unfetchable
 
 ASKING = (5.0, 10.0)
 """Seconds to connect and to be told how large a file is."""
@@ -35,8 +34,8 @@ def fetch(
     Without a checksum a cached file is used as it is; `anew`, none is: it is replaced once the new one is whole.
     Proxies and `mirrors` are those of the environment; a mirror is not shown what `request` says to the server itself.
     """
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise ValueError(f"{shown(url)}: only http and https can be downloaded")
+    if fault := unfetchable(url):
+        raise ValueError(fault)
     path = _place(url, checksum)
     path.parent.mkdir(parents=True, exist_ok=True)
     budget, name = budget or Budget(), name_of(url)

@@ -10,7 +10,7 @@ import msgspec
 from provision import qemu_img
 from provision.model import DISK_FORMATS, Checksum, ImageSpec
 from provision.provider import Progress, ProviderError, Step
-from provision.urls import shown
+from provision.urls import shown, unfetchable
 
 ALGORITHMS = ("md5", "sha1", "sha256", "sha512")
 PACKED = {".xz": b"\xfd7zXZ\0", ".gz": b"\x1f\x8b", ".bz2": b"BZh", ".zst": b"\x28\xb5\x2f\xfd"}
@@ -130,6 +130,8 @@ def _check_spec(image: ImageSpec) -> None:
             registry_name.parse(image.registry)
         except ValueError as e:
             raise ProviderError(f"{image.origin}: image {image.name}: {e}") from e
+    if image.url and (fault := unfetchable(image.url)):
+        raise ProviderError(f"{image.origin}: image {image.name}: {fault}")
     if image.checksum and image.checksum.algorithm not in ALGORITHMS:
         raise ProviderError(
             f"{image.origin}: image {image.name}: checksum type {image.checksum.algorithm} is not supported"

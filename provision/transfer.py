@@ -177,6 +177,8 @@ def name_of(url: str) -> str:
 
 def reason(error: Exception) -> str:
     """The innermost cause in words: requests wraps urllib3 wraps the operating system's own."""
+    if isinstance(error, requests.exceptions.InvalidURL):
+        return "no valid URL"  # its own words repeat it, with its password
     cause: BaseException = error
     while cause.__cause__ or cause.__context__:
         cause = cause.__cause__ or cause.__context__ or cause

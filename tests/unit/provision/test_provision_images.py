@@ -522,3 +522,22 @@ def test_a_url_without_a_name_is_not_shown_with_its_secrets(served: Served) -> N
     said: list[str] = []
     resolve(spec, said.append)
     assert said == [f"verifying {served.url.partition('/images')[0]}/"]
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://me:hid[den@server/x?token=hidden", "its URL is none: Invalid IPv6 URL"),
+        ("http://me:hidden@server:99999/x?token=hidden", "its URL is none: Port out of range 0-65535"),
+        ("http://me:hidden@/x?token=hidden", "its URL names no host"),
+        ("ftp://me:hidden@server/x", "only http and https can be downloaded, not 'ftp'"),
+        ("http://me:hidden@.../x?token=hidden", "http://.../x: no valid URL"),
+    ],
+)
+def test_a_url_that_nobody_can_fetch_is_one_line_without_its_secrets(
+    url: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NESTPROOF_CACHE", str(tmp_path))
+    with pytest.raises(ProviderError) as caught:
+        resolve(replace(image(Path("unused")), path=None, url=url), quiet)
+    assert str(caught.value) == f"vm.yaml:20:3: image tiny: {says}"
