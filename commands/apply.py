@@ -131,7 +131,7 @@ def apply(
         else:
             for endpoint in endpoints.opened:
                 for vm in (vm for vm in endpoint.vms if vm.key in up):
-                    proofs.not_awaited(endpoint, vm)
+                    proofs.not_awaited(endpoint, vm, changed=plans[vm.key].changes)
             if up:
                 terminal.note(f"applied, not proven: `nestproof verify {again}` asks for the proof")
         code = endpoints.code

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from commands.intent import intent
+from commands.proven import Proof
 from hostcheck.exits import Exit
 from hostcheck.model import Asked, Verdict, VmView
 from provision.model import Handling, VmSpec
@@ -52,12 +53,9 @@ class VmStatus(msgspec.Struct, frozen=True):
         return Exit.OK if self.proven and Verdict(self.proven).works else Exit.INCOMPLETE
 
 
-def status_of(
-    vm: VmSpec, provider: str, planned: Plan | str, view: VmView | None, proof: tuple[str, float] | None
-) -> VmStatus:
+def status_of(vm: VmSpec, provider: str, planned: Plan | str, view: VmView | None, proof: Proof | None) -> VmStatus:
     """Join what is known of one VM. `planned` is a text when it cannot be planned any more. Pure."""
     differences = () if isinstance(planned, str) else planned.differences
-    verdict, when = proof or ("", None)
     return VmStatus(
         vm=vm.key,
         provider=provider,
@@ -67,15 +65,15 @@ def status_of(
         running=bool(view and view.running),
         state=view.state if view else "",
         got=view.got if view and view.running else None,
-        proven=verdict,
-        proven_at=when,
+        proven=proof.verdict if proof else "",
+        proven_at=proof.when if proof else None,
         intent="" if isinstance(planned, str) else intent(planned),
         differences=differences,
-        drift=tuple(_drift(vm, planned, view, verdict)),
+        drift=tuple(_drift(vm, planned, view, proof)),
     )
 
 
-def _drift(vm: VmSpec, planned: Plan | str, view: VmView | None, verdict: str) -> list[str]:
+def _drift(vm: VmSpec, planned: Plan | str, view: VmView | None, proof: Proof | None) -> list[str]:
     found = [f"it could not be applied again: {planned}"] if isinstance(planned, str) else []
     if view is None:
         return [*found, "it does not exist: `nestproof apply` makes it"]
@@ -95,8 +93,12 @@ def _drift(vm: VmSpec, planned: Plan | str, view: VmView | None, verdict: str) -
         found.append(f"the running VM lacks {feature}: it needs a power cycle, or its host cannot give it")
     if view.running and not vm.nested and view.got:
         found.append(f"the running VM has {feature}, which nobody asked for: it needs a power cycle")
-    if vm.nested and verdict and not Verdict(verdict).works and verdict not in (Verdict.UNKNOWN, Verdict.CAPABLE):
-        found.append(f"its newest proof failed: {verdict}")
+    if vm.nested and proof is not None:
+        verdict = Verdict(proof.verdict)
+        if not verdict.works and verdict not in (Verdict.UNKNOWN, Verdict.CAPABLE):
+            found.append(f"its newest proof failed: {verdict}")
+        if proof.unheard:
+            found.append(f"asked for its proof again it gave none: {proof.unheard}")
     return found
 
 

@@ -58,13 +58,13 @@ class Proofs:
             wants=lambda vm: wants is None or vm.key in wants,
         )  # fmt: skip
 
-    def not_awaited(self, endpoint: Endpoint, vm: VmSpec) -> None:
+    def not_awaited(self, endpoint: Endpoint, vm: VmSpec, *, changed: bool) -> None:
         """Keep what the provider says of a VM that was not asked. A provider that fails is said aloud."""
         from provision.provider import ProviderError
         from provision.proving import not_awaited
 
         try:
-            self._keep(endpoint, vm, not_awaited(endpoint.provider, vm))
+            self._keep(endpoint, vm, not_awaited(endpoint.provider, vm, changed=changed))
         except ProviderError as e:
             self._terminal.complaint(f"{vm.key}: {e}", e.hint)
 

@@ -13,6 +13,7 @@ from hostcheck.exits import Exit
 
 if TYPE_CHECKING:
     from commands.drift import VmStatus
+    from commands.proven import Proof
     from hostcheck.model import VmView
     from provision.model import VmSpec
     from provision.provider import Plan, Progress
@@ -29,7 +30,8 @@ def status(files: tuple[str, ...], connect: str | None, parallel: int, form: str
     """Show how the VMs of FILE... stand: asked, configured, running, proven. Changes nothing and asks no guest.
 
     Drift is named wherever two of them differ: a setting that the manifest has changed since, a VM that somebody
-    edited, a running VM that still has its old CPU, a proof that failed. Exit code 0: no drift and proven; 3: drift, or
+    edited, a running VM that still has its old CPU, a proof that failed, or that did not come when it was asked for
+    again. A proof of before apply changed the VM is none. Exit code 0: no drift and proven; 3: drift, or
     the proof failed; 5: never proven.
 
     \b
@@ -68,22 +70,10 @@ def status(files: tuple[str, ...], connect: str | None, parallel: int, form: str
     return code
 
 
-def _proof(name: str) -> tuple[str, float] | None:
-    """The verdict of the newest report of a VM, and when it came; None when there is none."""
+def _proof(name: str) -> Proof | None:
     from commands.policies import policy_in
+    from commands.proven import proof_of
     from commands.recording import opened_store
-    from hostcheck.judge import judge
-    from hostcheck.model import Arrival
-    from hostcheck.report import ReportError, decode
 
     with opened_store() as store:
-        for entry in store.history(name):
-            if entry.arrival is Arrival.DESTROYED:
-                return None
-            if entry.report is None:
-                continue
-            try:
-                return judge(decode(entry.report), name, policy_in()).runs_guests.verdict.value, entry.received
-            except ReportError:
-                return None
-    return None
+        return proof_of(name, store.history(name), policy_in())

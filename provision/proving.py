@@ -7,6 +7,9 @@ from hostcheck.report import ReportError, decode
 from provision.model import VmSpec
 from provision.provider import Progress, Provider, ProviderError
 
+CHANGED = "it was changed, and its report was not awaited (--wait)"
+"""Kept of a VM: what it had reported before is of no VM that there is."""
+
 
 class Heard(msgspec.Struct, frozen=True):
     """What is known of a VM after asking the provider and the VM itself."""
@@ -35,10 +38,13 @@ def hear(provider: Provider, vm: VmSpec, timeout: float, progress: Progress) -> 
     return Heard(view, report if arrival is Arrival.ARRIVED else None, arrival, detail)
 
 
-def not_awaited(provider: Provider, vm: VmSpec) -> Heard:
-    """The live VM as the provider reads it back, without waiting for the VM to speak."""
+def not_awaited(provider: Provider, vm: VmSpec, *, changed: bool) -> Heard:
+    """The live VM as the provider reads it back, without waiting for the VM to speak.
+
+    `changed`: an apply has just made it something else than what its last report speaks of.
+    """
     view = provider.observe(vm) or absent(provider, vm)
-    return Heard(view, None, Arrival.NOT_AWAITED, "its report was not awaited (--wait)")
+    return Heard(view, None, Arrival.NOT_AWAITED, CHANGED if changed else "its report was not awaited (--wait)")
 
 
 def refusal(data: bytes, vm: VmSpec) -> str:

@@ -324,9 +324,9 @@ def test_a_vm_is_joined_with_what_the_api_says_of_its_node_and_later_with_the_no
         before = made.pve.state()["calls"]
         proofs = Proofs(Terminal())
         endpoint = Endpoint(made.provider, (vm,), None)
-        proofs.not_awaited(endpoint, vm)
+        proofs.not_awaited(endpoint, vm, changed=True)
         first = made.pve.state()["calls"] - before
-        proofs.not_awaited(endpoint, vm)
+        proofs.not_awaited(endpoint, vm, changed=True)
         assert made.pve.state()["calls"] - before - first == first - 7, "a node is asked once"
         (chain,) = proofs._vms.values()
         offered = next(link for link in chain.links if link.link is Link.OFFERED)

@@ -90,7 +90,7 @@ def test_a_vm_is_joined_with_what_vcenter_says_of_its_host(tmp_path: Path, monke
         vm = lab.vm()
         lab.apply(vm)
         proofs = Proofs(Terminal())
-        proofs.not_awaited(Endpoint(lab.provider, (vm,), None), vm)
+        proofs.not_awaited(Endpoint(lab.provider, (vm,), None), vm, changed=True)
         (chain,) = proofs._vms.values()
         offered = next(link for link in chain.links if link.link is Link.OFFERED)
         told = "ESXi offers hardware virtualization to VMs that ask for it"

@@ -9,24 +9,26 @@ from msgspec.structs import replace
 from vm_factory import image, wanted
 
 from commands.drift import VmStatus, as_json, as_text, status_of
+from commands.proven import Proof, proof_of
 from hostcheck.exits import Exit
-from hostcheck.model import Accelerator, Asked, Setting, VmView
+from hostcheck.model import Accelerator, Arrival, Asked, Setting, VmView
+from hostcheck.policy import Policy
 from provision.model import FieldAccount, Handling
 from provision.provider import Difference, Plan, Step
+from provision.proving import CHANGED
+from reports.store import Entry
 
 VM = wanted(image(Path("/tiny.img")))
 KEEP = Plan(vm=VM, steps=(Step("keep", "domain"),), accounts=(), notes=(), evidence=(), native="<domain/>")
 VIEW = VmView("default/tiny", "libvirt x", True, Asked.ON, feature="svm", got=True, accelerator=Accelerator.KVM)
-PROVEN = ("PROVEN", 1_790_000_000.0)
+PROVEN = Proof("PROVEN", 1_790_000_000.0)
 
 
 def seen(**changes: object) -> VmView:
     return msgspec.structs.replace(VIEW, **changes)
 
 
-def stands(
-    planned: Plan | str = KEEP, view: VmView | None = VIEW, proof: tuple[str, float] | None = PROVEN
-) -> VmStatus:
+def stands(planned: Plan | str = KEEP, view: VmView | None = VIEW, proof: Proof | None = PROVEN) -> VmStatus:
     return status_of(VM, "libvirt x", planned, view, proof)
 
 
@@ -40,7 +42,7 @@ def test_all_as_asked() -> None:
 
 def test_never_proven_is_incomplete() -> None:
     assert stands(proof=None).exit is Exit.INCOMPLETE
-    assert stands(proof=("CAPABLE", 1.0)).exit is Exit.INCOMPLETE
+    assert stands(proof=Proof("CAPABLE", 1.0)).exit is Exit.INCOMPLETE
     assert "never" in as_text([stands(proof=None)])
 
 
@@ -52,7 +54,8 @@ def test_never_proven_is_incomplete() -> None:
         (stands(view=seen(asked=Asked.OFF)), "configured is off, asked is on"),
         (stands(view=seen(running=False, got=None)), "it is off, asked is on"),
         (stands(view=seen(got=False)), "the running VM lacks svm"),
-        (stands(proof=("MISCONFIGURED", 1.0)), "its newest proof failed: MISCONFIGURED"),
+        (stands(proof=Proof("MISCONFIGURED", 1.0)), "its newest proof failed: MISCONFIGURED"),
+        (stands(proof=replace(PROVEN, unheard="it crashed")), "asked for its proof again it gave none: it crashed"),
         (stands("its image is gone"), "could not be applied again: its image is gone"),
         (status_of(replace(VM, nested=False), "x", KEEP, seen(asked=Asked.OFF), None), "which nobody asked for"),
         (status_of(replace(VM, power_on=False), "x", KEEP, VIEW, None), "it runs, asked is off"),
@@ -87,7 +90,7 @@ def test_a_paused_vm_is_not_called_off() -> None:
 
 def test_what_a_provider_does_not_say_is_no_drift() -> None:
     assert stands(view=seen(asked=Asked.UNSTATED, got=None)).drift == ()
-    assert stands(proof=("UNKNOWN", 1.0)).drift == ()
+    assert stands(proof=Proof("UNKNOWN", 1.0)).drift == ()
 
 
 def test_off_and_asked_off_needs_no_proof() -> None:
@@ -98,3 +101,30 @@ def test_off_and_asked_off_needs_no_proof() -> None:
 def test_json_has_every_field() -> None:
     (vm,) = json.loads(as_json([stands()]))["vms"]
     assert set(vm) == set(VmStatus.__struct_fields__)
+
+
+REPORT = (Path(__file__).parents[2] / "fixtures/judged/bochs-intel-nested.report.json").read_bytes()
+
+
+def kept(received: float, **changes: object) -> Entry:
+    return Entry("default/tiny", "vm", received, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("since", "when", "unheard"),
+    [
+        ((), 1.0, ""),
+        ((kept(2.0, arrival=Arrival.NOT_AWAITED, arrival_detail="its report was not awaited (--wait)"),), 1.0, ""),
+        ((kept(2.0, arrival=Arrival.SILENT, arrival_detail="it crashed"),), 1.0, "it crashed"),
+        ((kept(3.0, arrival=Arrival.REFUSED, arrival_detail="b"), kept(2.0, arrival=Arrival.SILENT)), 1.0, "b"),
+        ((kept(4.0, report=REPORT), kept(2.0, arrival=Arrival.SILENT, arrival_detail="late")), 4.0, ""),
+        ((kept(2.0, arrival=Arrival.NOT_AWAITED, arrival_detail=CHANGED),), None, ""),
+        ((kept(3.0, arrival=Arrival.SILENT), kept(2.0, arrival=Arrival.NOT_AWAITED, arrival_detail=CHANGED)), None, ""),
+        ((kept(3.0, report=REPORT), kept(2.0, arrival=Arrival.NOT_AWAITED, arrival_detail=CHANGED)), 3.0, ""),
+        ((kept(2.0, arrival=Arrival.DESTROYED),), None, ""),
+    ],
+)
+def test_only_a_report_of_the_vm_as_it_is_proves_it(since: tuple[Entry, ...], when: float | None, unheard: str) -> None:
+    """One that came before the VM was changed speaks of another VM."""
+    proof = proof_of("default/tiny", (*since, kept(1.0, report=REPORT)), Policy())
+    assert (proof.when if proof else None, proof.unheard if proof else "") == (when, unheard)
