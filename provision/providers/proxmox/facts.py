@@ -59,6 +59,7 @@ class _Memory(msgspec.Struct):
 class _Status(msgspec.Struct):
     cpuinfo: _CpuInfo
     memory: _Memory = msgspec.field(default_factory=_Memory)
+    swap: _Memory | None = None
     pveversion: str = ""
     kversion: str = ""
 
@@ -114,6 +115,8 @@ class Node(msgspec.Struct, frozen=True):
     mhz: float = 0.0
     memory_mib: int = 0
     free_mib: int = 0
+    swap_mib: int | None = None
+    """None where it does not say."""
     kernel: str = ""
     models: dict[str, str] = msgspec.field(default_factory=dict)
     """CPU models that a VM may have there, with the vendor that each is for."""
@@ -220,6 +223,7 @@ def _read(api: Api, name: str, version: Version) -> Node:
         mhz=info.mhz,
         memory_mib=status.memory.total >> 20,
         free_mib=status.memory.free >> 20,
+        swap_mib=status.swap.total >> 20 if status.swap else None,
         kernel=status.kversion,
         models={model.name: model.vendor for model in models},
         nested_flag=nested is not None,

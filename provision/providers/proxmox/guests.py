@@ -22,6 +22,9 @@ class Resource(msgspec.Struct, frozen=True):
     tags: str = ""
     template: int = 0
     lock: str = ""
+    maxmem: int = 0
+    """Bytes."""
+    maxcpu: float = 0
 
     def has_tag(self, tag: str) -> bool:
         return tag in self.tags.replace(",", ";").replace(" ", ";").split(";")
@@ -90,6 +93,11 @@ class Guest(msgspec.Struct, frozen=True):
 def everything(api: Api) -> list[Resource]:
     """All VMs of the cluster that this user may see, templates too."""
     return [each for each in api.get("cluster/resources", list[Resource], type="vm") if each.type == "qemu"]
+
+
+def running(api: Api) -> list[Resource]:
+    """All VMs and containers of the cluster that run, of those that this user may see."""
+    return [each for each in api.get("cluster/resources", list[Resource], type="vm") if each.status == "running"]
 
 
 def find(api: Api, namespace: str, name: str, resources: Sequence[Resource] | None = None) -> Guest | None:

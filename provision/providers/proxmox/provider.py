@@ -1,7 +1,7 @@
 """The Proxmox VE provider: plan, apply, observe, fetch the report, destroy. Any number of threads may use one."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -27,6 +27,7 @@ from provision.providers.proxmox.plan import ProxmoxPlan
 from provision.providers.proxmox.source import Source, check_size, source_of
 from provision.providers.proxmox.version import Version
 from provision.providers.proxmox.words import NESTED, USER_DATA, refusal, where
+from provision.room import Sums
 
 
 def open_endpoint(spec: ProviderSpec) -> "ProxmoxProvider":
@@ -152,6 +153,12 @@ class ProxmoxProvider:
             self._maker.wait_for_tasks(guest, _quiet)
             removed += self._maker.remove(guest, _quiet)
         return removed
+
+    def sums(self, plans: Sequence[Plan]) -> Sums:
+        """See `provision.provider.Adding`."""
+        from provision.providers.proxmox.crowd import sums_of  # late: only for what changes
+
+        return sums_of([plan for plan in plans if isinstance(plan, ProxmoxPlan)], guests.running(self._api))
 
     def host_view(self, name: str) -> HostView | None:
         """See `provision.provider.Seeing`."""

@@ -11,17 +11,22 @@ from vm_factory import image, net, wanted
 
 from hostcheck.model import Asked
 from provision.model import AccelPolicy, Credentials, Firmware, Limits, NetworkKind, ProviderSpec, VmSpec
-from provision.provider import ProviderError
+from provision.provider import Power, ProviderError, Step
 from provision.providers.proxmox import config, gates, readback
 from provision.providers.proxmox.choose import node_for
 from provision.providers.proxmox.cpu import choose
 from provision.providers.proxmox.credentials import login
+from provision.providers.proxmox.crowd import sums_of
 from provision.providers.proxmox.endpoint import parse_endpoint
 from provision.providers.proxmox.facts import Node, Storage
 from provision.providers.proxmox.faults import explain, harmless, known
+from provision.providers.proxmox.guests import Resource
 from provision.providers.proxmox.observe import asked_of, by_start
+from provision.providers.proxmox.plan import ProxmoxPlan
 from provision.providers.proxmox.record import Record, description, guest_name, identity_tag, read_record, tags
+from provision.providers.proxmox.source import Source
 from provision.providers.proxmox.version import Version
+from provision.room import check_space, notes
 
 MODELS = {"host": "default", "kvm64": "default", "x86-64-v2-AES": "default", "EPYC": "AuthenticAMD",
           "Skylake-Server": "GenuineIntel", "custom-mine": "default"}  # fmt: skip
@@ -385,3 +390,52 @@ def test_any_endpoint_is_read_or_refused(text: str) -> None:
         assert parse_endpoint(text, {}).addresses
     except ProviderError as e:
         assert "\n" not in str(e) or "\n" in text
+
+
+# ------------------------------------------------------------------------------------------------- many VMs together
+
+
+def planned(number: int, at: Node, *steps: Step, **changes: Any) -> ProxmoxPlan:
+    wanted_vm = vm(**{"name": f"vm-{number}", **changes})
+    return ProxmoxPlan(
+        vm=wanted_vm, steps=steps, accounts=(), notes=(), evidence=(), native="", node=at, cpu=choose(wanted_vm, at),
+        source=Source(template=Resource("pve1", 9000, template=1), template_config={"scsi0": "local-lvm:x,size=1G"}),
+    )  # fmt: skip
+
+
+MADE = (Step("create", "VM"), Step("create", "seed"), Step("start", "VM"))
+
+
+def test_vms_are_added_up_by_node_with_what_runs_there() -> None:
+    there = [
+        Resource("pve1", 100, "qemu", status="running", maxmem=8 << 30, maxcpu=4),
+        Resource("pve1", 101, "lxc", status="running", maxmem=1 << 30, maxcpu=1),
+        Resource("pve1", 102, "qemu", status="running", maxmem=4 << 30, maxcpu=2, tags=identity_tag("default", "vm-9")),
+        Resource("pve2", 103, "qemu", status="running", maxmem=64 << 30, maxcpu=64),
+    ]
+    again = with_fields(planned(9, node(), Step("stop", "VM"), Step("start", "VM")), power=Power.POWER_CYCLE)
+    kept = planned(8, node(), Step("keep", "VM"))
+    found = sums_of([*(planned(n, node(swap_mib=0), *MADE, memory_mib=4096) for n in range(20)), again, kept], there)
+    (host,) = found.hosts
+    assert (host.starts.vms, host.starts.cpus, host.starts.memory_mib) == (21, 21, 20 * 4096 + 2048)
+    assert (host.runs.vms, host.runs.cpus, host.runs.memory_mib) == (2, 5, 9 << 10), "what is restarted counts once"
+    (said,) = notes(found)
+    assert said.startswith(
+        "21 VMs to be started have 83968 MiB of memory, 2 VMs there already 9216 MiB; pve1 has 65536"
+    )
+
+
+def test_disks_that_take_their_space_have_to_fit_together_and_others_may_not() -> None:
+    def store(kind: str) -> Node:
+        return node(storages=(Storage("disks", "images", kind, 1, 1, 0, 100 << 30),))
+
+    def fleet(kind: str, **changes: Any) -> list[ProxmoxPlan]:
+        return [planned(n, store(kind), *MADE, disk_gib=20, **changes) for n in range(6)]
+
+    why = refused(lambda: check_space(sums_of(fleet("lvm"), ()).needs), "storage disks on pve1 has 100.0 GiB left, 120")
+    assert "the disk of the image, 6 times, 120.0 GiB" in str(why)
+    linked = with_fields(image(Path("disk.raw")), full_clone=False)
+    for found in (sums_of(fleet("lvmthin"), ()), sums_of(fleet("dir"), ()), sums_of(fleet("lvm", image=linked), ())):
+        check_space(found.needs)
+        assert any(said.startswith("storage disks on pve1 will have 100.0 GiB left, and 6") for said in notes(found))
+    assert sums_of([planned(1, store("lvm"), Step("start", "VM"))], ()).needs == ()
