@@ -18,6 +18,7 @@ _LINES = (
     (rulebook.GUEST_NESTED_PARAMETER, ("modprobe", "kvm_", "nested=")),
     (rulebook.GUEST_NESTED_PARAMETER, ("/sys/module/kvm_", "parameters/nested")),
     *((rulebook.GUEST_CPU_FLAGS, (tool, flag)) for tool in ("cpuinfo", "lscpu") for flag in ("vmx", "svm")),
+    *((rulebook.GUEST_CPU_FLAGS, (tool,)) for tool in ("kvm-ok", "virt-host-validate")),
     *((rulebook.GUEST_DEVICE, (tool, "/dev/kvm")) for tool in ("ls ", "stat ", "test -", "[ -")),
 )
 """Commands that look for nested virtualization: a line that holds all the words breaks the rule."""
@@ -41,7 +42,7 @@ def check(text: str) -> Iterator[tuple[Rule, int, str]]:
         for rule in dict.fromkeys(rule for rule, words in _LINES if all(word in line for word in words)):
             yield rule, number, f'"{shown(command)}"'
         for match in _KEY.finditer(line):
-            if not _is_base64(match[2]):
+            if not _is_whole(match[1], match[2]):
                 yield rulebook.PLACEHOLDER_KEY, number, f'the key "{match[1]} {shown(match[2], 24)}" is not whole'
 
 
@@ -63,9 +64,17 @@ def _cloud_config(text: str) -> Iterator[tuple[Rule, int, str]]:
         yield rulebook.USERDATA_YAML, 1, "the cloud-config holds several YAML documents"
 
 
-def _is_base64(text: str) -> bool:
+def _is_whole(algorithm: str, key: str) -> bool:
+    """Nothing is missing: a public key is its algorithm and numbers, each after its length (RFC 4253, 6.6)."""
     try:
-        base64.b64decode(text, validate=True)
+        rest = base64.b64decode(key, validate=True)
     except (binascii.Error, ValueError):
         return False
-    return True
+    fields = list[bytes]()
+    while rest:
+        size = int.from_bytes(rest[:4], "big")
+        if len(rest) < 4 + size:
+            return False
+        fields.append(rest[4 : 4 + size])
+        rest = rest[4 + size :]
+    return len(fields) > 1 and fields[0] == algorithm.encode()

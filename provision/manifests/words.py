@@ -6,7 +6,7 @@ from provision.manifests import quantity
 from provision.manifests.checking import Fault, Violation
 from provision.manifests.leaves import hide_password, schema_leaves
 from provision.manifests.schemas import Resource
-from provision.manifests.schemas.base import PATTERN_WORDS, Schema
+from provision.manifests.schemas.base import IPV4, PATTERN_WORDS, Schema
 from provision.manifests.text import listed, near, shown
 from provision.manifests.tree import Loc, Tree, dotted
 from provision.model import Problem, Severity
@@ -62,7 +62,8 @@ def _message(violation: Violation, schema: type[Resource], tree: Tree, *, secret
         case Fault.TOO_LARGE:
             return f"must be at most {limit}{given}"
         case Fault.PATTERN:
-            return f"{PATTERN_WORDS[limit]}{given}"
+            empty = ": leave the field out where none is meant" if value == "" and limit == IPV4 else ""
+            return f"{PATTERN_WORDS[limit]}{given}{empty}"
         case Fault.TEXT_EMPTY:
             return "must not be empty"
         case Fault.TEXT_TOO_LONG:

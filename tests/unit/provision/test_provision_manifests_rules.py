@@ -148,6 +148,11 @@ VM_CASES = [
     ("userdata-yaml", '  userData: {cloudInit: {inline: "#cloud-config\\n- a"}}\n', "9:34"),
     ("userdata-yaml", '  userData: {cloudInit: {inline: "#cloud-config\\na: 1\\n---\\nb: 1"}}\n', "9:34"),
     ("ssh-key-invalid", '  userData: {cloudInit: {inline: "#cloud-config\\nk: ssh-rsa AAAA... me"}}\n', "9:34"),
+    (
+        "ssh-key-invalid",  # cut off where it still is base64
+        cloud_config("k: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample me"),
+        "13:9",
+    ),
     ("userdata-key", cloud_config("a: 1", "packges: [qemu]"), "14:9"),
     ("guest-password", cloud_config("password: hunter2"), "13:9"),
     ("guest-password", cloud_config("password: 1234"), "13:9"),
@@ -179,6 +184,7 @@ def test_a_vm_breaks_the_rule(rule: str, addition: str, place: str) -> None:
         ("cat /sys/module/kvm_amd/parameters/nested", "guest-nested-parameter"),
         ('grep -E "(vmx|svm)" /proc/cpuinfo', "guest-cpu-flags"),
         ("lscpu | grep svm", "guest-cpu-flags"),
+        ("virt-host-validate qemu", "guest-cpu-flags"),
         ("ls -la /dev/kvm", "guest-device-listing"),
         ("modprobe kvm_intel", None),
         ("chmod 0660 /dev/kvm", None),
@@ -209,7 +215,8 @@ def test_in_guest_checks_of_the_wrong_level(line: str, rule: str | None) -> None
         "#cloud-config\nusers: [{name: me, sudo: 'ALL=(ALL) NOPASSWD:ALL'}, {name: ubuntu, sudo: 'ALL=(ALL) ALL'}]",
         "#cloud-config\nusers: {a: b}\nchpasswd: x\npassword: true",
         "#cloud-config-archive\n- a",
-        "#cloud-config\nusers: [{ssh_authorized_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA me@host]}]",
+        "#cloud-config\nusers: [{ssh_authorized_keys: [ssh-ed25519 "
+        "AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUTyz1HwHReFVvD5obVsALAgJRNarH4TRpNePnAS me@host]}]",
         "#cloud-config\na: 1\na: 2\nb: !!binary aGk=",
     ],
 )

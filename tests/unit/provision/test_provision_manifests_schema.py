@@ -111,6 +111,10 @@ spec:
         (SECRET + "data: {a: 1}\n", "Secret data.a: expected a string: put it in quotes"),
         (VM.replace("imageRef: {name: i}", "imageRef: i"), 'imageRef: expected a mapping, got "i": write {name: i}'),
         (VM.replace("{name: default}", "lan"), 'spec.networks[0]: expected a mapping, got "lan": write {name: lan}'),
+        (
+            VM.replace("{name: default}", "{name: n, ipAddress: ''}"),
+            "such as 192.0.2.10, got an empty string: leave the field out where none is meant [field-value]",
+        ),
         (VM + "  metaData: {inline: x}\n", "unknown field here; it belongs at spec.metaData.cloudInit.inline ["),
         (VM + "  userData: {secretRef: {name: s}}\n", "it belongs at spec.userData.cloudInit.secretRef ["),
         (VM + "  networkRef: {name: n}\n", "unknown field here; it belongs at spec.networks[].networkRef ["),
