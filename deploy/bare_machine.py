@@ -13,8 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from debian_system import make_system
-from guest_image import SUITE, BuildError, apt_sources
+from debian_system import SUITE, BuildError, apt_sources, make_system
 
 PACKAGES = ("ca-certificates", "git", "make", "python3")
 REGISTRY_SETTINGS = ("etc/pip.conf", "etc/hosts", "etc/resolv.conf", "etc/ssl/certs/ca-certificates.crt")

@@ -18,8 +18,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from debian_system import make_system
-from guest_image import BuildError, apt_sources
+from debian_system import BuildError, apt_sources, make_system
 
 CACHE = Path(__file__).parents[1] / ".cache/libvirt"
 PACKAGES = ("iproute2", "libvirt-daemon-system", "ovmf", "qemu-system-x86", "qemu-utils")

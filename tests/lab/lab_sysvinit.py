@@ -10,6 +10,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import debian_system
+import guest_disk
 import guest_image
 import pytest
 from lab_artefacts import CACHE, command, needs
@@ -30,9 +32,9 @@ PACKAGES = (
     "udev",
 )
 TOOLS = (("mmdebstrap", "mmdebstrap"), ("mke2fs", "e2fsprogs"), ("setpriv", "util-linux"), ("unshare", "util-linux"))
-INIT = guest_image.GUEST_FILES / "init"
-CLOUD = guest_image.GUEST_FILES / "overlay/etc/cloud/cloud.cfg.d/90_nestproof.cfg"
-BLACKLIST = guest_image.GUEST_FILES / "overlay/etc/modprobe.d/nestproof.conf"
+INIT = guest_disk.GUEST_FILES / "init"
+CLOUD = guest_disk.GUEST_FILES / "overlay/etc/cloud/cloud.cfg.d/90_nestproof.cfg"
+BLACKLIST = guest_disk.GUEST_FILES / "overlay/etc/modprobe.d/nestproof.conf"
 # Debian starts the network in runlevel S and cloud-init in runlevel 2: too late to configure it.
 NETWORK = "auto lo\niface lo inet loopback\n\nauto eth0\niface eth0 inet dhcp\n"
 MEGABYTES = 1536
@@ -46,7 +48,7 @@ class Guest:
     initrd: Path
     disk: Path
     """A raw image of the root file system; not to be written to."""
-    command_line: str = f"{guest_image.COMMAND_LINE} net.ifnames=0"
+    command_line: str = f"{guest_disk.COMMAND_LINE} net.ifnames=0"
 
 
 def guest() -> Guest:
@@ -71,7 +73,7 @@ def guest() -> Guest:
     shutil.copy2(next((root / "boot").glob("vmlinuz-*")), found.kernel)
     found.initrd.write_bytes(initrd(root))
     command(
-        *("mke2fs", "-q", "-F", "-t", "ext4", "-L", guest_image.ROOT_LABEL, "-d", root),
+        *("mke2fs", "-q", "-F", "-t", "ext4", "-L", guest_disk.ROOT_LABEL, "-d", root),
         *("-E", "lazy_itable_init=1,lazy_journal_init=1", found.disk, f"{MEGABYTES}M"),
     )
     shutil.rmtree(root)
@@ -91,14 +93,14 @@ def install(root: Path, acquire: Path) -> None:
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in guest_image.NOT_IN_THE_IMAGE),
         f'--setup-hook=mkdir -p "$1"/etc/apt/apt.conf.d && cp {acquire} {in_root}',
         f"--customize-hook=rm {in_root}",
-        *(guest_image.SUITE, root, *guest_image.apt_sources()),
+        *(debian_system.SUITE, root, *debian_system.apt_sources()),
     )
 
 
 def configure(root: Path) -> None:
     """Write what an administrator of such a guest writes; the scripts that start things stay Debian's."""
     etc = root / "etc"
-    (etc / "fstab").write_text(f"LABEL={guest_image.ROOT_LABEL} / ext4 defaults 0 0\n")
+    (etc / "fstab").write_text(f"LABEL={guest_disk.ROOT_LABEL} / ext4 defaults 0 0\n")
     (etc / "network/interfaces").write_text(NETWORK)
     (etc / "cloud/cloud.cfg.d/90_lab.cfg").write_text(CLOUD.read_text() + "\nnetwork: {config: disabled}\n")
     (etc / "modprobe.d/lab.conf").write_text(BLACKLIST.read_text())
@@ -115,7 +117,7 @@ def initrd(root: Path) -> bytes:
     image.program("init", INIT.read_bytes())
     image.program("bin/busybox", (root / "bin/busybox").read_bytes())
     image.link("bin/sh", "busybox")
-    for number, name in enumerate(guest_image.INITIAL_MODULES):
+    for number, name in enumerate(guest_disk.INITIAL_MODULES):
         module = next((root / "lib/modules").rglob(f"{name}.ko"))
         image.add(f"lib/{number}-{name}.ko", module.read_bytes())
     return image.image()

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import debian_system
+import guest_disk
 import guest_image
 import pytest
 
@@ -18,15 +20,15 @@ def test_only_debian_archives_reach_the_guest() -> None:
         ["Debian-Security", "main", "http://mirror.example/security/"],
         ["Debian", "Backports", "main", "http://label-with-a-blank.example/"],
     ]
-    assert guest_image.debian_archives(targets) == [
+    assert debian_system.debian_archives(targets) == [
         "deb http://mirror.example/debian/ bookworm main",
         "deb http://mirror.example/security/ bookworm-security main",
     ]
 
 
 def test_a_machine_without_debian_archives_is_told_what_to_do() -> None:
-    with pytest.raises(guest_image.BuildError, match="--mirror URL"):
-        guest_image.debian_archives([["Ubuntu", "main", "http://archive.example/ubuntu/"]])
+    with pytest.raises(debian_system.BuildError, match="--mirror URL"):
+        debian_system.debian_archives([["Ubuntu", "main", "http://archive.example/ubuntu/"]])
 
 
 def test_what_is_built_from_the_same_inputs_is_not_built_again(tmp_path: Path) -> None:
@@ -53,6 +55,6 @@ def test_a_failed_build_is_one_line_and_leaves_the_old_image(tmp_path: Path) -> 
 def test_every_mask_and_setting_is_for_a_package_of_the_image() -> None:
     assert len(set(guest_image.PACKAGES)) == len(guest_image.PACKAGES)
     assert not set(guest_image.MASKED) & {"kmod-static-nodes.service", "systemd-udevd.service", "dbus.service"}
-    overlay = guest_image.GUEST_FILES / "overlay"
+    overlay = guest_disk.GUEST_FILES / "overlay"
     for name in ("stage", "stages"):
         assert (overlay / "usr/local/lib/cloud-init" / name).stat().st_mode & 0o111
