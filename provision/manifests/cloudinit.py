@@ -57,6 +57,14 @@ def check_user_data(found: Text) -> Iterator[Problem]:
         yield rule.broken(found.document.places.line_in(found.loc, line), path, what)
 
 
+def check_purpose(found: Text) -> Iterator[Problem]:
+    """Of a VM that cannot run VMs as its class is: is it meant to?"""
+    if told := userdata.hypervisor(found.text):
+        line, word = told
+        origin, path = found.document.places.line_in(found.loc, line), found.document.path(*found.loc)
+        yield rulebook.NESTED_NOT_ASKED.broken(origin, path, f"it is given {word}, and its class is not nested")
+
+
 def check_ignition(found: Text) -> Iterator[Problem]:
     """Ignition is JSON with a version; Butane's YAML has to be translated first."""
     fault = ""

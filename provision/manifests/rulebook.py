@@ -78,6 +78,12 @@ NESTED_HOT_ADD = Rule(
     "VirtRigaud drops CPU hot-add in silence where nested virtualization is on",
     "choose one of the two",
 )
+NESTED_NOT_ASKED = Rule(
+    "nested-not-asked",
+    _WARNING,
+    "without nested virtualization its VMs do not start, or are emulated and slow",
+    "set performanceProfile.nestedVirtualization: true in its class",
+)
 NESTED_GPU = Rule(
     "nested-with-gpu",
     _ERROR,

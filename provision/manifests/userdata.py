@@ -23,6 +23,10 @@ _LINES = (
 )
 """Commands that look for nested virtualization: a line that holds all the words breaks the rule."""
 
+_HYPERVISOR = re.compile(
+    r"(?<![\w-])(qemu-kvm|qemu-system-x86(?:-64)?|libvirt-daemon(?:-system|-kvm|-driver-qemu)?|libvirtd|proxmox-ve)(?![\w-])"
+)
+"""Packages and services of a machine that runs VMs; not their clients, and no guest agent."""
 _KEY = re.compile(r"(ssh-(?:rsa|ed25519|dss)|(?:sk-)?(?:ecdsa|ssh)-[a-z0-9@.-]{1,60}) +([^\s\"']+)")
 
 
@@ -44,6 +48,14 @@ def check(text: str) -> Iterator[tuple[Rule, int, str]]:
         for match in _KEY.finditer(line):
             if not _is_whole(match[1], match[2]):
                 yield rulebook.PLACEHOLDER_KEY, number, f'the key "{match[1]} {shown(match[2], 24)}" is not whole'
+
+
+def hypervisor(text: str) -> tuple[int, str] | None:
+    """The line (from 1) that makes a hypervisor of the guest, and the word that tells."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if (match := _HYPERVISOR.search(line)) and not line.lstrip().startswith("#"):
+            return number, match[1]
+    return None
 
 
 def _cloud_config(text: str) -> Iterator[tuple[Rule, int, str]]:

@@ -54,6 +54,8 @@ def wanted_vm(join: Join) -> VmSpec | None:
     if shape.performance_profile.nested_virtualization and (shared := shared_networks(join, provider)):
         what = f"it runs VMs, and other machines may be on {listed(shared, 'and')}"
         join.broken(rulebook.NESTED_ISOLATION, ("spec", "networks"), what)
+    if user_data is not None and not shape.performance_profile.nested_virtualization:
+        join.problems.extend(cloudinit.check_purpose(user_data))
     if join.has_error():
         return None
     profile, security = shape.performance_profile, shape.security_profile

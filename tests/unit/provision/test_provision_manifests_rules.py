@@ -240,10 +240,29 @@ def test_a_sound_set_has_no_problem() -> None:
     assert len(vms) == 1
 
 
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        ("packages: [vim, qemu-kvm]", "13:9"),
+        ("runcmd: [systemctl enable --now libvirtd]", "13:9"),
+        ("packages: [qemu-guest-agent, libvirt-clients, my-qemu-kvm]", ""),
+        ("# qemu-kvm would be here", ""),
+    ],
+)
+def test_a_vm_that_is_given_a_hypervisor_is_meant_to_nest(line: str, place: str) -> None:
+    vms, problems = outcome(VM + cloud_config(line), CLASS, IMAGE, PROVIDER)
+    assert [f"{p.origin.line}:{p.origin.column}" for p in problems if p.rule == "nested-not-asked"] == [place] * bool(
+        place
+    )
+    assert vms
+    _, problems = outcome(VM + cloud_config(line), nested(), IMAGE, PROVIDER)
+    assert "nested-not-asked" not in rules(problems)
+
+
 def test_every_rule_is_broken_by_some_test() -> None:
     """The remaining ids are broken in the tests of resolving."""
     here = {case[0] for case in CASES} | {case[0] for case in VM_CASES}
-    here |= {"guest-nested-parameter", "guest-cpu-flags", "guest-device-listing"}
+    here |= {"nested-not-asked", "guest-nested-parameter", "guest-cpu-flags", "guest-device-listing"}
     elsewhere = {
         "accel",
         "collector",
