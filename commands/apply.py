@@ -105,7 +105,7 @@ def apply(
         return Exit.OK
 
     with opened(vms, terminal, here) as endpoints:
-        endpoints.each(Errand("plan", look, looked, parallel, doing="planning", past="planned"))
+        endpoints.each(Errand("plan", look, looked, parallel, doing="planning", past="planned", cut_off="not planned"))
         together = added_up(endpoints, plans)
         for note in together.notes:
             terminal.note(note)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 UNTOUCHED = "stopped before anything was changed"
+NOT_BEGUN = "not begun"
+ORDER = (State.DONE, State.FAILED, State.STOPPED, State.WORKING, State.WAITING)
 
 
 class Endpoint(msgspec.Struct, frozen=True, dict=True):
@@ -122,6 +124,8 @@ class Errand(msgspec.Struct, Generic[T], frozen=True):
     """Said of a VM whose work failed: what there is of it by now and how to go on; nothing where nothing was begun."""
     past: str = "done"
     """How the interrupted run calls what has ended."""
+    cut_off: str = ""
+    """How it calls what it ended, where that leaves nothing half way."""
     meanwhile: Callable[[], object] | None = None
     """Called once, in the main thread, when all who work wait for something."""
     next_steps: Sequence[str] = ()
@@ -134,17 +138,15 @@ def _work(errand: Errand[T], endpoint: Endpoint, vm: VmSpec) -> Callable[[Progre
 
 def _how_far(errand: Errand[T], jobs: Sequence[Job[T]]) -> str:
     """What exists after Ctrl-C."""
-    words = (errand.past, "failed", "stopped half way", "left half way", UNTOUCHED, "not begun")
-    names: dict[str, list[str]] = {word: [] for word in words}
-    for job in jobs:
-        names[_word(errand, job)].append(job.name)
-    waiting = len(names.pop("not begun"))
+    names: dict[str, list[str]] = {}
+    for job in sorted(jobs, key=lambda job: ORDER.index(job.state)):
+        names.setdefault(_word(errand, job), []).append(job.name)
+    waiting = len(names.pop(NOT_BEGUN, ()))
     parts = [
         f"{len(found)} {word} ({', '.join(found[:8])}{', …' if len(found) > 8 else ''})"
         for word, found in names.items()
-        if found
     ]
-    return f"{errand.title}: " + ", ".join([*parts, f"{waiting} not begun"] if waiting else parts)
+    return f"{errand.title}: " + ", ".join([*parts, f"{waiting} {NOT_BEGUN}"] if waiting else parts)
 
 
 def _word(errand: Errand[T], job: Job[T]) -> str:
@@ -156,10 +158,10 @@ def _word(errand: Errand[T], job: Job[T]) -> str:
         case State.FAILED:
             return "failed"
         case State.STOPPED:
-            return UNTOUCHED if is_unchanged(job.error) else "stopped half way"
+            return errand.cut_off or (UNTOUCHED if is_unchanged(job.error) else "stopped half way")
         case State.WORKING:
-            return "left half way"
-    return "not begun"
+            return errand.cut_off or "left half way"
+    return NOT_BEGUN
 
 
 def begin_look(connect: str | None) -> Look | None:

@@ -63,7 +63,7 @@ def plan(
         return Exit.OK
 
     with opened(vms, terminal, here) as endpoints:
-        endpoints.each(Errand("plan", look, looked, parallel, doing="planning"))
+        endpoints.each(Errand("plan", look, looked, parallel, doing="planning", past="planned", cut_off="not planned"))
         together = added_up(endpoints, plans)
         code = endpoints.code
     ordered = [plans[vm.key] for vm in vms if vm.key in plans]

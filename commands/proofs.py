@@ -54,8 +54,8 @@ class Proofs:
             return of_verdict(self._keep(endpoint, vm, heard).verdict, fail_on_warn=fail_on_warn)
 
         return Errand(
-            "proof", work, done, max(parallel, LISTENERS), past="heard", next_steps=(f"nestproof verify {again}",),
-            wants=lambda vm: wants is None or vm.key in wants,
+            "proof", work, done, max(parallel, LISTENERS), past="heard", cut_off="not heard yet",
+            next_steps=(f"nestproof verify {again}",), wants=lambda vm: wants is None or vm.key in wants,
         )  # fmt: skip
 
     def not_awaited(self, endpoint: Endpoint, vm: VmSpec, *, changed: bool) -> None:

@@ -63,7 +63,7 @@ def status(files: tuple[str, ...], connect: str | None, parallel: int, form: str
         return found[vm.key].exit
 
     with opened(vms, terminal, here) as endpoints:
-        endpoints.each(Errand("status", look, looked, parallel, doing="looking"))
+        endpoints.each(Errand("status", look, looked, parallel, doing="looking", cut_off="not looked at"))
         code = endpoints.code
     ordered = [found[vm.key] for vm in vms if vm.key in found]
     terminal.result(as_json(ordered) if form == "json" else as_text(ordered))

@@ -8,10 +8,14 @@ import pytest
 from vm_factory import image, wanted
 
 from commands import endpoints
-from commands.endpoints import Endpoint, begin_look
+from commands.crew import Job, Stopped
+from commands.display import State
+from commands.endpoints import Endpoint, Errand, begin_look
 from hostcheck import local
+from hostcheck.exits import Exit
 from hostcheck.local import Look, local_report
 from provision.model import AccelPolicy
+from provision.provider import UNCHANGED
 
 
 class Here(Look):
@@ -55,3 +59,22 @@ def test_a_look_begins_with_reading_where_there_is_a_core_for_it(
         assert look.begun == begun
         assert begin_look("qemu+ssh://there/system") is None
         assert begin_look("vsphere://there") is None
+
+
+def test_what_an_end_by_ctrl_c_leaves_is_called_what_it_is() -> None:
+    untouched, stopped = Stopped(), Stopped()
+    untouched.add_note(UNCHANGED)
+    jobs: list[Job[Any]] = [
+        Job("a", print, state=State.WORKING), Job("b", print, state=State.STOPPED, error=untouched),
+        Job("c", print, state=State.STOPPED, error=stopped), Job("d", print, state=State.DONE),
+        Job("e", print, state=State.FAILED, error=ValueError()), Job("f", print),
+    ]  # fmt: skip
+    errand: Errand[Any] = Errand("apply", lambda *_: None, lambda *_: Exit.OK, 4, past="applied")
+    assert endpoints._how_far(errand, jobs) == (
+        "apply: 1 applied (d), 1 failed (e), 1 stopped before anything was changed (b), 1 stopped half way (c), "
+        "1 left half way (a), 1 not begun"
+    )
+    waiting = msgspec.structs.replace(errand, title="proof", past="heard", cut_off="not heard yet")
+    assert (
+        endpoints._how_far(waiting, jobs) == "proof: 1 heard (d), 1 failed (e), 3 not heard yet (b, c, a), 1 not begun"
+    )
