@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.endpoints import Endpoint, Errand, begin_look, opened, tally
-from commands.options import connect_option, files_argument, parallel_option, reports_option, store_option
+from commands.options import Finite, connect_option, files_argument, parallel_option, reports_option, store_option
 from commands.output import Terminal
 from commands.plan import Herald
 from hostcheck.exits import Exit
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from provision.provider import Plan, Progress, ProviderError
 
 timeout_option = click.option(
-    "--timeout", type=click.FloatRange(1), default=900.0, show_default=True, metavar="SECONDS",
+    "--timeout", type=Finite(1), default=900.0, show_default=True, metavar="SECONDS",
     help="How long to wait for a VM's proof; up to three times as long while its console shows it getting on.",
 )  # fmt: skip
 fail_on_option = click.option(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.options import store_option
+from commands.options import Finite, store_option
 from commands.output import Terminal
 from hostcheck.exits import Exit
 
@@ -34,7 +34,7 @@ SHOWN = 10
 @click.option("--omit", multiple=True, metavar="GLOB", help="Leave out files of such a name, as in '*/console.log'.")
 @click.option("--history", type=click.IntRange(1), default=3, show_default=True, metavar="N",
               help="Reports of each host and VM to take from what is kept, the newest.")  # fmt: skip
-@click.option("--timeout", type=click.FloatRange(1, 3600), default=60.0, show_default=True, metavar="SECONDS",
+@click.option("--timeout", type=Finite(1, 3600), default=60.0, show_default=True, metavar="SECONDS",
               help="Limit for each host that is asked.")  # fmt: skip
 @click.option("--ssh-config", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
               help="Use this ssh configuration in place of your own.")  # fmt: skip

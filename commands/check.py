@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from commands.options import format_option, reports_option, store_option
+from commands.options import Finite, format_option, reports_option, store_option
 from commands.output import Terminal
 from hostcheck.exits import Exit, of_verdict, worst
 from hostcheck.model import Arrival, HostView, Question, VmView
@@ -29,7 +29,7 @@ NOT_INSIDE = "only the hypervisor was asked: nothing ran inside"
 @format_option
 @store_option
 @reports_option
-@click.option("--timeout", type=click.FloatRange(1, 3600), default=60.0, show_default=True, metavar="SECONDS",
+@click.option("--timeout", type=Finite(1, 3600), default=60.0, show_default=True, metavar="SECONDS",
               help="Limit for each remote host, connecting included; looking itself takes at most 10 s.")  # fmt: skip
 @click.option("--forks", type=click.IntRange(1, 1000), default=32, show_default=True,
               help="How many hosts to ask at the same time.")  # fmt: skip

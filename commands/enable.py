@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.failures import Failure
+from commands.options import Finite
 from commands.output import Terminal
 from hostcheck.exits import Exit
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @click.argument("target", required=False, default="local", metavar="[TARGET]")
 @click.option("--apply", "do", flag_value="apply", help="Do what the plan says, prove it, put all back on failure.")
 @click.option("--undo", "do", flag_value="undo", help="Put back what was there before the first --apply.")
-@click.option("--timeout", type=click.FloatRange(1, 3600), default=60.0, show_default=True, metavar="SECONDS",
+@click.option("--timeout", type=Finite(1, 3600), default=60.0, show_default=True, metavar="SECONDS",
               help="Limit for looking at a remote host once, connecting included.")  # fmt: skip
 @click.option("--ssh-config", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
               help="Use this ssh configuration in place of your own.")  # fmt: skip

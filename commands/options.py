@@ -1,6 +1,7 @@
 """Options that several sub-commands share."""
 
 from collections.abc import Callable, Collection
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,16 @@ class ReportTarget(click.ParamType[tuple[str, Path]]):
         if form not in self._forms:
             self.fail(f"there is no format {form!r}; there are {', '.join(self._forms)}", param, ctx)
         return form, Path(path)
+
+
+class Finite(click.FloatRange):
+    """A number within its range: `nan` is within none, and `inf` seconds never end."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not isfinite(number):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return number
 
 
 def reports_option_of(forms: Collection[str]) -> Callable[..., Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from commands.groups import Group
-from commands.options import store_option
+from commands.options import Finite, store_option
 from commands.output import Terminal
 from hostcheck.exits import Exit
 
@@ -92,7 +92,7 @@ def import_(file: Path) -> int:
 
 
 @store.command()
-@click.option("--older-than", type=click.FloatRange(0), metavar="DAYS", help="Remove what is older.")
+@click.option("--older-than", type=Finite(0), metavar="DAYS", help="Remove what is older.")
 @click.option("--keep", type=click.IntRange(1), metavar="N", help="Remove all but the N newest of each host and VM.")
 @store_option
 def prune(older_than: float | None, keep: int | None) -> int:

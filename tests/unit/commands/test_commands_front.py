@@ -93,6 +93,8 @@ def test_a_near_miss_is_suggested(tmp_path: Path) -> None:
         (["agent", "buil"], "nestproof: no such command 'buil'; did you mean build?\n  `nestproof agent --help` "),
         (["plan", "--paralel", "3"], "nestproof: no such option --paralel; did you mean --parallel?\n"),
         (["check", "--timeout", "soon"], "nestproof: invalid value for '--timeout': 'soon' is not a number\n"),
+        (["check", "--timeout", "nan"], "nestproof: invalid value for '--timeout': 'nan' is not a number\n"),
+        (["verify", "x", "--timeout", "inf"], "nestproof: invalid value for '--timeout': 'inf' is not a number\n"),
         (["check", "--forks", "few"], "nestproof: invalid value for '--forks': 'few' is not a whole number\n"),
         (["check", "--format"], "nestproof: option '--format' requires an argument\n"),
         (["compare"], "nestproof: missing argument 'A'\n  `nestproof compare --help` tells how\n"),
