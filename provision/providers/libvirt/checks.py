@@ -2,8 +2,8 @@
 
 from provision.images import LocalImage
 from provision.model import FieldAccount, Firmware, Handling, VmSpec
-from provision.provider import ProviderError
-from provision.providers.libvirt.changes import Present, shrinking
+from provision.provider import Plan, Power, ProviderError
+from provision.providers.libvirt.changes import Change, Present, power, shrinking
 from provision.providers.libvirt.choose import where
 from provision.providers.libvirt.firmware import machine_type
 from provision.providers.libvirt.fitting import DEFAULT_POOL, FIRMWARE, SECURE_BOOT, VTD
@@ -47,6 +47,19 @@ def check_moving(vm: VmSpec, present: Present, wanted: Settings) -> None:
         raise ProviderError(
             f"{where(vm, pool_path(vm))}: its disks are in the storage pool {old!r} and are not moved to {new!r}",
             hint=f"name the pool {old!r} again, or destroy the VM first, which removes its disks",
+            refused=True,
+        )
+
+
+def check_consent(plan: Plan, present: Present, change: Change) -> None:
+    """A plan that is carried out does to a VM no more than it said: another run may have changed the VM since."""
+    lost = change is Change.REBUILD and not plan.loses_disk
+    stopped = plan.power is Power.UNTOUCHED and power(change, present, power_on=plan.vm.power_on) is not Power.UNTOUCHED
+    if lost or stopped:
+        what = "what was written to its disk would be lost" if lost else "it would have to be stopped"
+        raise ProviderError(
+            f"{what}, which the plan did not say: it has changed since",
+            hint="plan again, and apply that plan",
             refused=True,
         )
 

@@ -20,7 +20,7 @@ from provision.providers.libvirt import domains
 from provision.providers.libvirt.aim import Aim, aim_at, compared, layout_of, made_anew
 from provision.providers.libvirt.capabilities import dry_run, read_offer
 from provision.providers.libvirt.changes import Change, Present, power, steps
-from provision.providers.libvirt.checks import check_accounts, check_firmware
+from provision.providers.libvirt.checks import check_accounts, check_consent, check_firmware
 from provision.providers.libvirt.choose import NESTED, Choice, choose, where
 from provision.providers.libvirt.connection import connect, errors
 from provision.providers.libvirt.cpu import cpu_element
@@ -118,13 +118,11 @@ class LibvirtProvider:
         layout = layout_of(vm, fitting)
         with unchanged(), errors(self._endpoint):
             image = images.locate(vm.image)
-            present = self._present(key)
-            aim = aim_at(vm, choice, fitting, image, present)
-            present = compared(present, aim.wanted, vm, plan.native)
-            aim = aim_at(vm, choice, fitting, image, present)
+            present, aim = self._looked_again(plan, key, image)
             if aim.new_disk and images.missing(vm.image, image):
                 image = images.resolve(vm.image, progress)
-                aim = aim_at(vm, choice, fitting, image, present)
+                present, aim = self._looked_again(plan, key, image)  # it may have taken an hour
+            check_consent(plan, present, aim.change)
             self._check_storage(vm, key, fitting, aim, image)
             wanted, change = aim.wanted, aim.change
             domain = domains.find(self._connection, key)
@@ -147,12 +145,21 @@ class LibvirtProvider:
                 domain = self._connection.defineXMLFlags(
                     self._xml(vm, key, choice, fitting, wanted), libvirt.VIR_DOMAIN_DEFINE_VALIDATE
                 )
+            if aim.new_disk:
+                domains.stop(domain, gracefully=False)  # another run has started it on the disk that this one replaced
             if vm.power_on and not domains.is_running(domain):
                 progress("starting")
                 domains.stop(domain, gracefully=False)  # paused or crashed
                 root = self._endpoint.root
                 with own_authority(root) if fitting.tpm and root else contextlib.nullcontext():
                     domain.create()
+
+    def _looked_again(self, plan: LibvirtPlan, key: VmKey, image: LocalImage | None) -> tuple[Present, Aim]:
+        """What there is by now, and what is to become of it."""
+        vm, choice, fitting = plan.vm, plan.choice, plan.fitting
+        present = self._present(key)
+        present = compared(present, aim_at(vm, choice, fitting, image, present).wanted, vm, plan.native)
+        return present, aim_at(vm, choice, fitting, image, present)
 
     def observe(self, vm: VmSpec) -> VmView | None:
         """The live VM, read back from libvirt; None when there is none."""
