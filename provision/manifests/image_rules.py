@@ -18,7 +18,7 @@ from provision.model import DISK_FORMATS, Checksum, ImageSpec, LibraryItem, Prob
 
 NEEDED = {
     "libvirt": "libvirt.path, libvirt.url, http.url or registry.image",
-    "vsphere": "vsphere.templateName, vsphere.contentLibrary or vsphere.ovaURL",
+    "vsphere": "vsphere.templateName, vsphere.contentLibrary, vsphere.ovaURL or the http.url of an OVA",
     "proxmox": "proxmox.templateID, proxmox.templateName, http.url or registry.image",
 }
 """What a provider can start from."""

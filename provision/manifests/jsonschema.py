@@ -14,6 +14,15 @@ from provision.manifests.schemas import KINDS, PASSED_OVER, Resource
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCE = "#/$defs/{name}"
+_NULL = {"type": "null"}
+_FOREIGN = [
+    {"required": ["apiVersion"], "properties": {"apiVersion": {"type": "string", "pattern": "^(?!.*gaud)[^/]+/"}}},
+    {
+        "required": ["apiVersion"],
+        "properties": {"apiVersion": {"const": "v1"}, "kind": {"not": {"pattern": "^([Ss]ecret|List|VM|Virt|Prov)"}}},
+    },
+]
+"""Documents of other API groups, and of kinds of Kubernetes' own that are no misspelt ones of ours."""
 LIST = "List"
 """What `kubectl get -o yaml` prints of several objects."""
 
@@ -25,12 +34,8 @@ def of_kind(kind: str) -> dict[str, Any]:
 
 
 def every_kind() -> dict[str, Any]:
-    """One schema for documents of any kind, told apart by their `kind`."""
-    return {
-        "$schema": DRAFT,
-        "title": "A manifest of nestproof",
-        "type": "object",
-        "required": ["kind"],
+    """One schema for documents of any kind, told apart by their `kind`; what is of another program passes."""
+    ours = {
         "properties": {"kind": {"enum": [*KINDS, LIST, *sorted(PASSED_OVER)]}},
         "allOf": [
             *(
@@ -42,6 +47,14 @@ def every_kind() -> dict[str, Any]:
                 "then": {"properties": {"items": {"type": "array", "items": {"$ref": "#"}}}},
             },
         ],
+    }
+    return {
+        "$schema": DRAFT,
+        "title": "A manifest of nestproof",
+        "type": "object",
+        "required": ["kind"],
+        "if": {"anyOf": _FOREIGN},
+        "else": ours,
         "$defs": _definitions([schema for _, schema in KINDS.values()]),
     }
 
@@ -53,17 +66,42 @@ def _definitions(schemas: list[type[Resource]]) -> dict[str, Any]:
         kind = schema.__name__
         definitions[kind]["properties"]["kind"] = {"const": kind}
         definitions[kind]["properties"]["apiVersion"] = {"const": KINDS[kind][0]}
-    return {name: _with_empty(definition) for name, definition in definitions.items()}
+    kinds = {schema.__name__ for schema in schemas}
+    return {name: _with_empty(definition, whole=name in kinds) for name, definition in definitions.items()}
 
 
-def _with_empty(definition: dict[str, Any]) -> dict[str, Any]:
-    """A field that may be left out may also be empty (`performanceProfile:`), as for the API server."""
+def _with_empty(definition: dict[str, Any], *, whole: bool) -> dict[str, Any]:
+    """A field that may be left out may also be empty (`performanceProfile:`), as for the API server.
+
+    An empty mapping is permitted where it is defined and not where it is referred to, but for a `whole` document: of a
+    choice between it and nothing an editor would mark all of it for one misspelt field.
+    """
     required = definition.get("required", ())
     properties = {
-        name: field if name in required or not field else {"anyOf": [field, {"type": "null"}]}
+        name: _filled(field) if name in required else _or_empty(field)
         for name, field in definition.get("properties", {}).items()
     }
-    return {**definition, "properties": properties}
+    return {**definition, "type": "object" if whole else ["object", "null"], "properties": properties}
+
+
+def _filled(field: dict[str, Any]) -> dict[str, Any]:
+    """Never empty, nor anything in it."""
+    if "$ref" in field:
+        return {**field, "type": "object"}
+    inside = {key: _filled(field[key]) for key in ("items", "additionalProperties") if isinstance(field.get(key), dict)}
+    return {**field, **inside}
+
+
+def _or_empty(field: dict[str, Any]) -> dict[str, Any]:
+    """Empty too."""
+    rest = {key: value for key, value in field.items() if key not in ("anyOf", "enum")}
+    choices = field.get("anyOf", [{"enum": field["enum"]}] if "enum" in field else [])
+    named = [choice for choice in choices if choice != _NULL]
+    if len(named) == 1 and "enum" not in named[0]:
+        return _or_empty({**rest, **named[0]})
+    if named:
+        return {**rest, "anyOf": [*named, _NULL]}
+    return {**_filled(field), "type": [field["type"], "null"]} if "type" in field else field
 
 
 def _own_types(a_type: type) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from provision.manifests.jsonschema import every_kind, of_kind
 from provision.manifests.schemas import KINDS
+from provision.model import Severity
 
 ROOT = Path(__file__).parents[3]
 FILES = [*sorted((ROOT / "examples").glob("*.yaml")), ROOT / "tests/fixtures/mission/complete.yaml"]
@@ -89,3 +90,37 @@ def test_what_kubectl_prints_of_several_objects_is_a_list_of_documents() -> None
     assert faults({"apiVersion": "v1", "kind": "List", "items": [good]}, every_kind()) == []
     assert faults({"apiVersion": "v1", "kind": "List", "items": [good, entry]}, every_kind())
     assert faults({"apiVersion": KINDS["VMClass"][0], "kind": "VMSnapshot", "spec": {"x": 1}}, every_kind()) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "good"),
+    [
+        ("v1", "ConfigMap", True),
+        ("apps/v1", "Deployment", True),
+        ("kubevirt.io/v1", "VirtualMachine", True),
+        ("v1", "Secrets", False),
+        ("v1", "VMClass", False),
+        ("infra.virtigaud.io/v1beta1", "VMClass", False),
+        ("infra.virtrigaud.io/v1beta1", "ConfigMap", False),
+    ],
+)
+def test_documents_of_other_programs_pass_as_for_lint(version: str, kind: str, good: bool) -> None:
+    document = {"apiVersion": version, "kind": kind, "metadata": {"name": "x"}, "data": {"a": "b"}}
+    assert (faults(document, every_kind()) == []) is good
+    assert ([p.severity for p in outcome(json.dumps(document))[1]] == [Severity.WARNING]) is good
+
+
+def test_a_misspelt_field_is_marked_alone() -> None:
+    """Not all of the mapping around it, which may be empty instead."""
+    spec = {"cpu": 4, "memory": "8Gi", "performanceProfile": {"nestedVirtualization": "yes"}}
+    document = {"apiVersion": KINDS["VMClass"][0], "kind": "VMClass", "metadata": {"name": "x"}, "spec": spec}
+    (error,) = jsonschema.Draft202012Validator(every_kind()).iter_errors(document)
+    assert list(error.absolute_path) == ["spec", "performanceProfile", "nestedVirtualization"]
+
+
+def test_an_entry_of_a_list_is_not_empty() -> None:
+    spec = {"providerRef": {"name": "p"}, "classRef": {"name": "c"}, "networks": [None]}
+    document = {"apiVersion": KINDS["VMClass"][0], "kind": "VirtualMachine", "metadata": {"name": "x"}, "spec": spec}
+    assert faults(document, every_kind()) and "networks[0]" in str(outcome(json.dumps(document))[1])
+    spec["networks"] = None
+    assert faults(document, every_kind()) == []
