@@ -29,5 +29,5 @@ Sending (see docs/agent.md)
 Other
   --version, --help
 
-Exit status: 0 a report was made, 1 it could not be made, 2 wrong usage. The report judges nothing; nestproof does.
+Exit status: 0 a report was made, 1 it was not made or sent, 2 wrong usage. The report judges nothing; nestproof does.
 """

@@ -46,7 +46,7 @@ def parse(text: str) -> Target:
         text = "ssh://" + text
     scheme = text.partition("://")[0]
     if scheme in ("vsphere", "proxmox"):
-        raise TargetError(f"{text}: {scheme} hosts cannot be reached through its API here; name one as ssh://HOST")
+        raise TargetError(f"{text}: this is done on a host itself, not by an API; name the host as ssh://HOST")
     if scheme not in ("ssh", "qemu+ssh"):
         raise TargetError(
             f"{text}: there is no way {scheme!r}; write ssh://[user@]host[:port], vsphere://HOST or proxmox://HOST"

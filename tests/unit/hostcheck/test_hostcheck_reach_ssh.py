@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hostcheck.reach.ssh import POST_QUANTUM, Ssh, classic_order
-from hostcheck.reach.targets import parse
+from hostcheck.reach.targets import TargetError, parse
 
 
 def permitted(config: Path, *options: str) -> list[str]:
@@ -46,3 +46,9 @@ def test_a_configuration_that_ssh_refuses_changes_nothing(config: Path) -> None:
     assert asyncio.run(classic_order(parse("kvm01"), Ssh(config=str(config)))) == ""
     command = Ssh(config=str(config)).command(parse("kvm01"))
     assert not any("Kex" in word for word in command)
+
+
+@pytest.mark.parametrize("target", ["vsphere://vc.example", "proxmox://pve1"])
+def test_an_api_is_no_host_to_do_something_on(target: str) -> None:
+    with pytest.raises(TargetError, match=r"not by an API; name the host as ssh://HOST"):
+        parse(target)
