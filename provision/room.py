@@ -76,7 +76,7 @@ def check_space(needs: Iterable[Need]) -> None:
     for place, found in _by_place(needs):
         total = sum(need.now for need in found)
         if total > place.free:
-            whats = _counted(need for need in found if need.now > SMALL)
+            whats = _counted([need for need in found if need.now > SMALL] or found)
             parts = "; ".join(f"{what} {size(most)}" for what, most in whats.items())
             raise ProviderError(
                 f"{place.name} has {size(place.free)} left, {size(total)} are needed: {parts}",

@@ -34,6 +34,13 @@ def test_disks_that_fit_one_by_one_and_not_together_are_refused() -> None:
     )
 
 
+def test_what_is_small_is_named_where_nothing_else_is_needed() -> None:
+    full = Place("device 1", "pool", 10 << 20, "make room")
+    assert (
+        refused([Need(full, "seed", 4 << 20)] * 3) == "pool has 10 MiB left, 12 MiB are needed: seed, 3 times, 12 MiB"
+    )
+
+
 def test_what_is_shared_counts_once() -> None:
     image = Need(POOL, "the image a.img", 60 * GIB, shared="a")
     check_space([image] * 20)
