@@ -47,7 +47,8 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
 
     class Handler(SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
-            fetched.append(self.path)
+            if self.command == "GET":  # how large it is may be asked at any time
+                fetched.append(self.path)
 
     place = tmp_path / "served"
     place.mkdir()
