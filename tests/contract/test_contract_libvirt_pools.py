@@ -285,7 +285,7 @@ def test_a_disk_that_takes_its_space_at_once_is_a_raw_volume(
          "pool-define-as nosuch dir --target DIRECTORY"),
         (None, "nosuch", "there is no storage pool 'nosuch'", "pool-define-as nosuch"),
         ("asleep", None, "storage pool 'asleep' is not active", "pool-start asleep"),
-        ("vg0", None, "storage pool 'vg0' is of type logical; disks need one that keeps files", "pool-list"),
+        ("vg0", None, "storage pool 'vg0' is of type logical, which keeps block devices", "pool-list"),
     ],
 )  # fmt: skip
 def test_a_pool_that_cannot_be_used_is_named_before_anything_is_made(

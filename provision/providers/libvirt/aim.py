@@ -6,7 +6,7 @@ from provision.identity import identify
 from provision.images import LocalImage
 from provision.model import VmSpec
 from provision.providers.libvirt.changes import Change, Present, change_to
-from provision.providers.libvirt.checks import check_moving, check_shrinking, check_size
+from provision.providers.libvirt.checks import check_moved, check_moving, check_shrinking, check_size
 from provision.providers.libvirt.choose import Choice
 from provision.providers.libvirt.fitting import Fitting
 from provision.providers.libvirt.guest_data import guest_digest
@@ -43,7 +43,8 @@ def aim_at(vm: VmSpec, choice: Choice, fitting: Fitting, image: LocalImage | Non
         wanted, notes = kept(before, wanted)
     check_moving(vm, present, wanted)
     check_shrinking(vm, present, wanted)
-    return Aim(wanted, change_to(present, wanted, power_on=vm.power_on), notes)
+    change = change_to(present, wanted, power_on=vm.power_on)
+    return Aim(wanted, change, (*notes, *check_moved(vm, present, change)))
 
 
 def compared(present: Present, wanted: Settings, vm: VmSpec, native: str) -> Present:

@@ -1,5 +1,7 @@
 """What is wrong with a wanted VM on the host where it is to run, found before anything is touched. Pure."""
 
+import shlex
+
 from provision.images import LocalImage
 from provision.model import FieldAccount, Firmware, Handling, VmSpec
 from provision.provider import Plan, Power, ProviderError
@@ -62,6 +64,23 @@ def check_consent(plan: Plan, present: Present, change: Change) -> None:
             hint="plan again, and apply that plan",
             refused=True,
         )
+
+
+def check_moved(vm: VmSpec, present: Present, change: Change) -> tuple[str, ...]:
+    """A note on a disk that is not where it was made. Raises ProviderError where the domain would be put back on it."""
+    if not present.moved:
+        return ()
+    moved = present.moved[0]
+    said = f"its disk is now {moved.found}, and no more {moved.made}: a snapshot's layer, or a copy"
+    if change not in (Change.RECONFIGURE, Change.REBUILD):
+        return (said,)
+    name = f"{vm.namespace}.{vm.name}"
+    raise ProviderError(
+        f"{where(vm, 'vm')}: {said}; what was written since would be lost",
+        hint=f"merge it while the VM runs: virsh -c {shlex.quote(vm.provider.endpoint)} blockcommit {name} "
+        f"{moved.device} --base {shlex.quote(moved.made)} --active --pivot; or destroy the VM",
+        refused=True,
+    )
 
 
 def check_firmware(vm: VmSpec, offer: Offer, machine: Machine) -> None:

@@ -115,6 +115,10 @@ def _tidy(text: str) -> str:
     return f"QEMU ended at its start: {said}" if said else "QEMU ended at its start and said nothing"
 
 
+OUT_OF_REACH = (
+    "the account that QEMU runs as cannot get there: look at the rights of each directory above, and at what SELinux "
+    "or AppArmor says (journalctl, dmesg)"
+)
 HINTS = (
     ("Failed to parse user 'libvirt-qemu'", "the account is missing: apt-get install libvirt-daemon-system, or "
      "useradd --system --no-create-home --user-group libvirt-qemu"),
@@ -122,6 +126,11 @@ HINTS = (
     ("suitable emulator", "QEMU is missing: apt-get install qemu-system-x86"),
     ("Connection refused", "nothing listens there: is libvirtd running, and is it set to listen for this transport?"),
     ("resolve", "no such host: check the name in the endpoint"),
+    ("bridge helper", "a user's own daemon joins a bridge by qemu-bridge-helper alone, which has to be setuid root and "
+     "to find `allow BRIDGE` in /etc/qemu/bridge.conf; or use qemu:///system"),
+    ('"write" lock', "another QEMU has this disk open: was the VM migrated, or does something else use its disk?"),
+    ("Could not open", OUT_OF_REACH),
+    ("cannot access storage file", OUT_OF_REACH),
     ("Permission denied", "join the group libvirt, or run as root"),
     ("authentication", "check user, key or SASL set-up for this URI; try: virsh -c URI list"),
     ("cgroup", "limits and shares need a system libvirtd with cgroups: leave out spec.resourceLimits"),

@@ -3,6 +3,7 @@
 from xml.etree import ElementTree as ET
 
 from provision.model import VmSpec
+from provision.providers.libvirt.carry_over import carry_over
 from provision.providers.libvirt.choose import Choice
 from provision.providers.libvirt.cpu import cpu_element, with_memory
 from provision.providers.libvirt.devices import devices_element
@@ -18,8 +19,16 @@ IGNITION = "opt/com.coreos/config"
 """The name that Ignition looks for (its documentation, "supported platforms", QEMU)."""
 
 
-def domain_xml(vm: VmSpec, choice: Choice, fitting: Fitting, machine: Machine, places: Places, record: Record) -> str:
-    """The domain, for VIR_DOMAIN_DEFINE_VALIDATE."""
+def domain_xml(
+    vm: VmSpec,
+    choice: Choice,
+    fitting: Fitting,
+    machine: Machine,
+    places: Places,
+    record: Record,
+    before: ET.Element | None = None,
+) -> str:
+    """The domain, for VIR_DOMAIN_DEFINE_VALIDATE; in place of `before`, if there is one."""
     domain = ET.Element("domain", type=DOMAIN_TYPE[choice.accelerator])
     _text(domain, "name", domain_name(vm.namespace, vm.name))
     _text(domain, "uuid", domain_uuid(vm.namespace, vm.name))
@@ -46,6 +55,8 @@ def domain_xml(vm: VmSpec, choice: Choice, fitting: Fitting, machine: Machine, p
     _text(domain, "on_reboot", "restart")
     _text(domain, "on_crash", "destroy")
     domain.append(devices_element(vm, fitting, places))
+    if before is not None:
+        carry_over(before, domain)
     ET.indent(domain)
     return ET.tostring(domain, encoding="unicode") + "\n"
 

@@ -5,7 +5,10 @@ from xml.etree import ElementTree as ET
 
 from agent.cloudinit import PORT
 from provision.provider import Difference
-from provision.providers.libvirt.record import Settings
+from provision.providers.libvirt.changes import Moved
+from provision.providers.libvirt.devices import extra_devices
+from provision.providers.libvirt.places import Places
+from provision.providers.libvirt.record import Settings, extra_disks
 
 SEED_BUS = "virtio"
 ASKED = {"yes": ("require", "force"), "no": ("disable", "forbid")}
@@ -28,6 +31,24 @@ def edits(domain: ET.Element, seed: PurePosixPath, settings: Settings) -> tuple[
         policy = policies.get(settings.feature, "not named")
         found.append(Difference(f"CPU feature {settings.feature}", policy, asked[0]))
     return tuple(found)
+
+
+def moved_disks(domain: ET.Element, places: Places, settings: Settings) -> tuple[Moved, ...]:
+    """Disks that somebody put a snapshot's layer over, or copied elsewhere: what was written since is not in ours."""
+    extras = [places.extra_disk(disk.name) for disk in extra_disks(settings)]
+    devices = dict(zip(("vda", *extra_devices(len(extras))), map(str, (places.disk, *extras)), strict=True))
+    found = {disk.find("target[@dev]"): disk.find("source") for disk in domain.findall("devices/disk")}
+    now = {target.get("dev"): _source(source) for target, source in found.items() if target is not None}
+    return tuple(
+        Moved(device, there, made) for device, made in devices.items() if (there := now.get(device)) not in (None, made)
+    )
+
+
+def _source(source: ET.Element | None) -> str:
+    """In whatever form it is: a file, a block device, an object of a network."""
+    if source is None:
+        return "nothing"
+    return next((source.get(kind, "") for kind in ("file", "dev", "name") if source.get(kind)), "something else")
 
 
 def has_port(domain: ET.Element) -> bool:

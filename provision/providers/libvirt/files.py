@@ -109,7 +109,10 @@ class FileStorage:
     def reach(self) -> None:
         return
 
-    def remove(self, key: VmKey) -> tuple[str, ...]:
+    def check_idle(self, key: VmKey) -> None:  # noqa: ARG002 - nobody else has this driver's directory
+        return
+
+    def remove(self, key: VmKey, files: tuple[str, ...] = ()) -> tuple[str, ...]:  # noqa: ARG002 - layers are beside
         removed = self._clear(key)
         with self._bases:
             for base in sorted(self._images.glob("base-*")):

@@ -6,12 +6,15 @@ A volume cannot be renamed, so a base image counts only when the empty volume `<
 which is made after the upload, and a disk only when there is a seed, which is made last.
 """
 
+import re
+import shlex
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 
 import libvirt
 
 from provision.images import LocalImage
-from provision.provider import Progress
+from provision.provider import Progress, ProviderError
 from provision.providers.libvirt import domains, volumes
 from provision.providers.libvirt.fitting import DEFAULT_POOL, PREALLOCATION
 from provision.providers.libvirt.places import Places
@@ -23,6 +26,8 @@ from provision.room import SMALL, Need, Place
 OURS = "nestproof."
 BASE = "nestproof.base."
 COMPLETE = ".complete"
+IS_BASE = re.compile(r"nestproof\.base\.[0-9a-f]{64}\.[a-z0-9]+")
+"""Unlike a disk of a VM in a namespace that is called `base`."""
 
 
 class PoolStorage:
@@ -86,11 +91,25 @@ class PoolStorage:
         if not self._site.thick:
             self._image_pool()
 
-    def remove(self, key: VmKey) -> tuple[str, ...]:
-        extra = _extra(key, "", "")
-        there = {v.name() for pool in self._pools.all() for v in pool.listAllVolumes()}
-        names = (_disk(key, ".qcow2"), _disk(key, ".raw"), _seed(key), *sorted(n for n in there if n.startswith(extra)))
-        removed = self._clear(names)
+    def check_idle(self, key: VmKey) -> None:
+        for pool in self._pools.all():
+            for name in (_disk(key, ".qcow2"), *_extras(key, pool)):
+                volume = volumes.find(pool, name)
+                if volume is not None and volumes.is_locked(volume):
+                    raise ProviderError(
+                        f"{self._pools.place(pool.name())}: {name} is in use by a QEMU that this libvirt does not know",
+                        hint="was the VM migrated to another host? Then say so in the Provider that it refers to",
+                    )
+
+    def remove(self, key: VmKey, files: tuple[str, ...] = ()) -> tuple[str, ...]:
+        extras = sorted({name for pool in self._pools.all() for name in _extras(key, pool)})
+        names = (_disk(key, ".qcow2"), _disk(key, ".raw"), _seed(key), *extras)
+        foreign = [file for file in files if PurePosixPath(file).name not in names]
+        if foreign:  # made since the pools were read
+            for pool in self._pools.all():
+                pool.refresh()
+        layers = [layer for file in foreign for layer in volumes.layers(self._connection, file, names)]
+        removed = tuple(f"volume {layer.name()}" for layer in layers if volumes.delete(layer)) + self._clear(names)
         with self._pools.bases:
             return removed + self._remove_unused()
 
@@ -122,7 +141,7 @@ class PoolStorage:
     def _remove_unused(self) -> tuple[str, ...]:
         """Base images that no disk is backed by, and no VM says that it was made from."""
         there = [volume for pool in self._pools.all() for volume in pool.listAllVolumes()]
-        bases = [v for v in there if v.name().startswith(BASE) and not v.name().endswith(COMPLETE)]
+        bases = [volume for volume in there if IS_BASE.fullmatch(volume.name())]
         unused = {volumes.path_of(volume): volume for volume in bases}
         for volume in there if unused else ():
             if volume.name().startswith(OURS) and volume.name().endswith(".disk.qcow2"):
@@ -158,7 +177,7 @@ class PoolStorage:
         return volume
 
     def _place(self, name: str, pool: "libvirt.virStoragePool") -> Place:
-        hint = f"make room there, or name another pool; {self._pools.virsh} pool-info {name}"
+        hint = f"make room there, or name another pool; {self._pools.virsh} pool-info {shlex.quote(name)}"
         return Place(self._pools.space(name), self._pools.place(name), pool.info()[3], hint)
 
     def _volume(self, name: str) -> "libvirt.virStorageVol | None":
@@ -188,6 +207,11 @@ def _seed(key: VmKey) -> str:
 def _extra(key: VmKey, name: str, ending: str) -> str:
     """No name of a VM has an underscore, so that this is never the disk of another one."""
     return f"nestproof.{key}.extra_{name}{ending}"
+
+
+def _extras(key: VmKey, pool: "libvirt.virStoragePool") -> list[str]:
+    """The names of its extra disks there."""
+    return [name for volume in pool.listAllVolumes() if (name := volume.name()).startswith(_extra(key, "", ""))]
 
 
 def _base(image: LocalImage) -> str:

@@ -11,6 +11,19 @@ from provision.providers.libvirt.fitting import DEFAULT_POOL
 from provision.providers.libvirt.xmltext import parse_xml
 
 FILE_POOLS = ("dir", "fs", "netfs")
+BLOCKS = "keeps block devices, over which no layers are made"
+UNFIT = {
+    "disk": "names its volumes itself, so that nobody could tell whose they are",
+    "gluster": "makes no volumes",
+    "iscsi": "makes no volumes: they are its target's",
+    "iscsi-direct": "makes no volumes: they are its target's",
+    "logical": BLOCKS,
+    "mpath": "makes no volumes",
+    "rbd": "keeps objects of a network, over which no layers are made",
+    "scsi": "makes no volumes: they are its adapter's",
+    "zfs": BLOCKS,
+}
+"""Why the disks of VMs are not made in a pool of this type (storage.html)."""
 LISTED = (
     libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE
     | libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_DIR
@@ -70,12 +83,14 @@ class Pools:
         kind = parse_xml(pool.XMLDesc()).get("type", "")
         if kind not in FILE_POOLS:
             raise ProviderError(
-                f"{asked_at}{self.place(name)} is of type {kind}; disks need one that keeps files "
-                f"({', '.join(FILE_POOLS)}): they are layers over their image",
+                f"{asked_at}{self.place(name)} is of type {kind}, which {UNFIT.get(kind, 'was never tried')}; "
+                f"disks go to pools that keep files ({', '.join(FILE_POOLS)})",
                 hint=f"name another one; there are: {self.virsh} pool-list --all --details",
             )
         if not pool.isActive():
-            raise ProviderError(f"{asked_at}{self.place(name)} is not active", hint=f"{self.virsh} pool-start {name}")
+            raise ProviderError(
+                f"{asked_at}{self.place(name)} is not active", hint=f"{self.virsh} pool-start {shlex.quote(name)}"
+            )
         pool.refresh()
         return pool
 

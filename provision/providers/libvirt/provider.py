@@ -19,13 +19,13 @@ from provision.provider import Artefact, NoReport, Plan, Progress, ProviderError
 from provision.providers.libvirt import domains
 from provision.providers.libvirt.aim import Aim, aim_at, compared, layout_of, made_anew
 from provision.providers.libvirt.capabilities import dry_run, read_offer
-from provision.providers.libvirt.changes import Change, Present, power, steps
+from provision.providers.libvirt.changes import Change, Present, power, renews_variables, steps
 from provision.providers.libvirt.checks import check_accounts, check_consent, check_firmware
 from provision.providers.libvirt.choose import NESTED, Choice, choose, where
 from provision.providers.libvirt.connection import connect, errors
 from provision.providers.libvirt.cpu import cpu_element
 from provision.providers.libvirt.domain import domain_xml
-from provision.providers.libvirt.edits import edits
+from provision.providers.libvirt.edits import edits, moved_disks
 from provision.providers.libvirt.endpoint import Endpoint, parse_endpoint
 from provision.providers.libvirt.files import FileStorage
 from provision.providers.libvirt.fitting import Answer, Fitting, answered, fit
@@ -90,7 +90,7 @@ class LibvirtProvider:
             image = images.locate(vm.image)
             present = self._present(key)
             aim = aim_at(vm, choice, fitting, image, present)
-            native = self._xml(vm, key, choice, fitting, aim.wanted)
+            native = self._xml(vm, key, choice, fitting, aim.wanted, present.configured)
             present = compared(present, aim.wanted, vm, native)
             aim = aim_at(vm, choice, fitting, image, present)
             wanted, change = aim.wanted, aim.change
@@ -126,6 +126,9 @@ class LibvirtProvider:
             self._check_storage(vm, key, fitting, aim, image)
             wanted, change = aim.wanted, aim.change
             domain = domains.find(self._connection, key)
+            starts_with_its_host = domain is not None and domain.autostart()
+            if aim.new_disk and domain is None:
+                self._storage(wanted, vm).check_idle(key)
         with errors(self._endpoint):
             if aim.new_disk:
                 if domain is not None:  # first: no domain must vouch for a disk that is half replaced
@@ -136,23 +139,28 @@ class LibvirtProvider:
                 progress("making disk and seed")
                 self._storage(wanted, vm).create(key, image, layout, guest_data(vm), progress)
                 domain = None
-            elif change in (Change.RECONFIGURE, Change.STOP) and domain is not None and domain.isActive():
-                progress("shutting down")
-                domains.stop(domain, gracefully=True)
+            elif change in (Change.RECONFIGURE, Change.STOP) and domain is not None:
+                domains.persist(domain)
+                variables = domains.variables_of(domain) if renews_variables(present.settings, wanted) else ""
+                if present.active:
+                    progress("shutting down")
+                    domains.stop(domain, gracefully=True)
+                if change is Change.RECONFIGURE:
+                    domains.make_way(domain, key, variables)
             if change in (Change.RECONFIGURE, Change.START):
                 self._storage(wanted, vm).adjust(key, layout)
             if domain is None or change is Change.RECONFIGURE:
-                domain = self._connection.defineXMLFlags(
-                    self._xml(vm, key, choice, fitting, wanted), libvirt.VIR_DOMAIN_DEFINE_VALIDATE
-                )
+                xml = self._xml(vm, key, choice, fitting, wanted, present.configured)
+                domain = self._connection.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+                if starts_with_its_host:
+                    domain.setAutostart(1)
             if aim.new_disk:
                 domains.stop(domain, gracefully=False)  # another run has started it on the disk that this one replaced
             if vm.power_on and not domains.is_running(domain):
                 progress("starting")
-                domains.stop(domain, gracefully=False)  # paused or crashed
                 root = self._endpoint.root
                 with own_authority(root) if fitting.tpm and root else contextlib.nullcontext():
-                    domain.create()
+                    domains.run(domain)
 
     def _looked_again(self, plan: LibvirtPlan, key: VmKey, image: LocalImage | None) -> tuple[Present, Aim]:
         """What there is by now, and what is to become of it."""
@@ -201,11 +209,15 @@ class LibvirtProvider:
             domain = domains.find(self._connection, key)
             record = domains.record_of(domain) if domain is not None else None
             storage = self._storage(record.settings if record else None)
-            if domain is not None:
+            files: tuple[str, ...] = ()
+            if domain is None:
+                storage.check_idle(key)
+            else:
                 storage.reach()  # first: without the domain nobody knows any more where its disks are
+                files = domains.files(domain)
                 domains.remove(domain, self._machine)
                 removed += (f"domain {key}",)
-            return removed + storage.remove(key)
+            return removed + storage.remove(key, files)
 
     def artefacts(self, namespace: str, name: str) -> tuple[Artefact, ...]:
         """Configuration and logs of the VM, for a troubleshooting bundle."""
@@ -243,8 +255,15 @@ class LibvirtProvider:
             return Present(None)
         configured = parse_xml(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
         storage = self._storage(record.settings)
-        changed = edits(configured, storage.places(key).seed, record.settings)
-        return Present(record.settings, bool(domains.is_running(domain)), storage.complete(key), changed, configured)
+        places = storage.places(key)
+        return Present(
+            record.settings,
+            domains.life_of(domain),
+            storage.complete(key),
+            (*domains.displaced(domain, key), *edits(configured, places.seed, record.settings)),
+            configured,
+            moved_disks(configured, places, record.settings),
+        )
 
     def _storage(self, settings: Settings | None, vm: VmSpec | None = None) -> Storage:
         """Where these settings say that disks are; None: that of a VM without a domain."""
@@ -272,9 +291,11 @@ class LibvirtProvider:
         check_space(needs)
         return needs
 
-    def _xml(self, vm: VmSpec, key: VmKey, choice: Choice, fitting: Fitting, settings: Settings) -> str:
-        record = Record(vm.namespace, vm.name, VERSION, settings)
-        return domain_xml(vm, choice, fitting, self._machine, self._storage(settings, vm).places(key), record)
+    def _xml(
+        self, vm: VmSpec, key: VmKey, choice: Choice, fitting: Fitting, settings: Settings, before: ET.Element | None
+    ) -> str:
+        record, places = Record(vm.namespace, vm.name, VERSION, settings), self._storage(settings, vm).places(key)
+        return domain_xml(vm, choice, fitting, self._machine, places, record, before)
 
     def _answers(self, vm: VmSpec, fitting: Fitting) -> Mapping[str, Answer]:
         """What this endpoint, unlike others, makes of a field."""

@@ -155,6 +155,11 @@ class Record(msgspec.Struct, frozen=True):
         return top
 
 
+def is_record(element: ET.Element) -> bool:
+    """Whether this part of a domain's metadata is ours."""
+    return element.tag == _tag("vm")
+
+
 def read_record(domain: ET.Element) -> Record | None:
     """The record in a domain's XML; None when nestproof did not make it. What is missing in it reads as empty."""
     top = domain.find(f"metadata/{_tag('vm')}")

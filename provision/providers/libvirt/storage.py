@@ -103,5 +103,11 @@ class Storage(Protocol):
     def reach(self) -> None:
         """All of it can be reached, so that it can be removed. Raises ProviderError."""
 
-    def remove(self, key: VmKey) -> tuple[str, ...]:
-        """Remove all that belongs to the VM and every base image that nobody uses; what was removed, for people."""
+    def check_idle(self, key: VmKey) -> None:
+        """What is there of a VM that has no domain is in nobody's use. Raises ProviderError."""
+
+    def remove(self, key: VmKey, files: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Remove all that belongs to the VM and every base image that nobody uses; what was removed, for people.
+
+        `files` are the disks that its domain had: what is a layer over one of ours is of no use without it, and goes.
+        """

@@ -1,7 +1,8 @@
 """Volumes of a storage pool: made, filled, enlarged, looked up. Every byte goes through libvirt itself."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from xml.etree import ElementTree as ET
@@ -16,6 +17,8 @@ from provision.providers.libvirt.xmltext import parse_xml
 
 T = TypeVar("T")
 BLOCK = 1 << 20
+DEEPEST = 200
+"""Layers over each other, which is what libvirt takes, too."""
 
 
 def find(pool: "libvirt.virStoragePool", name: str) -> "libvirt.virStorageVol | None":
@@ -37,6 +40,29 @@ def backing_of(volume: "libvirt.virStorageVol") -> str:
     """The file that it is a layer over; empty when there is none, and when it is gone."""
     text = _unless_gone(volume.XMLDesc)
     return parse_xml(text).findtext("backingStore/path", "") if text else ""
+
+
+def layers(connection: "libvirt.virConnect", path: str, ours: Collection[str]) -> list["libvirt.virStorageVol"]:
+    """The volumes from the one at `path` down to one of `ours`, by name; none where it is not over any of them."""
+    found: list[libvirt.virStorageVol] = []
+    while path and len(found) < DEEPEST:
+        volume = _unless_gone(partial(connection.storageVolLookupByPath, path))
+        if volume is None:
+            return []
+        if volume.name() in ours:
+            return found
+        found.append(volume)
+        path = backing_of(volume)
+    return []
+
+
+def is_locked(volume: "libvirt.virStorageVol") -> bool:
+    """A QEMU has this qcow2 open for writing: qemu-img then does not even give it the size that it has."""
+    try:
+        volume.resize(volume.info()[1])
+    except libvirt.libvirtError as e:
+        return 'Failed to get "write" lock' in str(e)
+    return False
 
 
 def _unless_gone(ask: Callable[[], T]) -> T | None:

@@ -13,11 +13,11 @@ from vm_factory import image, net, wanted
 from hostcheck.model import Accelerator
 from provision.identity import Identity
 from provision.model import ExtraDisk, Firmware, Limits, NetworkKind, VmSpec
-from provision.provider import Difference, Step
-from provision.providers.libvirt.changes import Change, Present, change_to, shrinking, steps
+from provision.provider import Difference, Power, Step
+from provision.providers.libvirt.changes import Change, Life, Moved, Present, change_to, power, shrinking, steps
 from provision.providers.libvirt.choose import Choice
 from provision.providers.libvirt.domain import domain_xml
-from provision.providers.libvirt.edits import edits, seed_bus
+from provision.providers.libvirt.edits import edits, moved_disks, seed_bus
 from provision.providers.libvirt.fitting import fit
 from provision.providers.libvirt.hyperv import WANTED
 from provision.providers.libvirt.machine import Machine
@@ -153,8 +153,8 @@ def test_a_foreign_domain_has_no_record_and_a_damaged_one_reads_as_empty() -> No
 
 
 SETTINGS = settings_of(VM, TCG, fit(VM, TCG, OFFER, MACHINE), Identity("1" * 64), "2" * 64)
-RUNNING = Present(SETTINGS, running=True, disks=True)
-OFF = Present(SETTINGS, running=False, disks=True)
+RUNNING = Present(SETTINGS, Life.RUNNING, disks=True)
+OFF = Present(SETTINGS, disks=True)
 
 
 @pytest.mark.parametrize(
@@ -176,6 +176,72 @@ OFF = Present(SETTINGS, running=False, disks=True)
 )
 def test_change(present: Present, target: Settings, power_on: bool, change: Change) -> None:
     assert change_to(present, target, power_on=power_on) is change
+
+
+@pytest.mark.parametrize(
+    ("life", "power_on", "does", "power_is"),
+    [
+        (Life.PAUSED, True, ["resume domain"], Power.UNTOUCHED),
+        (Life.ASLEEP, True, ["wake domain"], Power.UNTOUCHED),
+        (Life.BROKEN, True, ["stop domain", "start domain"], Power.POWER_CYCLE),
+        (Life.SAVED, True, ["start domain"], Power.UNTOUCHED),
+        (Life.SAVED, False, ["keep domain"], Power.UNTOUCHED),
+        (Life.PAUSED, False, ["stop domain"], Power.OFF),
+        (Life.BROKEN, False, ["stop domain"], Power.OFF),
+    ],
+)
+def test_what_is_in_a_vms_memory_is_lost_only_where_it_cannot_go_on(
+    life: Life, power_on: bool, does: list[str], power_is: Power
+) -> None:
+    present = replace(RUNNING, life=life)
+    assert actions(present, SETTINGS, power_on=power_on) == does
+    assert power(change_to(present, SETTINGS, power_on=power_on), present, power_on=power_on) is power_is
+
+
+def test_a_change_costs_what_was_saved_of_a_vm_and_variables_of_other_firmware() -> None:
+    saved = replace(OFF, life=Life.SAVED)
+    assert actions(saved, replace(SETTINGS, cpus="2"))[0] == "discard saved memory"
+    uefi = replace(SETTINGS, firmware=Firmware.UEFI)
+    secure = replace(uefi, secure_boot="yes")
+    for before, after, renewed in ((uefi, secure, True), (secure, uefi, True), (uefi, SETTINGS, True),
+                                   (SETTINGS, uefi, False), (uefi, replace(uefi, cpus="2"), False)):  # fmt: skip
+        found = actions(replace(OFF, settings=before), after)
+        assert ("discard firmware variables" in found) is renewed
+
+
+def test_a_disk_that_is_somewhere_else_is_seen_on_whatever_it_is() -> None:
+    vm = replace(VM, disks=(ExtraDisk("data", 3, "thin"),))
+    settings = replace(SETTINGS, extra_disks="data:3")
+    text = made(vm, TCG, POOL, MACHINE)
+    assert moved_disks(ET.fromstring(text), POOL, settings) == ()
+    layer = text.replace(str(POOL.disk), "/pool/layer & more".replace("&", "&amp;"))
+    assert moved_disks(ET.fromstring(layer), POOL, settings) == (Moved("vda", "/pool/layer & more", str(POOL.disk)),)
+    data = f'file="{POOL.extra_disk("data")}"'
+    for source, seen in (
+        ('dev="/dev/vg/data"', "/dev/vg/data"),
+        ('protocol="rbd" name="p/v"', "p/v"),
+        ("", "something else"),
+    ):
+        (moved,) = moved_disks(ET.fromstring(text.replace(data, source)), POOL, settings)
+        assert (moved.device, moved.found) == ("vdc", seen)
+
+
+def test_a_domain_made_anew_keeps_macs_and_what_others_wrote() -> None:
+    vm = replace(VM, networks=(net("a"), net("b", mac="52:54:00:00:00:0b"), net("c")))
+    before = ET.fromstring(made(*CASES["tcg-nested"]))
+    ET.SubElement(before, "title").text = "<ours> & others"
+    ET.SubElement(before, "metadata").append(ET.Element("{https://inventory.example/1}rack", number="4"))
+    devices = ET.SubElement(before, "devices")
+    for mac in ("52:54:00:00:00:02", "52:54:00:00:00:03"):
+        ET.SubElement(ET.SubElement(devices, "interface"), "mac", address=mac)
+    record = Record(vm.namespace, vm.name, "1", SETTINGS)
+    after = ET.fromstring(domain_xml(vm, TCG, fit(vm, TCG, OFFER, MACHINE), MACHINE, FILES, record, before))
+    assert after.findtext("title") == "<ours> & others"
+    assert [each.tag for each in after.findall("metadata/*")] == [
+        "{https://nestproof.org/xmlns/libvirt/1}vm", "{https://inventory.example/1}rack",
+    ]  # fmt: skip
+    macs = [mac.get("address") for mac in after.findall("devices/interface/mac")]
+    assert macs == ["52:54:00:00:00:0b", "52:54:00:00:00:03"], "the first of before had none of its own"
 
 
 def actions(present: Present, target: Settings, *, power_on: bool = True, fetch: tuple[Step, ...] = ()) -> list[str]:
