@@ -295,3 +295,13 @@ def test_another_image_for_a_vm_with_autostart_and_extra_disk_keeps_both(lab: La
     apply(lab, replace(vm, image=image(tiny_image(tmp_path, said="another"))))
     assert domain_of(lab).autostart()
     assert "nestproof.default.tiny.extra_data.qcow2" in lab.remains()
+
+
+def test_a_client_that_has_no_name_for_a_flag_of_its_daemon_removes_a_tpm(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Python's module is when it was built with a library older than 8.9; seen with 7.0 on a daemon of 12.8."""
+    monkeypatch.delattr(libvirt, "VIR_DOMAIN_UNDEFINE_TPM")
+    apply(lab, lab.vm(tpm=True, tpm_version="2.0"))
+    assert "domain default.tiny" in lab.provider.destroy("default", "tiny")
+    assert kept(lab) == set()
