@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -46,15 +46,18 @@ class Endpoint(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def host(self) -> Judgement | None:
+        if self.here is None:
+            return None
+        self.here.begin()
+        from hostcheck.checks import catalogue
         from hostcheck.judge import judge
 
-        return judge(self.report) if self.report else None
+        catalogue()  # loaded while it looks
+        return judge(self.here.report())
 
     def deciding(self, vm: VmSpec) -> Judgement | None:
         """What is known of the host, where it decides how this VM is run: one that is emulated runs on any."""
-        from provision.model import AccelPolicy
-
-        return None if vm.accel is AccelPolicy.TCG else self.host
+        return self.host if _depends_on_host(vm) else None
 
 
 class Endpoints(msgspec.Struct):
@@ -164,6 +167,12 @@ def _word(errand: Errand[T], job: Job[T]) -> str:
     return NOT_BEGUN
 
 
+def _depends_on_host(vm: VmSpec) -> bool:
+    from provision.model import AccelPolicy
+
+    return vm.accel is not AccelPolicy.TCG
+
+
 def begin_look(connect: str | None) -> Look | None:
     """A look at this machine, which goes on while manifests are read; None where `connect` leads elsewhere.
 
@@ -182,7 +191,7 @@ def begin_look(connect: str | None) -> Look | None:
 
 
 @contextlib.contextmanager
-def opened(vms: Iterable[VmSpec], terminal: Terminal, here: Look | None = None) -> Iterator[Endpoints]:
+def opened(vms: Collection[VmSpec], terminal: Terminal, here: Look | None = None) -> Iterator[Endpoints]:
     """Open every endpoint of these VMs, with what was seen of its host. What cannot be opened is said and counted."""
     from provision.model import Placement
     from provision.provider import ProviderError
@@ -194,7 +203,7 @@ def opened(vms: Iterable[VmSpec], terminal: Terminal, here: Look | None = None) 
             vm
         )
     prepare_process(groups)
-    if here is not None and any(map(is_local, groups)):
+    if here is not None and any(is_local(vm.provider) and _depends_on_host(vm) for vm in vms):
         here.begin()
     endpoints = Endpoints(terminal, [])
     try:

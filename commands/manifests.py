@@ -97,11 +97,9 @@ def with_waivers(problems: list[Problem], policy_file: Path | None = None) -> li
 
 def preload(connect: str | None) -> None:
     """Load what will be needed when the manifests are read. What is wrong with it is said by who needs it."""
-    from hostcheck.checks import catalogue
     from provision import providers
 
     providers.preload(connect)
-    catalogue()
 
 
 def count(problems: list[Problem], severity: Severity) -> int:

@@ -26,17 +26,18 @@ class Look:
         self._timeout = timeout
         self._seen: Report | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._asking = threading.Lock()
+        self._asking = threading.RLock()
 
     def begin(self) -> None:
         """Begin, if it has not begun."""
-        if self._process is not None:
-            return
-        timeout = self._timeout
-        command = [sys.executable, "-I", "-S", str(Path(agent.__file__).parent), "--json", "--timeout", str(timeout)]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+        with self._asking:
+            if self._process is not None:
+                return
+            options = ["--json", "--timeout", str(self._timeout)]
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(Path(agent.__file__).parent), *options],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
 
     def report(self) -> Report:
         """What it saw, as `local_report` gives it; a process that came to nothing is made up for here."""

@@ -6,7 +6,7 @@ All three talk to the same libvirtd, which is started for this and sees its own 
 take turns. What is measured is the time from the start of the command to libvirt's event that the domain has started,
 and to the end of the command. The base image is in the pool already, for all of them:
 
-- nestproof apply: asks the host what it can give (by running a guest), makes the overlay and the cloud-init seed,
+- nestproof apply: asks libvirt what it can give and what runs there, makes the overlay and the cloud-init seed,
   defines, starts.
 - virt-install --import: defines and starts; with an overlay that qemu-img makes first, and without any seed.
 - virsh: defines the XML that nestproof made, and starts it; disks are there. Nothing can be less.

@@ -29,20 +29,23 @@ class Choice(msgspec.Struct, frozen=True):
     """The guest sees the host's CPU as it is. Nothing refuses to start it then when the feature is missing."""
 
 
-def choose(vm: VmSpec, kvm: Offer, tcg: Offer, host: Judgement | None) -> Choice:
-    """Decide. `host` is this machine's own judgement, None when the endpoint is elsewhere. Raises ProviderError."""
-    evidence = [kvm.evidence, tcg.evidence]
+def choose(vm: VmSpec, kvm: Offer | None, tcg: Offer, host: Judgement | None) -> Choice:
+    """Decide. `kvm` is None where nobody asks for it, for a VM that is to be emulated. `host` is this machine's own
+    judgement, None when the endpoint is elsewhere. Raises ProviderError."""
+    evidence = [offer.evidence for offer in (kvm, tcg) if offer]
     if host:
         said = f"runs guests: {host.runs_guests.verdict}: {host.runs_guests.reason}"
         evidence.append(Evidence("this host's own report", said))
-    against = "" if vm.accel is AccelPolicy.TCG else _against_kvm(vm, kvm, host)
+    if kvm is None or vm.accel is AccelPolicy.TCG:
+        return _emulated(vm, tcg, "", tuple(evidence))
+    against = _against_kvm(vm, kvm, host)
     if vm.accel is AccelPolicy.KVM and against:
         raise ProviderError(
             f"{where(vm, NESTED if vm.nested else ACCEL)}: it needs KVM, but {against}",
             hint=f"mend the host (nestproof check says how), {EMULATE}",
             refused=True,
         )
-    if vm.accel is not AccelPolicy.TCG and not against:
+    if not against:
         passthrough = _passthrough(vm, kvm)
         return Choice(Accelerator.KVM, kvm.feature or kvm.native, (), tuple(evidence), passthrough)
     return _emulated(vm, tcg, against, tuple(evidence))

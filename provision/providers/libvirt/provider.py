@@ -14,7 +14,7 @@ from hostcheck.model import Accelerator, Evidence, Judgement, Silence, VmView
 from provision import images
 from provision.accounting import account
 from provision.images import LocalImage
-from provision.model import ProviderSpec, VmSpec
+from provision.model import AccelPolicy, ProviderSpec, VmSpec
 from provision.provider import Artefact, NoReport, Plan, Progress, ProviderError, unchanged
 from provision.providers.libvirt import domains
 from provision.providers.libvirt.aim import Aim, aim_at, compared, layout_of, made_anew
@@ -76,9 +76,9 @@ class LibvirtProvider:
         """What apply will do, without side effects. `host` is this machine's judgement, if the VM will run on it."""
         key = VmKey(vm.namespace, vm.name)
         with errors(self._endpoint):
-            kvm, tcg = self._offers
-            choice = choose(vm, kvm, tcg, host if self._endpoint.local else None)
-            offer = kvm if choice.accelerator is Accelerator.KVM else tcg
+            kvm = None if vm.accel is AccelPolicy.TCG else self._kvm
+            choice = choose(vm, kvm, self._tcg, host if self._endpoint.local else None)
+            offer = kvm if kvm and choice.accelerator is Accelerator.KVM else self._tcg
             crowded = check_room(vm, offer, self._machine)
             check_firmware(vm, offer, self._machine)
             fitting = fit(vm, choice, offer, self._machine)
@@ -244,9 +244,14 @@ class LibvirtProvider:
             self._connection.close()
 
     @cached_property
-    def _offers(self) -> tuple[Offer, Offer]:
-        """Of KVM and of QEMU's emulator: what they give to guests stays the same while a command runs."""
-        return read_offer(self._connection, Accelerator.KVM), read_offer(self._connection, Accelerator.TCG)
+    def _kvm(self) -> Offer:
+        """What KVM gives to guests, as long as a command runs."""
+        return read_offer(self._connection, Accelerator.KVM)
+
+    @cached_property
+    def _tcg(self) -> Offer:
+        """What QEMU's emulator gives to guests."""
+        return read_offer(self._connection, Accelerator.TCG)
 
     def _present(self, key: VmKey) -> Present:
         domain = domains.find(self._connection, key)
