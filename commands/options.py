@@ -90,7 +90,7 @@ def connect_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """`-c/--connect URI`: stands in for the Provider documents."""
     return click.option(
         "-c", "--connect", metavar="URI",
-        help="Endpoint to use instead of the manifests' Provider: a libvirt URI, vsphere://host or proxmox://host.",
+        help="Endpoint to use instead of the manifests' Provider: a libvirt URI or alias, vsphere://host or proxmox://host.",
     )(function)  # fmt: skip
 
 

@@ -4,10 +4,14 @@ import msgspec
 
 from provision.manifests import access, rulebook, secrets
 from provision.manifests.join import Join
+from provision.manifests.leaves import hide_password
 from provision.manifests.schemas import Provider
 from provision.manifests.schemas.provider import Defaults
 from provision.manifests.schemas.virtualmachine import Placement as VmPlacement
+from provision.manifests.text import shown
 from provision.model import Placement, Problem, ProviderSpec
+
+DEFAULT_URI = "LIBVIRT_DEFAULT_URI"
 
 
 def wanted_provider(join: Join) -> ProviderSpec | None:
@@ -16,6 +20,11 @@ def wanted_provider(join: Join) -> ProviderSpec | None:
         stated = join.documents.find(Provider, join.document.namespace, name)
         otherwise = stated.model.spec.type if stated and stated.model else "libvirt"
         return _reached(join, ProviderSpec(name, access.type_of(join.connect, otherwise), join.connect, None))
+    default = join.environment.get(DEFAULT_URI)
+    if default and not join.documents.of(Provider):
+        said = f"{DEFAULT_URI} is {shown(hide_password(default))}"
+        join.broken(rulebook.PROVIDER_FROM_ENVIRONMENT, ("spec", "providerRef", "name"), said)
+        return _reached(join, ProviderSpec(name, "libvirt", default, None))
     found = join.follow(("spec", "providerRef"), join.spec.provider_ref, Provider)
     if found is None or found.model is None:
         return None

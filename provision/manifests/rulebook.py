@@ -209,6 +209,12 @@ INSECURE_TLS = Rule(
     "insecure-tls", _WARNING, "anybody between can read the credentials", "trust the server's CA instead"
 )
 NOT_FOUND = Rule("reference", _ERROR, "no document given has this name there", "add its file, or correct the name")
+PROVIDER_FROM_ENVIRONMENT = Rule(
+    "provider-from-environment",
+    _NOTE,
+    "no Provider was given at all, so LIBVIRT_DEFAULT_URI says where, as it does for virsh",
+    "add the Provider's file, or name the endpoint with --connect",
+)
 OTHER_NAMESPACE = Rule(
     "reference-namespace", _ERROR, "a reference without namespace looks in the VM's own", "add the namespace"
 )

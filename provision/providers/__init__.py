@@ -3,10 +3,13 @@
 import contextlib
 import importlib
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from provision.model import ProviderSpec
 from provision.provider import Estate, Provider, ProviderError
+
+if TYPE_CHECKING:
+    from provision.providers.libvirt.endpoint import Endpoint
 
 MODULES = {
     "libvirt": "provision.providers.libvirt.provider",
@@ -56,8 +59,9 @@ def preload(endpoint: str | None) -> None:
 
     Whatever is wrong with it is said when it is asked for.
     """
-    scheme = (endpoint or "qemu:").partition(":")[0].partition("+")[0]
-    module = MODULES.get({"qemu": "libvirt"}.get(scheme, scheme))
+    scheme, is_uri, _ = (endpoint or "qemu:").partition(":")
+    scheme = scheme.partition("+")[0]
+    module = MODULES.get("libvirt" if scheme == "qemu" or not is_uri else scheme)
     if module is not None:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
@@ -70,12 +74,8 @@ def is_local(spec: ProviderSpec) -> bool:
 
 def leads_here(endpoint: str) -> bool:
     """The endpoint is a libvirt of this machine."""
-    from provision.providers.libvirt.endpoint import parse_endpoint
-
-    try:
-        return parse_endpoint(endpoint).local
-    except ProviderError:
-        return False
+    found = _libvirt(endpoint)
+    return found is not None and found.local
 
 
 def prepare_process(specs: Iterable[ProviderSpec]) -> None:
@@ -83,7 +83,16 @@ def prepare_process(specs: Iterable[ProviderSpec]) -> None:
 
     An embedded libvirt needs a parent that reaps (see `provision.providers.libvirt.reaping`).
     """
-    if any(spec.type == "libvirt" and spec.endpoint.startswith("qemu:///embed") for spec in specs):
+    if any(spec.type == "libvirt" and (found := _libvirt(spec.endpoint)) and found.root for spec in specs):
         from provision.providers.libvirt.reaping import supervise
 
         supervise()
+
+
+def _libvirt(endpoint: str) -> "Endpoint | None":
+    """Where it leads; None for what is no endpoint of libvirt, which is said by who opens it."""
+    from provision.providers.libvirt.endpoint import parse_endpoint
+
+    with contextlib.suppress(ProviderError):
+        return parse_endpoint(endpoint)
+    return None

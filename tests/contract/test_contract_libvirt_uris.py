@@ -6,6 +6,7 @@ The daemons, sshd and certificates are real and of these tests alone; everything
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -134,3 +135,28 @@ def session(needs: Callable[[str, str], str]) -> Iterator[str]:
 
 def test_the_daemon_of_a_user(session: str, boot_image: Path) -> None:
     from_nothing_to_nothing(session, boot_image, local=True)
+
+
+OTHER_CONFIGURATION = r"""
+mount -t tmpfs none /etc/libvirt
+cat >/etc/libvirt/libvirt.conf
+virsh -c here uri
+exec "$1" -c 'from provision.providers.libvirt.aliases import uri_of; print(uri_of("here"))'
+"""
+
+
+def test_an_alias_stands_for_what_it_does_in_libvirt() -> None:
+    configuration = """
+    # uri_aliases = ["here=test:///commented"]
+    uri_aliases = [
+      "six=qemu+tls://[::1]/system",
+      'here=test:///default',
+      "here=test:///second",
+    ]
+    uri_aliases = [ "here=test:///third" ]
+    """
+    said = subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-ec", OTHER_CONFIGURATION, "sh", sys.executable],
+        cwd=Path(__file__).parents[2], input=configuration, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert said.stdout.split() == ["test:///default", "test:///default"]

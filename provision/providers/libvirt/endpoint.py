@@ -6,8 +6,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import msgspec
 
-from hostcheck.paths import state_dir
+from hostcheck.paths import libvirt_client_file, state_dir
 from provision.provider import ProviderError
+from provision.providers.libvirt.aliases import uri_of
 
 LONGEST_ROOT = 51
 """UNIX sockets have at most 107 characters of path. libvirt's longest is `lib/qemu/domain-ID-NAME/monitor.sock` below
@@ -36,12 +37,13 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 def parse_endpoint(written: str) -> Endpoint:
-    """Read a libvirt URI. Raises ProviderError when nothing can be made of it.
+    """Read a libvirt URI or an alias of one. Raises ProviderError when nothing can be made of it.
 
     `qemu:///embed` gets its root below $NESTPROOF_STATE or the XDG state directory.
     """
+    uri = uri_of(written) or written
     try:
-        parts = urlsplit(written)
+        parts = urlsplit(uri)
         host = parts.hostname or ""
     except ValueError as e:
         raise ProviderError(f"endpoint {written!r} is not a URI: {e}") from e
@@ -49,13 +51,14 @@ def parse_endpoint(written: str) -> Endpoint:
     if not scheme:
         raise ProviderError(
             f"endpoint {written!r} is not a libvirt URI",
-            hint="such as qemu:///embed, qemu:///system, qemu+ssh://HOST/system",
+            hint="such as qemu:///embed, qemu:///system, qemu+ssh://HOST/system; or a name of uri_aliases in "
+            f"{libvirt_client_file()}",
         )
     if scheme != "qemu":
         raise ProviderError(f"{written}: libvirt's {scheme!r} driver is not supported; only qemu is")
     local = not host and transport in ("", "unix")
     if not (local and parts.path == "/embed"):
-        return Endpoint(written, written, local, None)
+        return Endpoint(written, uri, local, None)
     roots = parse_qs(parts.query).get("root", [])
     root = Path(roots[0]) if roots else state_dir() / "libvirt"
     if not root.is_absolute():

@@ -244,6 +244,19 @@ def test_an_image_without_a_start_is_refused(kind: str, source: str) -> None:
     assert "image-empty" in rules(problems)
 
 
+def test_without_any_provider_the_environment_says_where_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIBVIRT_DEFAULT_URI", "qemu+ssh://root@hail/system")
+    vms, problems = outcome(CLASS, IMAGE, VM)
+    assert vms[0].provider == ProviderSpec("p", "libvirt", "qemu+ssh://root@hail/system", None)
+    assert [(p.rule, p.severity) for p in problems if "LIBVIRT_DEFAULT_URI" in p.message] == [
+        ("provider-from-environment", "note")
+    ]
+    assert one(CLASS, IMAGE, VM, connect="qemu:///session").provider.endpoint == "qemu:///session"
+    assert one(CLASS, IMAGE, VM, PROVIDER).provider.endpoint != "qemu+ssh://root@hail/system"
+    other = PROVIDER.replace("name: p", "name: another")
+    assert "reference" in rules(outcome(CLASS, IMAGE, VM, other)[1]), "a misspelt name leads nowhere else"
+
+
 def test_a_download_may_need_secrets() -> None:
     http = "http: {url: 'https://h/i', headers: {X: y}, authentication: {basicAuth: {secretRef: {name: s}}}}"
     image = IMAGE.replace("libvirt: {path: disk.qcow2}", http)

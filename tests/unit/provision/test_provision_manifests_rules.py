@@ -280,6 +280,7 @@ def test_every_rule_is_broken_by_some_test() -> None:
         "network-without-name",
         "no-image",
         "no-networks",
+        "provider-from-environment",
         "reference-namespace",
         "secret-key",
         "secret-value",
