@@ -99,7 +99,6 @@ def wanted_vm(join: Join) -> VmSpec | None:
         disk_iops=shape.disk_defaults.iops,
         storage_class=shape.disk_defaults.storage_class,
         encrypted=security.encryption_policy.enabled or security.encryption_policy.require_encryption,
-        graceful_off=join.spec.power_state == "OffGraceful",
     )
 
 

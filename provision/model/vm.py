@@ -133,8 +133,6 @@ class VmSpec(Guarded, frozen=True):
     """Of the image's disk: a vSphere storage policy."""
     encrypted: bool = False
     cpu: CpuPolicy = CpuPolicy.HOST_MODEL
-    graceful_off: bool = False
-    """Not power_on: shut the guest down rather than cut its power."""
 
     @property
     def key(self) -> str:

@@ -96,7 +96,7 @@ def test_everything_that_is_set_arrives() -> None:
     assert (vm.cpu_hot_add, vm.memory_hot_add) == (True, True)
     assert (vm.latency_sensitivity, vm.hyper_threading) == ("high", "avoid")
     assert vm.limits == Limits(2000, 1000, 5, 2048, 954)
-    assert (vm.disks, vm.tags, vm.graceful_off) == ((ExtraDisk("data", 3, "ssd"),), ("x",), False)
+    assert (vm.disks, vm.tags) == ((ExtraDisk("data", 3, "ssd"),), ("x",))
     assert [(n.name, n.source, n.kind) for n in vm.networks] == [("a", "a", "network"), ("b", "br-lan", "network")]
     assert vm.collector == Collector("https://np.example/report")
     assert (vm.accel, vm.cpu, vm.meta_data) == (AccelPolicy.TCG, CpuPolicy.HOST_PASSTHROUGH, "a: b")
