@@ -223,7 +223,7 @@ def _open(vms: tuple[VmSpec, ...], terminal: Terminal, here: Look | None) -> End
     from provision.providers import open_provider
 
     provider = open_provider(vms[0].provider)
-    if here is not None:
+    if here is not None and any(map(_depends_on_host, vms)):
         terminal.progress(f"{provider.name}: looking at the host")
     return Endpoint(provider, vms, here)
 
