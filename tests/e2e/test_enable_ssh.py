@@ -68,7 +68,7 @@ def test_the_plan_for_a_remote_host_is_this_machines(servers: sshd.Servers) -> N
     [
         ("dead01", 5, "dead01: ssh: connect to host 127.0.0.1"),
         ("denied01", 5, "denied01: this account is not available"),
-        ("vsphere://vc", 2, "vsphere hosts cannot be"),
+        ("vsphere://vc", 2, "vsphere://vc: this is done on a host itself, not by an API"),
         ("ssh://user:secret@host", 2, "passwords do not belong here"),
     ],
 )
