@@ -211,7 +211,7 @@ INSECURE_TLS = Rule(
 NOT_FOUND = Rule("reference", _ERROR, "no document given has this name there", "add its file, or correct the name")
 PROVIDER_FROM_ENVIRONMENT = Rule(
     "provider-from-environment",
-    _NOTE,
+    _WARNING,
     "no Provider was given at all, so LIBVIRT_DEFAULT_URI says where, as it does for virsh",
     "add the Provider's file, or name the endpoint with --connect",
 )

@@ -249,7 +249,7 @@ def test_without_any_provider_the_environment_says_where_and_that_is_said(monkey
     vms, problems = outcome(CLASS, IMAGE, VM)
     assert vms[0].provider == ProviderSpec("p", "libvirt", "qemu+ssh://root@hail/system", None)
     assert [(p.rule, p.severity) for p in problems if "LIBVIRT_DEFAULT_URI" in p.message] == [
-        ("provider-from-environment", "note")
+        ("provider-from-environment", "warning")
     ]
     assert one(CLASS, IMAGE, VM, connect="qemu:///session").provider.endpoint == "qemu:///session"
     assert one(CLASS, IMAGE, VM, PROVIDER).provider.endpoint != "qemu+ssh://root@hail/system"
